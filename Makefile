@@ -1,0 +1,62 @@
+# Two commands do everything on a machine that has python3 >= 3.11, make and a package index:
+#   make local   the main job, end to end, on the embedded stack
+#   make test    the tests
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+PYTHON ?= python3
+VENV := .venv
+EMULATOR := .venv-emulator
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+EMULATOR_READY := $(EMULATOR)/.ready
+PYTEST_ARGS ?=
+
+.PHONY: help dev local test lint fmt golden proto lock check clean
+
+help: ## show this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | awk -F'\t' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+$(READY): requirements-dev.txt pyproject.toml .ci/make-venv
+	@.ci/make-venv "$(PYTHON)" $(VENV) requirements-dev.txt --editable
+	@touch $@
+
+$(EMULATOR_READY): requirements-emulator.txt .ci/make-venv
+	@.ci/make-venv "$(PYTHON)" $(EMULATOR) requirements-emulator.txt
+	@touch $@
+
+dev: $(READY) $(EMULATOR_READY) ## build both environments (.venv and the emulator's)
+
+local: dev ## the main job on the embedded stack: emulated AWS, the real program, the real provider, real mounts (ARGS=--keep)
+	@$(BIN)/python -m local $(ARGS)
+
+test: dev ## every test (PYTEST_ARGS='-k rotation' for some)
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: dev ## lint, format check, types, import rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fmt: dev ## format and mend what is mechanical
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+golden: dev ## write the golden files again; the review reads their diff
+	$(BIN)/python -m pytest -q tests/golden tests/cli --rewrite-golden
+
+proto: dev ## generate the gRPC stubs from the driver's proto again
+	$(BIN)/python -m grpc_tools.protoc -I . --python_out=. --pyi_out=. --grpc_python_out=. provider_runtime/csi_v1alpha1/service.proto
+
+lock: dev ## resolve requirements*.in again into locks with hashes and without addresses
+	.ci/lock $(BIN)/python
+
+check: test lint ## exactly what CI runs
+
+clean: ## remove what make built
+	rm -rf $(VENV) $(EMULATOR) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .local build *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

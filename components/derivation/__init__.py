@@ -1,0 +1,41 @@
+"""From one app spec to IAM, trust, SecretProviderClass and mount: a pure library.
+
+No Pulumi, no AWS SDK, no clock, no environment variable, no randomness: the same spec and environment give the same
+bytes. `load_specs` reads and checks, `derive_all` derives, `render_json` prints.
+"""
+
+from components.derivation.access import AppAccess, DerivedFile, Manifest, NamedPolicy, PodIdentityAssociation
+from components.derivation.derive import derive, derive_all
+from components.derivation.environment import Environment
+from components.derivation.errors import Problem, SpecErrors, Spot
+from components.derivation.iam import PolicyDocument, Statement
+from components.derivation.render import render_document, render_files, render_json, render_yaml
+from components.derivation.spec import AppSpec, Identity, Store
+from components.derivation.spec_reader import load_specs, parse_specs
+from components.derivation.spec_shape import json_schema
+
+__all__ = [
+    "AppAccess",
+    "AppSpec",
+    "DerivedFile",
+    "Environment",
+    "Identity",
+    "Manifest",
+    "NamedPolicy",
+    "PodIdentityAssociation",
+    "PolicyDocument",
+    "Problem",
+    "SpecErrors",
+    "Spot",
+    "Statement",
+    "Store",
+    "derive",
+    "derive_all",
+    "json_schema",
+    "load_specs",
+    "parse_specs",
+    "render_document",
+    "render_files",
+    "render_json",
+    "render_yaml",
+]

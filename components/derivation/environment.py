@@ -1,0 +1,99 @@
+"""Where an app runs: the values of one environment that access is derived from. All known at preview."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from components.derivation.arn import DNS_SUFFIXES, is_account, is_region
+from components.derivation.errors import ProblemList, Spot
+from components.derivation.spec import Identity
+
+_ISSUER = re.compile(r"https://[A-Za-z0-9.-]+(?::[0-9]+)?(?:/[A-Za-z0-9._/-]*[A-Za-z0-9_-])?")
+_CLUSTER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
+_NAME = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
+_ROLE_PATH = re.compile(r"/(?:[A-Za-z0-9_+=,.@-]+/)*")
+_BOUNDARY = re.compile(r"arn:aws[a-z-]*:iam::(?:[0-9]{12}|aws):policy/[\w+=,.@/-]+", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """One cluster in one account and region.
+
+    Attributes:
+        name: Value of `${environment}`, and the overlay that a spec may carry for it.
+        partition: aws, aws-cn or aws-us-gov.
+        region: Of the cluster; secrets are read here first.
+        account: 12 digits; owner of the roles, and of secrets that are named without an ARN.
+        cluster: Name of the EKS cluster.
+        oidc_issuer: The cluster's issuer URL, as in the tokens of its service accounts.
+        default_identity: For apps that name none.
+        role_path: IAM path of the roles; begins and ends with a slash.
+        permissions_boundary: ARN of a managed policy, or None.
+    """
+
+    name: str
+    region: str
+    account: str
+    cluster: str
+    oidc_issuer: str
+    partition: str = "aws"
+    default_identity: Identity = Identity.IRSA
+    role_path: str = "/"
+    permissions_boundary: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse malformed values, all at once.
+
+        Raises:
+            SpecErrors: SPEC026 per value. The place is `environment` and the field's name.
+        """
+        problems = ProblemList()
+        for field, value, fits, rule in self._rules():
+            if not fits:
+                spot = Spot(source=f"environment {self.name}", line=1, column=1, field=field)
+                problems.add(spot, "SPEC026", f"{value!r} does not fit", rule, f"correct {field}")
+        problems.raise_if_any()
+
+    def _rules(self) -> list[tuple[str, str, bool, str]]:
+        boundary = self.permissions_boundary
+        partitions = ", ".join(DNS_SUFFIXES)
+        return [
+            ("name", self.name, _fits(_NAME, self.name), "It is a DNS label"),
+            ("partition", self.partition, self.partition in DNS_SUFFIXES, f"It is one of {partitions}"),
+            ("region", self.region, is_region(self.region), "It is a region's name, like eu-west-1"),
+            ("account", self.account, is_account(self.account), "It is 12 digits, in quotes"),
+            ("cluster", self.cluster, _fits(_CLUSTER, self.cluster), "It is the name of an EKS cluster"),
+            (
+                "oidcIssuer",
+                self.oidc_issuer,
+                _fits(_ISSUER, self.oidc_issuer),
+                "It is an https URL without a slash at the end",
+            ),
+            ("rolePath", self.role_path, _fits(_ROLE_PATH, self.role_path), "It begins and ends with a slash"),
+            (
+                "permissionsBoundary",
+                boundary or "",
+                boundary is None or _fits(_BOUNDARY, boundary),
+                "It is a policy's ARN",
+            ),
+        ]
+
+    @property
+    def issuer_host(self) -> str:
+        """The issuer without its scheme: how IAM names it in ARNs and condition keys."""
+        return self.oidc_issuer.removeprefix("https://")
+
+    @property
+    def dns_suffix(self) -> str:
+        """The suffix of service host names in this partition."""
+        return DNS_SUFFIXES[self.partition]
+
+    def variables(self) -> Mapping[str, str]:
+        """Return the values of the spec's variables."""
+        return {"environment": self.name, "region": self.region, "account": self.account}
+
+
+def _fits(pattern: re.Pattern[str], text: str) -> bool:
+    return pattern.fullmatch(text) is not None

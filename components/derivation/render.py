@@ -1,0 +1,101 @@
+"""`AppAccess` values to text: one JSON or YAML document, or a folder of files. Canonical to the byte.
+
+Shape of the document:
+    {"environment": …, "apps": {"<app>": {"policies": [IAM documents], "trust": {…}, "roleName": …,
+     "secretProviderClass": {…}, "serviceAccount": {…}, "volume": {…}, "volumeMount": {…}, …}}}
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+
+import yaml
+
+from components.derivation.access import AppAccess, Manifest
+
+
+def render_document(apps: Iterable[AppAccess], environment: str) -> Manifest:
+    """Return the whole document as plain data, apps sorted by name."""
+    by_name = {str(app.app): _app(app) for app in sorted(apps, key=lambda app: app.app)}
+    return {"environment": environment, "apps": by_name}
+
+
+def render_json(apps: Iterable[AppAccess], environment: str) -> str:
+    """Return the document as indented JSON that ends in a newline."""
+    return dump_json(render_document(apps, environment))
+
+
+def render_yaml(apps: Iterable[AppAccess], environment: str) -> str:
+    """Return the document as YAML."""
+    return dump_yaml(render_document(apps, environment))
+
+
+def render_files(apps: Iterable[AppAccess]) -> dict[str, str]:
+    """Return relative path → text: per app its policies and trust as JSON and its manifests as YAML, sorted."""
+    files: dict[str, str] = {}
+    for app in apps:
+        for policy in app.policies:
+            files[f"{app.app}/policy-{policy.name}.json"] = dump_json(policy.document.to_dict())
+        files[f"{app.app}/trust.json"] = dump_json(app.trust.to_dict())
+        files[f"{app.app}/secret-provider-class.yaml"] = dump_yaml(app.secret_provider_class)
+        files[f"{app.app}/service-account.yaml"] = dump_yaml(app.service_account_manifest)
+        files[f"{app.app}/pod-volume.yaml"] = dump_yaml({"volumes": [app.volume], "volumeMounts": [app.volume_mount]})
+        if app.association:
+            files[f"{app.app}/pod-identity-association.json"] = dump_json(_association(app))
+    return dict(sorted(files.items()))
+
+
+def dump_json(value: Mapping[str, object]) -> str:
+    """Return indented JSON in the value's own key order, with a newline at the end."""
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+
+
+class _Dumper(yaml.SafeDumper):
+    """Block style, multi-line text as a literal block, no aliases, indented lists."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: FBT001, FBT002, ARG002 - PyYAML's signature
+        super().increase_indent(flow, indentless=False)
+
+    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - PyYAML's signature
+        return True
+
+
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Dumper.add_representer(str, _represent_text)
+
+
+def dump_yaml(value: Mapping[str, object]) -> str:
+    """Return YAML in the value's own key order."""
+    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1_000_000)
+
+
+def _app(app: AppAccess) -> Manifest:
+    document: Manifest = {
+        "identity": app.identity.value,
+        "roleName": app.role_name,
+        "roleArn": app.role_arn,
+        "trust": app.trust.to_dict(),
+        "policies": [policy.document.to_dict() for policy in app.policies],
+        "secretProviderClass": app.secret_provider_class,
+        "serviceAccount": app.service_account_manifest,
+        "volume": app.volume,
+        "volumeMount": app.volume_mount,
+    }
+    if app.permissions_boundary:
+        document["permissionsBoundary"] = app.permissions_boundary
+    if app.association:
+        document["podIdentityAssociation"] = _association(app)
+    return document
+
+
+def _association(app: AppAccess) -> Manifest:
+    return {
+        "clusterName": app.association.cluster if app.association else "",
+        "namespace": app.namespace,
+        "serviceAccount": app.service_account,
+        "roleArn": app.role_arn,
+    }

@@ -1,0 +1,155 @@
+"""The form of an app spec, version 1: every key, its type, its rule, its words for editors.
+
+One table; the reader and `lockstep schema` both come from it. Rules about several keys together are in spec_checks.py.
+
+Sources: Kubernetes object names (RFC 1123), Secrets Manager CreateSecret (name: letters, digits, /_+=.@-, at most 512),
+Parameter Store PutParameter (letters, digits, _.-/), KMS key ARNs.
+"""
+
+from __future__ import annotations
+
+from components.derivation.shape import Choice, Count, Either, Field, JsonSchema, ListOf, MapOf, Mode, Record, Text
+
+SCHEMA_ID = "https://lockstep.example/schemas/app-spec-v1.json"
+
+_LABEL = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
+_SUBDOMAIN = rf"{_LABEL}(?:\.{_LABEL})*"
+
+LABEL = Text(
+    pattern=_LABEL,
+    limit=63,
+    rule="It is a DNS label: at most 63 lower-case letters, digits and hyphens, no hyphen at either end",
+    fix="write it like 'payments-api'",
+)
+LABEL_WITH_VARIABLES = Text(
+    pattern=_LABEL,
+    limit=63,
+    rule=LABEL.rule,
+    fix="write it like 'payments-api' or 'payments-${environment}'",
+    variables=True,
+)
+SUBDOMAIN = Text(
+    pattern=_SUBDOMAIN,
+    limit=253,
+    rule="It is a Kubernetes object name: lower-case letters, digits, hyphens and dots, at most 253",
+    fix="write it like 'payments-api'",
+)
+SUBDOMAIN_WITH_VARIABLES = Text(pattern=_SUBDOMAIN, limit=253, rule=SUBDOMAIN.rule, fix=SUBDOMAIN.fix, variables=True)
+SOURCE_NAME = Text(variables=True, rule="It names one secret or parameter", fix="write its name or its ARN")
+FILE = Text(limit=4096, rule="It is a path below the mount", fix="write it like 'db.json'")
+FILE_REFERENCE = Text(limit=4096, rule="It names a mounted file", fix="write it like 'db.json'", variables=True)
+JSON_PATH = Text(limit=1024, rule="It is a JMESPath expression on one line", fix="write it like 'password'")
+REGION = Text(pattern=r"[a-z]{2}(?:-[a-z]+)+-[0-9]{1,2}", rule="It is a region's name", fix="write it like 'us-west-2'")
+KEY_ARN = Text(
+    pattern=r"arn:aws[a-z-]*:kms:[a-z]{2}(?:-[a-z]+)+-[0-9]{1,2}:[0-9]{12}:key/[A-Za-z0-9-]+",
+    rule="It is the ARN of a KMS key; an alias can point elsewhere tomorrow, so it grants nothing",
+    fix="write it like 'arn:aws:kms:eu-west-1:111122223333:key/…'",
+    variables=True,
+    code="SPEC011",
+)
+MOUNT_PATH = Text(
+    pattern=r"(?:/(?!\.{1,2}(?:/|$))[^/:\x00-\x1f\x7f]+)+",
+    limit=1024,
+    rule="It is an absolute path without '..', ':' or a slash at the end",
+    fix="write it like '/mnt/secrets'",
+)
+SECRET_KEY = Text(
+    pattern=r"(?!\.{1,2}$)[-._A-Za-z0-9]+",
+    limit=253,
+    rule="A key of a Kubernetes Secret is made of letters, digits, '-', '_' and '.'",
+    fix="write it like 'DB_USER'",
+)
+SECRET_TYPE = Text(pattern=r"[-._/A-Za-z0-9]+", limit=253, rule="It is a Secret type", fix="write it like 'Opaque'")
+LABEL_NAME = Text(
+    pattern=r"[a-zA-Z0-9_.-]{1,100}",
+    limit=100,
+    rule="A parameter's label is made of letters, digits, '.', '-' and '_'",
+    fix="write it like 'blue'",
+)
+
+JSON_KEY = Record(
+    title="a JSON key",
+    fields=(
+        Field("file", FILE, "The file that gets the value.", required=True),
+        Field("mode", Mode(), "Permission bits of that file; default: those of the whole object's file."),
+    ),
+)
+KEYS = MapOf(JSON_PATH, Either(short=FILE, full=JSON_KEY))
+KMS_KEY = Either(short=KEY_ARN, full=MapOf(REGION, KEY_ARN))
+
+_OBJECT_FIELDS = (
+    Field("file", FILE, "The file in the mount; default: the name, with each '/' written as '_'."),
+    Field("mode", Mode(), 'Permission bits in quotes, such as "0400"; default "0644".'),
+    Field(
+        "kmsKey", KMS_KEY, "ARN of the customer key that encrypts it, or one ARN per region; leave out for AWS's own."
+    ),
+    Field("keys", KEYS, "JSON keys (JMESPath) as files of their own."),
+)
+SECRET = Record(
+    title="a secret",
+    fields=(
+        Field("name", SOURCE_NAME, "Friendly name or full ARN of a Secrets Manager secret.", required=True),
+        *_OBJECT_FIELDS,
+    ),
+)
+PARAMETER = Record(
+    title="a parameter",
+    fields=(
+        Field("name", SOURCE_NAME, "Name or full ARN of a Parameter Store parameter.", required=True),
+        *_OBJECT_FIELDS,
+        Field("version", Count(), "One version for good; default: the latest."),
+        Field("label", LABEL_NAME, "The version that carries this label."),
+    ),
+)
+SYNC = Record(
+    title="a synced Secret",
+    fields=(
+        Field("secret", SUBDOMAIN, "Name of the Kubernetes Secret.", required=True),
+        Field("type", SECRET_TYPE, "Type of the Secret; default Opaque."),
+        Field("data", MapOf(SECRET_KEY, FILE_REFERENCE), "Secret key: mounted file.", required=True),
+    ),
+)
+
+_SETTINGS = (
+    Field("namespace", LABEL_WITH_VARIABLES, "Namespace of the app's pods.", required=True),
+    Field("serviceAccount", SUBDOMAIN_WITH_VARIABLES, "Service account of the pods; default: the app's name."),
+    Field("identity", Choice(words=("irsa", "podIdentity")), "How pods get their role; default: the stack's."),
+    Field("mountPath", MOUNT_PATH, "Where the files appear in the container; default /mnt/secrets."),
+    Field("failoverRegions", ListOf(REGION), "Regions asked, in order, when the one before is out of reach."),
+    Field("secrets", ListOf(SECRET), "Secrets of AWS Secrets Manager."),
+    Field("parameters", ListOf(PARAMETER), "Parameters of AWS Systems Manager Parameter Store."),
+    Field("sync", ListOf(SYNC), "Copies as Kubernetes Secrets, for environment variables."),
+)
+
+
+def _optional(field: Field) -> Field:
+    return Field(field.name, field.shape, field.doc)
+
+
+OVERLAY = Record(title="an environment", fields=tuple(_optional(field) for field in _SETTINGS))
+APP = Record(
+    title="an app",
+    fields=(
+        Field("version", Count(), "Version of this format: 1.", required=True),
+        Field("app", LABEL, "The app's name, unique among all specs.", required=True),
+        *_SETTINGS,
+        Field("environments", MapOf(LABEL, OVERLAY), "What differs in an environment, and only that."),
+    ),
+)
+
+#: Lists whose entries an overlay matches by this key; every other key is replaced as a whole.
+MATCHED_BY = {"secrets": "name", "parameters": "name", "sync": "secret"}
+
+
+def json_schema() -> JsonSchema:
+    """Return the JSON Schema (draft 2020-12) of one app spec document."""
+    schema = APP.schema()
+    properties = schema["properties"]
+    assert isinstance(properties, dict)  # noqa: S101 - Record.schema builds it so
+    properties["version"] = {"const": 1, "description": "Version of this format."}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": SCHEMA_ID,
+        **schema,
+        "description": "What one app on Amazon EKS may read from Secrets Manager and Parameter Store, and where.",
+    }

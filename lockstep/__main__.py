@@ -1,0 +1,58 @@
+"""Run a command and turn how it ended into one of the exit codes."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Sequence
+
+import typer
+from typer.exceptions import TyperException
+
+from lockstep.exit_codes import ExitCode
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run `lockstep ARGUMENTS`; return the exit code (`sys.argv` when None).
+
+    Problems of the input go to standard error, one line each. An exception that nobody expected prints its traceback
+    and counts as our bug.
+    """
+    from lockstep.cli import app  # noqa: PLC0415 - keeps a broken install's message short
+
+    try:
+        result = app(args=list(arguments) if arguments is not None else None, standalone_mode=False)
+    except typer.Exit as error:
+        return error.exit_code
+    except TyperException as error:
+        print(f"lockstep: {error.format_message()}", file=sys.stderr)
+        context = getattr(error, "ctx", None)
+        print(f"Try '{context.command_path if context else 'lockstep'} --help'.", file=sys.stderr)
+        return ExitCode.WRONG_USAGE
+    except (typer.Abort, KeyboardInterrupt):
+        print("interrupted", file=sys.stderr)
+        return ExitCode.INVALID_INPUT
+    except BrokenPipeError:
+        return ExitCode.FINE
+    except Exception as error:  # noqa: BLE001 - the outermost place decides between bad input and our bug
+        return _unexpected(error)
+    return result if isinstance(result, int) else ExitCode.FINE
+
+
+def _unexpected(error: Exception) -> int:
+    from components.derivation import SpecErrors  # noqa: PLC0415
+
+    if isinstance(error, SpecErrors):
+        count = len(error.problems)
+        print(f"{error}\n{count} problem{'' if count == 1 else 's'}", file=sys.stderr)
+        return ExitCode.INVALID_INPUT
+    if isinstance(error, OSError):
+        print(f"{error.filename or 'file'}: {error.strerror}. Fix: check the path and its rights.", file=sys.stderr)
+        return ExitCode.INVALID_INPUT
+    traceback.print_exception(error)
+    print("This is a bug of Lockstep, not of your input. Please report the lines above.", file=sys.stderr)
+    return ExitCode.OUR_BUG
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,293 @@
+"""Laws of the derivation, over random specs and with an evaluator that shares no code with it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from components.derivation import AppAccess, Environment, Identity, SpecErrors, derive, derive_all, parse_specs
+from components.derivation import render_json as render
+from provider_runtime.secret_objects import parse_objects, parse_path_translation
+from tests.derivation.iam_oracle import allows
+from tests.derivation.random_specs import SpecText, spec_texts
+
+ENVIRONMENT = Environment(
+    name="dev",
+    region="eu-west-1",
+    account="111122223333",
+    cluster="dev",
+    oidc_issuer="https://oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE",
+)
+LAW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+SUFFIX = "-Ab12Cd"
+
+
+def access_of(spec: SpecText, environment: Environment = ENVIRONMENT) -> AppAccess:
+    (parsed,) = parse_specs(spec.text)
+    return derive(parsed, environment)
+
+
+def allowed(access: AppAccess, action: str, resource: str, **context: str) -> bool:
+    return any(allows(policy.document.to_dict(), action, resource, context) for policy in access.policies)
+
+
+def reads(spec: SpecText, environment: Environment) -> Iterator[tuple[str, str]]:
+    """Yield the action and the full ARN of everything that the class mounts, in each region."""
+    for region in (environment.region, *spec.failover):
+        for name in spec.secret_names:
+            place = f"{environment.partition}:secretsmanager:{region}:{environment.account}"
+            yield "secretsmanager:GetSecretValue", f"arn:{place}:secret:{name}{SUFFIX}"
+        for name in spec.parameter_names:
+            place = f"{environment.partition}:ssm:{region}:{environment.account}"
+            yield "ssm:GetParameters", f"arn:{place}:parameter{name}"
+
+
+@given(spec_texts())
+@LAW
+def test_i1_everything_that_is_mounted_is_granted_in_each_region(spec: SpecText) -> None:
+    access = access_of(spec)
+    assert all(allowed(access, action, arn) for action, arn in reads(spec, ENVIRONMENT))
+
+
+@given(spec_texts())
+@LAW
+def test_i1_nothing_else_is_granted(spec: SpecText) -> None:
+    """Near misses: siblings, prefixes, another account, another region, another service's action."""
+    access = access_of(spec)
+    mounted = set(reads(spec, ENVIRONMENT))
+    for action, arn in mounted:
+        near = {
+            arn.replace("111122223333", "999999999999"),
+            arn.replace(":eu-west-1:", ":eu-central-1:"),
+            arn.replace(":parameter/", ":parameter//"),
+            f"{arn}x",
+            f"{arn}/child",
+            arn.removesuffix(SUFFIX) if arn.endswith(SUFFIX) else arn[:-1],
+            arn.replace(SUFFIX, f"-other{SUFFIX}"),
+            arn.replace(SUFFIX, "-Ab12C"),
+        } - {arn}
+        for other in near - {mounted_arn for _, mounted_arn in mounted}:
+            assert not allowed(access, action, other), other
+        for other_action in (
+            "secretsmanager:PutSecretValue",
+            "ssm:GetParameter",
+            "ssm:GetParametersByPath",
+            "kms:Decrypt",
+        ):
+            assert not allowed(access, other_action, arn)
+
+
+@given(spec_texts())
+@LAW
+def test_i1_a_customer_key_decrypts_for_its_service_and_object_only(spec: SpecText) -> None:
+    access = access_of(spec)
+    decrypts = [
+        statement
+        for policy in access.policies
+        for statement in policy.document.statements
+        if statement.actions == ("kms:Decrypt",)
+    ]
+    assert bool(decrypts) == ("kmsKey" in spec.text)
+    for statement in decrypts:
+        (key,) = statement.resources
+        tests = {condition.key: condition.values for condition in statement.conditions}
+        via = tests.pop("kms:ViaService")[0]
+        ((context_key, resources),) = tests.items()
+        for resource in resources:
+            arn = resource.replace("-??????", SUFFIX)
+            good = {"kms:ViaService": via, context_key: arn}
+            assert allowed(access, "kms:Decrypt", key, **good)
+            assert not allowed(access, "kms:Decrypt", key, **{context_key: arn})
+            assert not allowed(access, "kms:Decrypt", key, **{"kms:ViaService": via})
+            assert not allowed(access, "kms:Decrypt", key, **good | {context_key: f"{arn}x"})
+            assert not allowed(access, "kms:Decrypt", key, **good | {"kms:ViaService": "ec2.eu-west-1.amazonaws.com"})
+            assert not allowed(access, "kms:Decrypt", f"{key}x", **good)
+
+
+@given(spec_texts())
+@LAW
+def test_the_provider_reads_back_exactly_the_derived_objects(spec: SpecText) -> None:
+    access = access_of(spec)
+    parameters = access.secret_provider_class["spec"]["parameters"]  # type: ignore[index]
+    failover = parameters.get("failoverRegion") or parameters.get("failoverRegions") or ""
+    parsed = parse_objects(
+        parameters["objects"],
+        region=parameters["region"],
+        failover_regions=tuple(filter(None, failover.split(","))),
+        translation=parse_path_translation(parameters.get("pathTranslation", "")),
+    )
+    assert parsed == access.objects
+    assert sorted(file.path for file in access.files) == sorted(
+        path for item in parsed for path in (item.alias, *(key.alias for key in item.json_keys))
+    )
+
+
+@given(spec_texts())
+@LAW
+def test_i5_trust_names_exactly_one_subject(spec: SpecText) -> None:
+    access = access_of(spec)
+    (statement,) = access.trust.statements
+    assert {condition.operator for condition in statement.conditions} == {"StringEquals"}
+    tests = {condition.key: condition.values for condition in statement.conditions}
+    if access.identity is Identity.IRSA:
+        assert statement.actions == ("sts:AssumeRoleWithWebIdentity",)
+        assert tests == {
+            f"{ENVIRONMENT.issuer_host}:aud": ("sts.amazonaws.com",),
+            f"{ENVIRONMENT.issuer_host}:sub": (f"system:serviceaccount:{access.namespace}:{access.service_account}",),
+        }
+    else:
+        assert tests == {
+            "aws:SourceAccount": ("111122223333",),
+            "aws:SourceArn": ("arn:aws:eks:eu-west-1:111122223333:cluster/dev",),
+            "aws:RequestTag/kubernetes-namespace": (access.namespace,),
+            "aws:RequestTag/kubernetes-service-account": (access.service_account,),
+        }
+
+
+@given(spec_texts(), st.randoms(use_true_random=False))
+@LAW
+def test_the_order_of_entries_does_not_change_the_policies(spec: SpecText, random: object) -> None:
+    (parsed,) = parse_specs(spec.text)
+    objects = list(parsed.base.objects)
+    random.shuffle(objects)  # type: ignore[attr-defined]
+    shuffled = replace(parsed, base=replace(parsed.base, objects=tuple(objects)))
+    assert derive(shuffled, ENVIRONMENT).policies == derive(parsed, ENVIRONMENT).policies
+
+
+@given(spec_texts())
+@LAW
+def test_deriving_twice_gives_the_same_bytes(spec: SpecText) -> None:
+    first, second = (render([access_of(spec)], "dev") for _ in range(2))
+    assert first == second
+    assert json.loads(first)["environment"] == "dev"
+
+
+PAYMENTS = "version: 1\napp: payments\nnamespace: payments\n"
+
+
+def problems_of(text: str, environment: Environment = ENVIRONMENT) -> list[str]:
+    with pytest.raises(SpecErrors) as caught:
+        derive_all(parse_specs(text, "app.yaml"), environment)
+    return str(caught.value).splitlines()
+
+
+def test_an_arn_of_another_region_or_partition_is_refused() -> None:
+    text = (
+        PAYMENTS
+        + "secrets:\n  - name: arn:aws-cn:secretsmanager:cn-north-1:111122223333:secret:db-AbCdEf\n    file: db\n"
+    )
+    lines = problems_of(text)
+    assert [line.split("[")[-1] for line in lines] == ["SPEC011]", "SPEC011]"]
+    assert all(line.startswith("app.yaml:5:11 secrets[0].name: ") for line in lines)
+
+
+def test_a_key_of_another_region_is_refused() -> None:
+    key = "arn:aws:kms:us-east-1:111122223333:key/8a2c6f04-1d3b-4e57-9a60-7b1c2d3e4f50"
+    (line,) = problems_of(f"{PAYMENTS}secrets:\n  - name: dev/db\n    kmsKey: {key}\n")
+    assert line.startswith("app.yaml:6:13 secrets[0].kmsKey: the key ")
+    assert "lies in us-east-1, the secret is read in eu-west-1" in line
+
+
+def test_a_mapping_of_keys_without_the_region_itself_is_refused() -> None:
+    key = "arn:aws:kms:us-east-1:111122223333:key/8a2c6f04-1d3b-4e57-9a60-7b1c2d3e4f50"
+    (line,) = problems_of(f"{PAYMENTS}secrets:\n  - name: dev/db\n    kmsKey: {{us-east-1: '{key}'}}\n")
+    assert "there is no key for the region eu-west-1" in line
+
+
+def test_a_failover_region_that_is_the_region_itself_is_refused() -> None:
+    (line,) = problems_of(f"{PAYMENTS}failoverRegions: [eu-west-1]\nsecrets:\n  - name: dev/db\n")
+    assert line.startswith("app.yaml:4:18 failoverRegions: the failover region 'eu-west-1' is the region itself")
+
+
+def test_names_that_become_one_file_once_variables_are_replaced_are_refused() -> None:
+    (line,) = problems_of(f"{PAYMENTS}secrets:\n  - name: ${{environment}}/db\n  - name: dev/db\n")
+    assert "the file 'dev_db' is written by secrets[0].name (line 5) too" in line
+
+
+def test_service_accounts_that_become_one_once_variables_are_replaced_are_refused() -> None:
+    first = PAYMENTS + "serviceAccount: api-${environment}\nsecrets:\n  - name: a\n"
+    second = "---\nversion: 1\napp: refunds\nnamespace: payments\nserviceAccount: api-dev\nsecrets:\n  - name: b\n"
+    (line,) = problems_of(first + second)
+    assert "in dev the service account payments/api-dev belongs to the app 'payments' too" in line
+
+
+def test_an_app_that_does_not_fit_iam_is_refused_with_the_numbers() -> None:
+    names = "".join(f"  - name: {'long-name-' * 10}{index}\n" for index in range(70))
+    (line,) = problems_of(f"{PAYMENTS}secrets:\n{names}")
+    assert "of IAM's 10,240 (role inline policies)" in line
+    assert line.endswith("[SPEC025]")
+
+
+def test_problems_of_every_app_are_reported_together() -> None:
+    apps = (
+        f"version: 1\napp: {app}\nnamespace: {app}\nfailoverRegions: [eu-west-1]\nsecrets: [{{name: {app}}}]\n"
+        for app in ("a", "b", "c")
+    )
+    assert len(problems_of("---\n".join(apps))) == 3
+
+
+def test_every_malformed_environment_value_is_named_at_once() -> None:
+    with pytest.raises(SpecErrors) as caught:
+        Environment(
+            name="Dev",
+            partition="azure",
+            region="Ireland",
+            account="1234",
+            cluster="",
+            oidc_issuer="http://oidc.example",
+            role_path="lockstep",
+            permissions_boundary="boundary",
+        )
+    fields = [problem.spot.field for problem in caught.value.problems]
+    assert sorted(fields) == sorted(
+        ["name", "partition", "region", "account", "cluster", "oidcIssuer", "rolePath", "permissionsBoundary"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("partition", "region", "suffix"), [("aws-cn", "cn-north-1", ".cn"), ("aws-us-gov", "us-gov-west-1", "")]
+)
+def test_other_partitions_have_their_own_arns_and_host_names(partition: str, region: str, suffix: str) -> None:
+    text = PAYMENTS + (
+        "secrets:\n  - name: dev/db\n"
+        f"    kmsKey: arn:{partition}:kms:{region}:111122223333:key/8a2c6f04-1d3b-4e57-9a60-7b1c2d3e4f50\n"
+    )
+    environment = replace(ENVIRONMENT, partition=partition, region=region)
+    (access,) = derive_all(parse_specs(text), environment)
+    assert access.role_arn.startswith(f"arn:{partition}:iam::111122223333:role/")
+    document = access.policies[0].document.to_json()
+    assert f'"arn:{partition}:secretsmanager:{region}:111122223333:secret:dev/db-??????"' in document
+    assert f'"secretsmanager.{region}.amazonaws.com{suffix}"' in document
+
+
+def test_a_full_arn_is_granted_as_it_stands_and_a_partial_one_with_its_unknown_suffix() -> None:
+    base = "arn:aws:secretsmanager:eu-west-1:444455556666:secret:shared/db"
+    text = f"{PAYMENTS}secrets:\n  - {{name: '{base}-Ab12Cd', file: a}}\n  - {{name: '{base}', file: b}}\n"
+    (access,) = derive_all(parse_specs(text), ENVIRONMENT)
+    assert access.policies[0].document.statements[0].resources == (f"{base}-??????", f"{base}-Ab12Cd")
+
+
+def test_the_name_of_a_role_is_short_stable_and_unique_ignoring_case() -> None:
+    def name(cluster: str, region: str, app: str) -> str:
+        environment = replace(ENVIRONMENT, cluster=cluster, region=region)
+        return derive_all(
+            parse_specs(PAYMENTS.replace("app: payments", f"app: {app}") + "secrets: [{name: x}]"), environment
+        )[0].role_name
+
+    names = [
+        name("dev", "eu-west-1", "payments"),
+        name("Dev", "eu-west-1", "payments"),
+        name("dev", "us-east-1", "payments"),
+        name("dev", "eu-west-1", "us-east-1-payments"),
+        name("dev-eu-west-1", "us-east-1", "payments"),
+        name("dev", "eu-west-1", "a" * 63),
+        name("dev", "eu-west-1", "a" * 62),
+    ]
+    assert names[0] == "dev-eu-west-1-payments"
+    assert len({item.lower() for item in names}) == len(names)
+    assert max(map(len, names)) <= 64
