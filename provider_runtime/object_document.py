@@ -199,8 +199,6 @@ def _line(event: yaml.Event) -> int:
 def _scalar(event: yaml.ScalarEvent) -> _Scalar:
     source = str(event.value)
     is_plain = event.tag is None and event.implicit[0]
-    if is_plain and source == "<<":
-        raise _UnreadableError(f"merge key at line {_line(event)}", ErrorCode.DOCUMENT_ALIASES)
     if is_plain or event.tag in _RESOLVED_TAGS:
         return _Scalar(resolve_plain_scalar(source), source)
     if event.tag is None or event.tag in _TEXT_TAGS:
@@ -218,6 +216,8 @@ def _mapping(children: Sequence[_Node]) -> _Mapping:
     for key, value in zip(children[::2], children[1::2], strict=True):
         if not isinstance(key, _Scalar) or key.text is None:
             raise _UnreadableError("a key is not a text")
+        if key.text == "<<":
+            raise _UnreadableError("merge key", ErrorCode.DOCUMENT_ALIASES)
         members[key.text] = value
     return _Mapping(members)
 
@@ -274,8 +274,9 @@ def _failover(node: _Node | None) -> FailoverObject | None:
 def _fields(node: _Node, names: Sequence[str], what: str) -> dict[str, _Node]:
     """Pick the known fields of a mapping, names in any case.
 
-    encoding/json walks the keys in sorted order and each one that is not null overwrites the field; the exact name
-    sorts behind its other spellings, so it wins. Unknown keys are ignored.
+    encoding/json walks the keys in sorted order and each one that is not null overwrites the field. The exact name
+    comes last here, so it wins over every other spelling (in Go an all-lowercase twin would win). Unknown keys are
+    ignored.
     """
     if not isinstance(node, _Mapping):
         raise _UnreadableError(f"{what} is not a mapping", ErrorCode.FIELD_TYPE)
