@@ -1,0 +1,100 @@
+"""Provider-writes mode: the files of one volume, written by this process into the driver's target directory.
+
+Not done here: anything in driver-writes mode (the default), where the driver swaps all files at once.
+
+Each file is replaced atomically (temporary file in the same directory, chmod, write, fsync, rename), the set of files
+is not: that is the nature of this mode. As upstream does it, no sub-directory is made and files that a class no longer
+lists are left; unlike upstream, a file whose bytes and mode are already right is not rewritten, and the temporary name
+does not grow with the file's. The directory's modification time moves with every mount, because drivers before and
+after 1.6 take it for the time of the last one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from typing import TYPE_CHECKING, Final
+
+from provider_runtime.errors import ErrorCode, MountError, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from provider_runtime.payload import MountFile
+
+_TEMPORARY_PREFIX: Final = ".lockstep-"
+_PERMISSION_BITS: Final = 0o777
+
+
+def write_files(target_path: str, files: Sequence[MountFile], where: str) -> None:
+    """Write every file; blocking, so call it in a thread.
+
+    Args:
+        target_path: An existing directory, the driver's mount.
+        files: All files of the volume; checked as a whole before the first is written.
+        where: Start of error texts.
+
+    Raises:
+        MountError(WRITE_FAILED): A name has a directory part, or the node refused; files written before stay.
+    """
+    for file in files:
+        if "/" in file.path:
+            raise _error(
+                where,
+                f"{shown(file.path)}: contains path separator",
+                fix="use pathTranslation, or an objectAlias without '/', or --driver-writes-secrets=true",
+            )
+    try:
+        # Names are resolved against the opened directory: a path swapped underneath cannot redirect a write.
+        directory = os.open(target_path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise _error(
+            where,
+            f"target directory {shown(target_path)}: {error.strerror}",
+            fix="mount the kubelet's pods directory into the provider at the same path (HostToContainer)",
+        ) from None
+    try:
+        for file in files:
+            if not _is_current(directory, file):
+                _write_file(directory, file)
+        os.utime(directory)
+    except OSError as error:
+        raise _error(
+            where, f"target directory {shown(target_path)}: {error.strerror}", fix="see the node's disk and mounts"
+        ) from None
+    finally:
+        os.close(directory)
+
+
+def _is_current(directory: int, file: MountFile) -> bool:
+    try:
+        descriptor = os.open(file.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=directory)
+    except OSError:
+        return False
+    with os.fdopen(descriptor, "rb") as current:
+        contents = file.contents.reveal()
+        is_same_mode = os.fstat(current.fileno()).st_mode & _PERMISSION_BITS == file.mode
+        return is_same_mode and current.read(len(contents) + 1) == contents
+
+
+def _write_file(directory: int, file: MountFile) -> None:
+    temporary = f"{_TEMPORARY_PREFIX}{secrets.token_hex(8)}"
+    descriptor = os.open(
+        temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=directory
+    )
+    try:
+        with os.fdopen(descriptor, "wb") as output:
+            os.fchmod(output.fileno(), file.mode)
+            output.write(file.contents.reveal())
+            output.flush()
+            os.fsync(output.fileno())
+        os.rename(temporary, file.path, src_dir_fd=directory, dst_dir_fd=directory)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary, dir_fd=directory)
+        raise
+
+
+def _error(where: str, what: str, *, fix: str) -> MountError:
+    return MountError(ErrorCode.WRITE_FAILED, where=where, what=what, fix=fix)

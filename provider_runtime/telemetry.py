@@ -1,0 +1,138 @@
+"""Log lines: one per mount, one per event of the process, text or JSON, never a value or a token.
+
+Not done here: metrics (a `MountObserver` of their own will be). Three guards keep secrets out: the lines are built from
+names and numbers only; the SDK's loggers, whose debug lines hold requests and answers, stay above debug whatever the
+environment says; and a filter masks what looks like a token or a key in any line that still gets through.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final, TextIO
+
+from provider_runtime.config import LogFormat
+from provider_runtime.errors import shown
+from provider_runtime.redaction import REDACTED
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from provider_runtime.ports import MountReport
+
+LOGGER_NAME: Final = "provider_runtime"
+_QUIET_LOGGERS: Final = ("botocore", "boto3", "urllib3", "grpc", "asyncio")
+_TOKEN_LIKE: Final = re.compile(
+    r"eyJ[\w-]{5,}\.[\w-]+\.[\w-]+"  # a JSON web token
+    r"|(?:ASIA|AKIA)[A-Z0-9]{12,}"  # an AWS access key id
+    r"|FwoG[\w+/=]{20,}|IQoJ[\w+/=]{20,}"  # an AWS session token
+)
+_PLAIN_WORD: Final = re.compile(r"[\w./:@+-]+")
+_TEXT_LIMIT_CHARACTERS: Final = 4_000
+
+LogValue = str | int | float
+
+
+class RedactionFilter(logging.Filter):
+    """Masks tokens and keys in the finished line; the last guard, not the first."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Rewrite the record in place and let it pass."""
+        record.msg = _TOKEN_LIKE.sub(REDACTED, record.getMessage())
+        record.args = None
+        return True
+
+
+class LineFormatter(logging.Formatter):
+    """One record, one line: a sentence and named values.
+
+    Args:
+        log_format: `text`: time, level, sentence, name=value; `json`: one object.
+    """
+
+    def __init__(self, log_format: LogFormat) -> None:
+        super().__init__()
+        self._log_format = log_format
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Render the line; exceptions appear by type and place only, their text may hold anything."""
+        when = datetime.fromtimestamp(record.created, tz=UTC).isoformat(timespec="milliseconds")
+        fields: dict[str, LogValue] = dict(getattr(record, "fields", {}))
+        if record.exc_info and record.exc_info[1] is not None:
+            fields["exception"] = describe_exception(record.exc_info[1])
+        if self._log_format is LogFormat.JSON:
+            line = {"time": when, "level": record.levelname, "event": record.getMessage(), **fields}
+            return _TOKEN_LIKE.sub(REDACTED, json.dumps(line, ensure_ascii=True))
+        shown_fields = "".join(f" {name}={_render_value(value)}" for name, value in fields.items())
+        message = shown(record.getMessage(), _TEXT_LIMIT_CHARACTERS)
+        return _TOKEN_LIKE.sub(REDACTED, f"{when} {record.levelname} {message}{shown_fields}")
+
+
+def configure_logging(log_format: LogFormat, stream: TextIO | None = None) -> logging.Logger:
+    """Send every log line of the process to `stream` (default stderr) and return the daemon's logger."""
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(LineFormatter(log_format))
+    handler.addFilter(RedactionFilter())
+    root = logging.getLogger()
+    for old in tuple(root.handlers):
+        if isinstance(old.formatter, LineFormatter):
+            root.removeHandler(old)
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    for name in _QUIET_LOGGERS:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    return logging.getLogger(LOGGER_NAME)
+
+
+def log_event(logger: logging.Logger, level: int, message: str, **fields: LogValue) -> None:
+    """Log one sentence with named values."""
+    logger.log(level, "%s", message, extra={"fields": fields})
+
+
+def describe_exception(error: BaseException) -> str:
+    """Describe an exception by its type and places; its text may hold anything, so it is left out."""
+    places = []
+    traceback: TracebackType | None = error.__traceback__
+    while traceback is not None:
+        code = traceback.tb_frame.f_code
+        places.append(f"{code.co_filename.rsplit('/', 1)[-1]}:{traceback.tb_lineno} {code.co_name}")
+        traceback = traceback.tb_next
+    inner = ""
+    if isinstance(error, BaseExceptionGroup):
+        inner = "".join(f" [{describe_exception(one)}]" for one in error.exceptions)
+    return f"{type(error).__name__} at {' < '.join(reversed(places)) or '?'}{inner}"
+
+
+class LoggingObserver:
+    """A `MountObserver` that writes one line per mount."""
+
+    def __init__(self, logger: logging.Logger) -> None:
+        self._logger = logger
+
+    def mount_finished(self, report: MountReport) -> None:
+        """Log who, what, how it ended, how long it took and what it cost."""
+        is_fine = report.outcome == "OK"
+        fields: dict[str, LogValue] = {
+            "outcome": report.outcome,
+            "pod": f"{report.namespace}/{report.pod}",
+            "class": f"{report.namespace}/{report.class_name}",
+            "objects": report.object_count,
+            "seconds": round(report.seconds, 3),
+            "aws_calls": report.aws_calls,
+            "remembered": report.remembered,
+            "stale": report.stale,
+            "oldest_seconds": round(report.oldest_seconds, 1),
+        }
+        if not is_fine:
+            fields |= {"code": report.error_code, "culprit": report.culprit, "error": report.error_text}
+        level = logging.INFO if is_fine and not report.stale else logging.WARNING
+        log_event(self._logger, level, "mount" if is_fine else "mount failed", **fields)
+
+
+def _render_value(value: LogValue) -> str:
+    if not isinstance(value, str):
+        return str(value)
+    return value if _PLAIN_WORD.fullmatch(value) else json.dumps(value, ensure_ascii=False)

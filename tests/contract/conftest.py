@@ -1,0 +1,70 @@
+"""One provider for all vectors: real flags, real socket, real gRPC, `--cache=off`, AWS played on loopback."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.fakes.aws import FakeAws
+from tests.fakes.daemons import ThreadedDaemon, socket_directory
+from tests.fakes.driver import DriverClient
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """AWS, and a driver connected to the provider."""
+
+    aws: FakeAws
+    driver: DriverClient
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_settings_from_outside() -> Iterator[None]:
+    """Whatever proxy or AWS setting the developer's shell has, the tests do not see it."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in tuple(os.environ):
+            if name.upper().startswith("AWS_") or name.upper().endswith("_PROXY"):
+                patch.delenv(name)
+        yield
+
+
+def _serve(*flags: str) -> Iterator[World]:
+    with (
+        FakeAws() as aws,
+        socket_directory() as directory,
+        ThreadedDaemon(directory, "--cache=off", *flags, url=aws.url) as daemon,
+        DriverClient(daemon.path) as driver,
+    ):
+        yield World(aws=aws, driver=driver)
+
+
+@pytest.fixture(scope="session")
+def driver_writes_world() -> Iterator[World]:
+    """The provider in driver-writes mode, started once."""
+    yield from _serve()
+
+
+@pytest.fixture(scope="session")
+def provider_writes_world() -> Iterator[World]:
+    """The provider in provider-writes mode, started once."""
+    yield from _serve("--driver-writes-secrets=false")
+
+
+@pytest.fixture
+def world(driver_writes_world: World) -> World:
+    """Driver-writes mode (D), AWS empty and healthy."""
+    driver_writes_world.aws.reset()
+    return driver_writes_world
+
+
+@pytest.fixture
+def writer_world(provider_writes_world: World) -> World:
+    """Provider-writes mode (W), AWS empty and healthy."""
+    provider_writes_world.aws.reset()
+    return provider_writes_world

@@ -1,0 +1,175 @@
+"""A marker value and a marker token go through every way a mount can end, and appear in the delivered files only.
+
+Searched: the gRPC text, every log line in both formats, the mount reports, and the repr of what the pure parts return.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from typing import TYPE_CHECKING
+
+import pytest
+
+from provider_runtime.config import LogFormat
+from provider_runtime.grpc_server import ProviderService
+from provider_runtime.ports import AwsCredentials
+from provider_runtime.redaction import SecretText
+from provider_runtime.telemetry import LoggingObserver, configure_logging, describe_exception, log_event
+from tests.fakes.aws import ASSUME_ROLE, GET_PARAMETERS, GET_SECRET, FakeAws, FakeParameter, FakeSecret, Fault
+from tests.fakes.daemons import ThreadedDaemon, socket_directory
+from tests.fakes.driver import FAKE_REGION, Answer, DriverClient, Pod
+from tests.fakes.ports import RecordingObserver
+from tests.fakes.tokens import make_token
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CANARY = "canary-3f9a71"
+JSON_CANARY = json.dumps({"password": CANARY, "number": 7, "nested": {"deep": CANARY}})
+SECRET = "- {objectName: TestSecret1, objectType: secretsmanager%s}\n"
+PARAMETER = "- {objectName: TestParm1, objectType: ssmparameter}\n"
+TOKEN = make_token("fakeNS", "fakeSvcAcc")
+
+
+@pytest.fixture(params=list(LogFormat))
+def log(request: pytest.FixtureRequest) -> Iterator[io.StringIO]:
+    """Everything that the process logs, in one format; the SDK's loggers asked for debug lines before."""
+    stream = io.StringIO()
+    root = logging.getLogger()
+    before = root.level
+    for name in ("botocore", "urllib3"):
+        logging.getLogger(name).setLevel(logging.DEBUG)
+    configure_logging(request.param, stream)
+    yield stream
+    configure_logging(LogFormat.TEXT)
+    root.setLevel(before)
+
+
+def _json_key(path: str) -> str:
+    return SECRET % f', jmesPath: [{{path: "{path}", objectAlias: key}}]'
+
+
+CASES: dict[str, tuple[str, tuple[str, Fault] | None]] = {
+    "delivered": (SECRET % "" + PARAMETER, None),
+    "delivered key": (_json_key("password"), None),
+    "key not text": (_json_key("nested"), None),
+    "key missing": (_json_key("missing"), None),
+    "key broken": (_json_key("."), None),
+    "key fails inside": (_json_key("abs(password)"), None),
+    "no json": (SECRET % "" + PARAMETER.replace("}", ", jmesPath: [{path: a, objectAlias: b}]}"), None),
+    "neighbour missing": (SECRET % "" + PARAMETER.replace("1", "2"), None),
+    "too large": (SECRET % "" + "- {objectName: Huge, objectType: secretsmanager}\n", None),
+    "denied": (SECRET % "" + PARAMETER, (GET_SECRET, Fault())),
+    "broken": (SECRET % "" + PARAMETER, (GET_PARAMETERS, Fault(status=500))),
+    "no answer": (SECRET % "" + PARAMETER, (GET_SECRET, Fault(hang_seconds=5))),
+    "not json from aws": (SECRET % "", (GET_SECRET, Fault(status=200, code=CANARY))),
+    "no credentials": (SECRET % "", (ASSUME_ROLE, Fault(code="InvalidIdentityToken", message="no"))),
+}
+
+
+CASES_IN_ORDER = list(CASES)
+Provider = tuple[FakeAws, DriverClient, RecordingObserver]
+
+
+def _fill(aws: FakeAws) -> None:
+    aws.reset()
+    aws.secrets[FAKE_REGION, "TestSecret1"] = FakeSecret(value=JSON_CANARY)
+    aws.secrets[FAKE_REGION, "Huge"] = FakeSecret(value=CANARY * 1000)
+    aws.parameters[FAKE_REGION, "TestParm1"] = FakeParameter(value=CANARY)
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[Provider]:
+    """A provider with short limits, its SDK clients already built, so that a slow machine does not time out."""
+    recording = RecordingObserver()
+    flags = ("--cache=off", "--mount-timeout=1s", "--max-response-bytes=8192")
+    with (
+        FakeAws() as aws,
+        socket_directory() as directory,
+        ThreadedDaemon(directory, *flags, url=aws.url, observer=_Both(recording)) as daemon,
+        DriverClient(daemon.path) as driver,
+    ):
+        _fill(aws)
+        while not driver.mount(Pod(objects=SECRET % "" + PARAMETER)).is_ok:
+            pass
+        yield aws, driver, recording
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_no_way_a_mount_ends_shows_a_value_a_token_or_a_key(case: str, log: io.StringIO, provider: Provider) -> None:
+    objects, fault = CASES[case]
+    aws, driver, recording = provider
+    _fill(aws)
+    if fault is not None:
+        aws.fail(*fault)
+    account = f"account-{CASES_IN_ORDER.index(case)}-{id(log)}"  # no credentials from an earlier case
+    token = make_token("fakeNS", account)
+    answer = driver.mount(Pod(objects=objects, service_account=account, tokens={"sts.amazonaws.com": token}))
+    aws.heal()
+    assert answer.is_ok is case.startswith(("delivered", "not json from aws"))
+    assert recording.reports[-1].outcome == answer.code.name
+    _assert_clean(token, answer, log.getvalue(), repr(recording.reports))
+
+
+def test_an_unexpected_exception_that_holds_a_value_shows_its_places_only(
+    log: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def explode(*_: object) -> None:
+        raise ValueError(f"cannot decode {CANARY} of {TOKEN}")
+
+    monkeypatch.setattr(ProviderService, "_mount", explode)
+    with (
+        FakeAws() as aws,
+        socket_directory() as directory,
+        ThreadedDaemon(directory, url=aws.url) as daemon,
+        DriverClient(daemon.path) as driver,
+    ):
+        answer = driver.mount(Pod(objects=SECRET % ""))
+    assert "ValueError at test_canary.py" in log.getvalue()
+    _assert_clean(TOKEN, answer, log.getvalue())
+
+
+class _Both:
+    """Keeps the reports and logs them as the daemon does."""
+
+    def __init__(self, recording: RecordingObserver) -> None:
+        self._recording = recording
+        self._logging = LoggingObserver(logging.getLogger("provider_runtime"))
+
+    def mount_finished(self, report: object) -> None:
+        """Do both."""
+        self._recording.mount_finished(report)  # type: ignore[arg-type]
+        self._logging.mount_finished(report)  # type: ignore[arg-type]
+
+
+def _assert_clean(token: str, answer: Answer, *texts: str) -> None:
+    for text in (answer.text, *texts):
+        assert CANARY not in text
+        assert token not in text
+        assert token.split(".")[1] not in text
+        assert "canary-secret-access-key" not in text
+        assert "canary-session-token" not in text
+
+
+def test_the_last_guard_masks_what_looks_like_a_token_or_a_key(log: io.StringIO) -> None:
+    logger = logging.getLogger("provider_runtime")
+    log_event(logger, logging.INFO, f"got {TOKEN}", key="ASIAABCDEFGHIJKLMNOP")
+    logger.warning("header %s", TOKEN)
+    assert TOKEN not in log.getvalue()
+    assert "ASIA" not in log.getvalue()
+    assert log.getvalue().count("[redacted]") == 3
+
+
+def test_a_name_with_a_line_break_stays_on_its_line(log: io.StringIO) -> None:
+    log_event(logging.getLogger("provider_runtime"), logging.INFO, "a\nb", pod="x\ny outcome=OK")
+    assert log.getvalue().count("\n") == 1
+
+
+def test_the_repr_of_what_holds_secrets_holds_none() -> None:
+    credentials = AwsCredentials(
+        access_key_id="ASIA", secret_access_key=SecretText(CANARY), session_token=SecretText(CANARY), expires_at=0
+    )
+    assert CANARY not in f"{credentials!r}{credentials}"
+    assert CANARY not in describe_exception(ExceptionGroup(CANARY, [RuntimeError(CANARY)]))

@@ -1,0 +1,324 @@
+"""AWS over HTTP on loopback: Secrets Manager, Parameter Store, STS, the Pod Identity agent and a Kubernetes API.
+
+State is per region; every call is recorded; any action can be told to deny, throttle, break, hang or answer slowly. One
+server plays all services, as `AWS_ENDPOINT_URL` expects. Signatures are not checked, but the access key is mapped back
+to the role that STS gave it to, so that a test can see on whose behalf a read came.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import json
+import re
+import threading
+import time
+import urllib.parse
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+GET_SECRET = "GetSecretValue"
+GET_PARAMETERS = "GetParameters"
+ASSUME_ROLE = "AssumeRoleWithWebIdentity"
+AGENT = "PodIdentityAgent"
+KUBERNETES = "Kubernetes"
+_STS_NAMESPACE = "https://sts.amazonaws.com/doc/2011-06-15/"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FakeSecret:
+    """One version of one secret; bytes make it a SecretBinary."""
+
+    value: str | bytes
+    version_id: str = "1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FakeParameter:
+    """One parameter."""
+
+    value: str
+    version: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """What an action answers instead of a value; `hang_seconds` first, then `status` (0: close the connection)."""
+
+    status: int = 400
+    code: str = "AccessDeniedException"
+    message: str = "denied by the test"
+    hang_seconds: float = 0.0
+    drip_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One request that arrived."""
+
+    action: str
+    region: str
+    target: str
+    role: str
+    body: dict[str, Any]
+    headers: dict[str, str]
+
+
+@dataclass(slots=True)
+class FakeAws:
+    """The server and its state; use as a context manager."""
+
+    secrets: dict[tuple[str, str], FakeSecret] = field(default_factory=dict)
+    parameters: dict[tuple[str, str], FakeParameter] = field(default_factory=dict)
+    reported_invalid: list[str] | None = None
+    """When set, GetParameters calls exactly these names invalid, in this order, repeats included."""
+    cluster: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Kubernetes path → object."""
+    calls: list[Call] = field(default_factory=list)
+    session_seconds: float = 900.0
+    faults: dict[tuple[str, str], list[tuple[Fault, int]]] = field(default_factory=dict)
+    denied_roles: set[str] = field(default_factory=set)
+    roles: dict[str, str] = field(default_factory=dict)
+    released: threading.Event = field(default_factory=threading.Event)
+    _server: ThreadingHTTPServer | None = None
+    _thread: threading.Thread | None = None
+
+    @property
+    def url(self) -> str:
+        """Base URL of every service."""
+        assert self._server is not None
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def count(self, action: str, region: str = "") -> int:
+        """Calls of an action, in one region or in all."""
+        return sum(1 for call in self.calls if call.action == action and region in {"", call.region})
+
+    def fail(self, action: str, fault: Fault, *, region: str = "", times: int = 1_000_000) -> None:
+        """Let the next `times` calls of an action fail, in one region or in all."""
+        self.faults.setdefault((action, region), []).append((fault, times))
+
+    def heal(self) -> None:
+        """Take all faults back and let hanging answers go."""
+        self.faults.clear()
+        self.denied_roles.clear()
+        self.released.set()
+
+    def reset(self) -> None:
+        """Forget state, calls and faults."""
+        self.heal()
+        self.released = threading.Event()
+        for part in (self.secrets, self.parameters, self.cluster, self.calls):
+            part.clear()
+        self.reported_invalid = None
+        self.session_seconds = 900.0
+
+    def take_fault(self, action: str, region: str) -> Fault | None:
+        """Return the fault that this call meets, and use it up."""
+        for key in ((action, region), (action, "")):
+            waiting = self.faults.get(key, [])
+            if waiting:
+                fault, times = waiting[0]
+                waiting[0] = (fault, times - 1)
+                if times <= 1:
+                    waiting.pop(0)
+                return fault
+        return None
+
+    def __enter__(self) -> Self:
+        self._server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"aws": self}))
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._server is not None
+        assert self._thread is not None
+        self.released.set()
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 128
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Stay silent: a client that gave up is part of many tests."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    aws: ClassVar[FakeAws]
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1
+    timeout = 30
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class's name
+        """Write nothing."""
+
+    def do_GET(self) -> None:
+        path = urllib.parse.urlsplit(self.path).path
+        if path == "/v1/credentials":
+            self._agent()
+        else:
+            self._kubernetes(urllib.parse.unquote(path))
+
+    def do_POST(self) -> None:
+        raw = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        target = self.headers.get("X-Amz-Target", "")
+        if target:
+            self._json_service(target.rsplit(".", 1)[-1], json.loads(raw))
+        else:
+            self._sts(dict(urllib.parse.parse_qsl(raw.decode())))
+
+    def _json_service(self, action: str, body: dict[str, Any]) -> None:
+        scope = re.search(r"Credential=([^/]+)/\d+/([^/]+)/", self.headers["Authorization"])
+        assert scope is not None
+        access_key, region = scope.groups()
+        role = self.aws.roles.get(access_key, access_key)
+        names = body.get("Names") or [body.get("SecretId", "")]
+        self._record(action, region, ",".join(names), role, body)
+        if self._broke(action, region):
+            return
+        if role in self.aws.denied_roles:
+            message = f"User: {role} is not authorized to perform: {action}"
+            self._send_json(400, {"__type": "AccessDeniedException", "message": message})
+        elif action == GET_SECRET:
+            self._get_secret(region, body)
+        else:
+            self._get_parameters(region, body["Names"])
+
+    def _get_secret(self, region: str, body: dict[str, Any]) -> None:
+        name = body["SecretId"]
+        found = None
+        for selector in (body.get("VersionId"), body.get("VersionStage")):
+            found = found or self.aws.secrets.get((region, f"{name}:{selector}"))
+        found = found or self.aws.secrets.get((region, name))
+        if found is None:
+            message = "Secrets Manager can't find the specified secret."
+            self._send_json(400, {"__type": "ResourceNotFoundException", "message": message})
+            return
+        key = "SecretBinary" if isinstance(found.value, bytes) else "SecretString"
+        value = base64.b64encode(found.value).decode() if isinstance(found.value, bytes) else found.value
+        self._send_json(200, {"Name": name, "ARN": name, "VersionId": found.version_id, key: value})
+
+    def _get_parameters(self, region: str, names: list[str]) -> None:
+        found = [name for name in names if (region, name) in self.aws.parameters]
+        invalid = self.aws.reported_invalid
+        if invalid is None:
+            invalid = [name for name in names if name not in found]
+        parameters = []
+        for name in sorted(found, key=lambda one: hashlib.sha256(one.encode()).digest()):
+            plain, _, selector = name.rpartition(":") if ":" in name and not name.startswith("arn:") else (name, "", "")
+            parameter = self.aws.parameters[region, name]
+            entry = {"Name": plain, "Type": "String", "Value": parameter.value, "Version": parameter.version}
+            entry |= {"ARN": f"arn:aws:ssm:{region}:111122223333:parameter/{plain}", "LastModifiedDate": 1.7e9}
+            if selector:
+                entry["Selector"] = f":{selector}"
+            parameters.append(entry)
+        self._send_json(200, {"Parameters": parameters, "InvalidParameters": invalid})
+
+    def _sts(self, body: dict[str, str]) -> None:
+        role = body.get("RoleArn", "")
+        self._record(ASSUME_ROLE, "", role, role, body)
+        fault = self.aws.take_fault(ASSUME_ROLE, "")
+        if fault is not None:
+            if self._wait(fault):
+                text = (
+                    f'<ErrorResponse xmlns="{_STS_NAMESPACE}"><Error><Type>Sender</Type><Code>{fault.code}</Code>'
+                    f"<Message>{fault.message}</Message></Error><RequestId>r</RequestId></ErrorResponse>"
+                )
+                self._send(fault.status, "text/xml", text.encode())
+            return
+        session = self._session(role)
+        text = (
+            f'<AssumeRoleWithWebIdentityResponse xmlns="{_STS_NAMESPACE}">'
+            "<AssumeRoleWithWebIdentityResult><Credentials>"
+            f"<AccessKeyId>{session['AccessKeyId']}</AccessKeyId>"
+            f"<SecretAccessKey>{session['SecretAccessKey']}</SecretAccessKey>"
+            f"<SessionToken>{session['Token']}</SessionToken><Expiration>{session['Expiration']}</Expiration>"
+            "</Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>"
+        )
+        self._send(200, "text/xml", text.encode())
+
+    def _agent(self) -> None:
+        token = self.headers.get("Authorization", "")
+        self._record(AGENT, "", token, "", {})
+        fault = self.aws.take_fault(AGENT, "")
+        if fault is not None:
+            if self._wait(fault):
+                self._send(fault.status, "text/plain", fault.message.encode())
+            return
+        self._send_json(200, self._session(f"association-of-{hashlib.sha256(token.encode()).hexdigest()[:8]}"))
+
+    def _kubernetes(self, path: str) -> None:
+        self._record(KUBERNETES, "", path, "", {})
+        found = self.aws.cluster.get(path)
+        missing = {"kind": "Status", "message": f"{path} not found"}
+        self._send_json(200 if found is not None else 404, found if found is not None else missing)
+
+    def _session(self, role: str) -> dict[str, str]:
+        key = f"ASIA{hashlib.sha256(f'{role}{len(self.aws.roles)}'.encode()).hexdigest()[:16].upper()}"
+        self.aws.roles[key] = role
+        expires = datetime.fromtimestamp(time.time() + self.aws.session_seconds, tz=UTC)
+        return {
+            "AccessKeyId": key,
+            "SecretAccessKey": "canary-secret-access-key",
+            "Token": "canary-session-token",
+            "Expiration": expires.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        }
+
+    def _record(self, action: str, region: str, target: str, role: str, body: dict[str, Any]) -> None:
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        self.aws.calls.append(Call(action=action, region=region, target=target, role=role, body=body, headers=headers))
+
+    def _broke(self, action: str, region: str) -> bool:
+        fault = self.aws.take_fault(action, region)
+        if fault is None:
+            return False
+        if self._wait(fault):
+            self._send_json(fault.status, {"__type": fault.code, "message": fault.message})
+        return True
+
+    def _wait(self, fault: Fault) -> bool:
+        """Hang as told; return whether an answer shall follow."""
+        released = self.aws.released
+        if fault.hang_seconds:
+            released.wait(fault.hang_seconds)
+        if fault.drip_seconds:
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000000\r\n\r\n")
+            end = time.monotonic() + fault.drip_seconds
+            while time.monotonic() < end and not released.wait(0.05):
+                self.wfile.write(b"{")
+                self.wfile.flush()
+        if fault.status and not fault.drip_seconds:
+            return True
+        self.close_connection = True
+        return False
+
+    def _send_json(self, status: int, document: object) -> None:
+        self._send(status, "application/x-amz-json-1.1", json.dumps(document).encode())
+
+    def _send(self, status: int, content_type: str, body: bytes) -> None:
+        with contextlib.suppress(OSError):
+            self.send_response(status)
+            self.send_header("Content-Type", content_type)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+            self.wfile.flush()
+
+
+def object_of(**members: Any) -> dict[str, Any]:  # noqa: ANN401  # JSON
+    """Spell a Kubernetes object."""
+    return members
