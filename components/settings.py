@@ -287,8 +287,9 @@ class _Reader:
         for key in sorted(self.values):
             if not key.startswith(f"{NAMESPACE}:") or key in self.known:
                 continue
-            near = difflib.get_close_matches(key, sorted(self.known), n=1)
-            fix = f"did you mean {near[0]!r}?" if near else "remove it"
+            names = sorted(known.removeprefix(f"{NAMESPACE}:") for known in self.known)
+            near = difflib.get_close_matches(key.removeprefix(f"{NAMESPACE}:"), names, n=1)
+            fix = f"did you mean '{NAMESPACE}:{near[0]}'?" if near else "remove it"
             self.add(key, "the key is unknown", "Pulumi.yaml lists the settings", fix, "CFG011")
 
     def _as_text(self, key: str, value: ConfigValue) -> str:

@@ -1,0 +1,73 @@
+"""The Pulumi program: settings, then specs, then components, then exports. Wiring only."""
+
+from pathlib import Path
+
+import pulumi
+
+from components.app_access import AppAccess, AppAccessArgs, AppNamespaces, AppNamespacesArgs
+from components.cluster import ClusterError, EksCluster, EksClusterArgs, fetch_cluster
+from components.csi_driver import SecretsStoreCsiDriver, SecretsStoreCsiDriverArgs
+from components.derivation import SpecErrors, derive_all, load_specs
+from components.provider_daemonset import ProviderDaemonSet, ProviderDaemonSetArgs
+from components.settings import read_settings
+from components.stack_config import SettingsErrors
+
+try:
+    settings = read_settings()
+    facts = fetch_cluster(
+        settings.cluster_name,
+        oidc_issuer=settings.oidc_issuer,
+        endpoint=settings.cluster_endpoint,
+        certificate=settings.cluster_certificate,
+    )
+    specs = load_specs([Path(__file__).parent / path for path in settings.apps])
+    apps = derive_all(specs, settings.environment(facts.oidc_issuer))
+except (SettingsErrors, SpecErrors, ClusterError) as errors:
+    raise pulumi.RunError(f"nothing was changed:\n{errors}") from None
+
+audiences = tuple(sorted({app.audience for app in apps}))
+cluster = EksCluster(
+    "cluster",
+    EksClusterArgs(
+        facts=facts,
+        region=settings.region,
+        account=settings.account,
+        partition=settings.partition,
+        create_oidc_provider=settings.create_oidc_provider,
+        audiences=audiences,
+    ),
+)
+in_cluster = pulumi.ResourceOptions(providers=[cluster.kubernetes])
+driver = SecretsStoreCsiDriver(
+    "csi-driver",
+    SecretsStoreCsiDriverArgs(
+        chart_repository=settings.chart_repository,
+        chart_version=settings.chart_version,
+        audiences=(*audiences, *settings.extra_audiences),
+        sync_secrets=any(app.needs_sync for app in apps),
+        refresh_interval_seconds=settings.refresh_interval_seconds,
+    ),
+    opts=in_cluster,
+)
+provider = ProviderDaemonSet(
+    "provider",
+    ProviderDaemonSetArgs(image=settings.provider_image, refresh_interval_seconds=settings.refresh_interval_seconds),
+    opts=in_cluster,
+)
+namespaces = AppNamespaces(
+    "namespaces",
+    AppNamespacesArgs(names=tuple(app.namespace for app in apps), create=settings.create_namespaces),
+    opts=in_cluster,
+)
+for app in apps:
+    AppAccess(
+        str(app.app),
+        AppAccessArgs(
+            access=app, platform=(driver.release, provider.daemon_set), namespaces=namespaces.of(app.namespace)
+        ),
+        opts=in_cluster,
+    )
+
+pulumi.export("clusterName", facts.name)
+pulumi.export("oidcIssuer", facts.oidc_issuer)
+pulumi.export("apps", {str(app.app): {"roleArn": app.role_arn, "mountPath": app.mount_path} for app in apps})

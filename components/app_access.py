@@ -1,0 +1,113 @@
+"""One app's access, placed: its AWS identity, its ServiceAccount and its SecretProviderClass; and the namespaces.
+
+Not done here: deriving it (components.derivation). Manifests arrive finished. Order of creation: the role and its
+policies, then the class, so that whoever sees the class can mount; removal runs the other way, so that no class is left
+without its grant.
+
+An app's namespace is expected to exist: whoever runs the app owns it. `AppNamespaces` makes them where a stack says so;
+they are then kept when the stack no longer names them, because everything in a namespace goes with it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+
+from components import derivation
+from components.identity import WorkloadIdentity, WorkloadIdentityArgs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppNamespacesArgs:
+    """Arguments of `AppNamespaces`.
+
+    Attributes:
+        names: Of the apps' namespaces. Order and repeats do not matter.
+        create: False makes nothing.
+    """
+
+    names: tuple[str, ...]
+    create: bool
+
+
+class AppNamespaces(pulumi.ComponentResource):
+    """The namespaces of the apps, each made once, if at all."""
+
+    namespaces: tuple[kubernetes.core.v1.Namespace, ...]
+
+    def __init__(self, name: str, args: AppNamespacesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        names = sorted(set(args.names)) if args.create else []
+        super().__init__("lockstep:index:AppNamespaces", name, {"names": names}, opts)
+        self._names = names
+        self.namespaces = tuple(
+            kubernetes.core.v1.Namespace(
+                namespace,
+                metadata=kubernetes.meta.v1.ObjectMetaArgs(
+                    name=namespace, labels={"app.kubernetes.io/managed-by": "lockstep"}
+                ),
+                opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True),
+            )
+            for namespace in names
+        )
+        self.register_outputs({"names": names})
+
+    def of(self, namespace: str) -> tuple[pulumi.Resource, ...]:
+        """Return what makes a namespace, to depend on: nothing where the namespace is expected to exist."""
+        return tuple(made for made, name in zip(self.namespaces, self._names, strict=True) if name == namespace)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppAccessArgs:
+    """Arguments of `AppAccess`.
+
+    Attributes:
+        access: What `derive` gave for the app.
+        platform: What a mount needs besides this app's own objects: the driver's release and the provider. The class
+            is placed after them and removed before them.
+        namespaces: What makes the app's namespace, if the stack does.
+    """
+
+    access: derivation.AppAccess
+    platform: tuple[pulumi.Resource, ...]
+    namespaces: tuple[pulumi.Resource, ...] = ()
+
+
+class AppAccess(pulumi.ComponentResource):
+    """Places one app's access."""
+
+    identity: WorkloadIdentity
+    service_account: kubernetes.core.v1.ServiceAccount
+    secret_provider_class: kubernetes.apiextensions.CustomResource
+
+    def __init__(self, name: str, args: AppAccessArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        access = args.access
+        inputs = {"app": str(access.app), "namespace": access.namespace, "roleArn": access.role_arn}
+        super().__init__("lockstep:index:AppAccess", name, inputs, opts)
+        self.identity = WorkloadIdentity(
+            name, WorkloadIdentityArgs(access=access), opts=pulumi.ResourceOptions(parent=self)
+        )
+        self.service_account = kubernetes.core.v1.ServiceAccount(
+            name,
+            metadata=_part(access.service_account_manifest, "metadata"),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[self.identity.role, *args.namespaces]),
+        )
+        manifest = access.secret_provider_class
+        self.secret_provider_class = kubernetes.apiextensions.CustomResource(
+            name,
+            api_version=str(manifest["apiVersion"]),
+            kind=str(manifest["kind"]),
+            metadata=_part(manifest, "metadata"),
+            spec=_part(manifest, "spec"),
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                depends_on=[*self.identity.grants, self.service_account, *args.platform, *args.namespaces],
+            ),
+        )
+        self.register_outputs({"roleArn": access.role_arn, "secretProviderClass": str(access.app)})
+
+
+def _part(manifest: derivation.Manifest, key: str) -> Mapping[str, Any]:
+    """Return a mapping inside a manifest. Pulumi's arguments are typed by field; a finished manifest is plain data."""
+    return cast("Mapping[str, Any]", manifest[key])

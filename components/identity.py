@@ -1,0 +1,79 @@
+"""The AWS identity of one app: role, inline policies and, for EKS Pod Identity, the association.
+
+Not done here: what the role may do and who may assume it. Documents arrive finished, as literals; no policy is written
+here and none depends on another resource.
+"""
+
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_aws as aws
+
+from components import derivation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkloadIdentityArgs:
+    """Arguments of `WorkloadIdentity`.
+
+    Attributes:
+        access: What `derive` gave for the app.
+    """
+
+    access: derivation.AppAccess
+
+
+class WorkloadIdentity(pulumi.ComponentResource):
+    """Places one app's role.
+
+    Attributes:
+        association: None for IRSA, where the service account's annotation and the trust do the same.
+    """
+
+    role: aws.iam.Role
+    policies: tuple[aws.iam.RolePolicy, ...]
+    association: aws.eks.PodIdentityAssociation | None
+
+    def __init__(self, name: str, args: WorkloadIdentityArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        access = args.access
+        inputs = {"identity": str(access.identity.value), "roleArn": access.role_arn}
+        super().__init__("lockstep:index:WorkloadIdentity", name, inputs, opts)
+        self.role = aws.iam.Role(
+            name,
+            name=access.role_name,
+            path=access.role_path,
+            permissions_boundary=access.permissions_boundary,
+            assume_role_policy=access.trust.to_json(),
+            description=f"Secrets of {access.namespace}/{access.service_account} ({access.app}), derived by Lockstep",
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        # `role.name` is the literal from above, known at preview. Taken from the resource it also says that a replaced
+        # role takes its policies with it, so that they are placed again.
+        self.policies = tuple(
+            aws.iam.RolePolicy(
+                f"{name}-{policy.name}",
+                name=policy.name,
+                role=self.role.name,
+                policy=policy.document.to_json(),
+                opts=pulumi.ResourceOptions(parent=self),
+            )
+            for policy in access.policies
+        )
+        self.association = None
+        if access.association is not None:
+            self.association = aws.eks.PodIdentityAssociation(
+                name,
+                cluster_name=access.association.cluster,
+                namespace=access.association.namespace,
+                service_account=access.association.service_account,
+                # The literal, not the role's output: which role a pod gets is known at preview.
+                role_arn=access.association.role_arn,
+                opts=pulumi.ResourceOptions(parent=self, depends_on=[self.role]),
+            )
+        self.register_outputs({"roleArn": access.role_arn})
+
+    @property
+    def grants(self) -> list[pulumi.Resource]:
+        """Everything that must be in place before a pod's mount can succeed."""
+        association = [self.association] if self.association is not None else []
+        return [self.role, *self.policies, *association]

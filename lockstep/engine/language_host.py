@@ -1,0 +1,68 @@
+"""Runs one Pulumi Python program against an engine's address: a process of its own, started by program.py.
+
+It stands in for `pulumi-language-python-exec`, does what that does, and is started by path so that the program's own
+interpreter needs the Pulumi SDK only.
+
+Arguments: the engine's address, project, stack, organization, `preview` or `up`, the project folder. Configuration
+comes in PULUMI_CONFIG and PULUMI_CONFIG_SECRET_KEYS, as from Pulumi. Exit codes: 0 done, 1 the program
+failed and said why.
+
+Source: pulumi `sdk/python/cmd/pulumi-language-python-exec`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import runpy
+import sys
+import traceback
+
+import pulumi
+from pulumi import runtime
+
+
+def main(address: str, project: str, stack: str, organization: str, mode: str, folder: str) -> int:
+    """Run `<folder>/__main__.py` and report how it ended to the engine."""
+    runtime.set_all_config(runtime.get_config_env(), runtime.get_config_secret_keys_env())
+    runtime.configure(
+        runtime.Settings(
+            project,
+            stack,
+            monitor=address,
+            engine=address,
+            dry_run=mode == "preview",
+            organization=organization,
+            root_directory=folder,
+        )
+    )
+    os.chdir(folder)
+    sys.path.insert(0, folder)
+    sys.argv = [folder]
+    # Outputs that nobody awaited after a failure are expected; asyncio would report each of them.
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        # As a folder is given, runpy looks for __main__.py in it, exactly as Pulumi's own host does.
+        loop.run_until_complete(runtime.run_in_stack(lambda: _run(folder)))
+    except pulumi.RunError as error:
+        pulumi.log.error(str(error))
+    except Exception:  # noqa: BLE001 - whatever the program raises is what the user has to see
+        pulumi.log.error("Program failed with an unhandled exception:\n" + traceback.format_exc())
+    else:
+        return 0
+    finally:
+        loop.close()
+        sys.stdout.flush()
+        sys.stderr.flush()
+    return 1
+
+
+def _run(folder: str) -> None:
+    runpy.run_path(folder, run_name="__main__")
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,332 @@
+"""A stack's settings: every mistake is named with its key, its file and its fix, all at once."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from components.derivation import Identity
+from components.settings import load_settings, parse_settings
+from components.stack_config import ConfigKey, ConfigValue, SettingsErrors, load_stack_config
+
+FILE = "stacks/Pulumi.dev.yaml"
+DIGEST = "0" * 64
+
+
+@pytest.fixture
+def good(project: Path) -> dict[ConfigKey, ConfigValue]:
+    """Return the dev stack's configuration, defaults included."""
+    return dict(load_stack_config(project, "dev").values)
+
+
+def report(values: dict[ConfigKey, ConfigValue], **changes: ConfigValue) -> list[str]:
+    """Return the lines of the report for some values changed; `aws_region` stands for `aws:region`."""
+    changed = {ConfigKey(_key(name)): value for name, value in changes.items()}
+    with pytest.raises(SettingsErrors) as caught:
+        parse_settings({**values, **changed}, "dev", FILE)
+    return str(caught.value).splitlines()
+
+
+def _key(name: str) -> str:
+    return f"aws:{name.removeprefix('aws_')}" if name.startswith("aws_") else f"lockstep:{name}"
+
+
+# ---------------------------------------------------------------------------------------------------------- the texts
+@pytest.mark.parametrize(
+    ("key", "value", "text"),
+    [
+        (
+            "account",
+            111122223333,
+            (
+                "lockstep:account: 111122223333 is not text. It is text; YAML reads it as something else. "
+                "Fix: put it in quotes. [CFG005]"
+            ),
+        ),
+        (
+            "account",
+            "1111",
+            (
+                "lockstep:account: '1111' does not fit. It is 12 digits, in quotes. "
+                "Fix: correct lockstep:account. [CFG008]"
+            ),
+        ),
+        (
+            "environment",
+            None,
+            (
+                f"lockstep:environment: it is missing. It has no default. "
+                f"Fix: add `lockstep:environment: ...` to {FILE}. [CFG006]"
+            ),
+        ),
+        (
+            "aws_region",
+            "eu-west",
+            (
+                "aws:region: 'eu-west' does not fit. It is a region's name, like eu-west-1. "
+                "Fix: correct aws:region. [CFG008]"
+            ),
+        ),
+        (
+            "clusterName",
+            "my cluster",
+            (
+                "lockstep:clusterName: 'my cluster' does not fit. It is the name of an EKS cluster. "
+                "Fix: correct lockstep:clusterName. [CFG008]"
+            ),
+        ),
+        (
+            "partition",
+            "aws-moon",
+            (
+                "lockstep:partition: 'aws-moon' does not fit. It is one of aws, aws-cn, aws-us-gov. "
+                "Fix: correct lockstep:partition. [CFG008]"
+            ),
+        ),
+        (
+            "oidcIssuer",
+            "oidc.example",
+            (
+                "lockstep:oidcIssuer: 'oidc.example' does not fit. It is the issuer's https URL. "
+                "Fix: correct it, or leave it out to have it looked up. [CFG007]"
+            ),
+        ),
+        (
+            "clusterEndpoint",
+            "https://api.example",
+            (
+                "lockstep:clusterEndpoint: it stands without clusterCertificate. Endpoint and certificate go together. "
+                "Fix: give lockstep:clusterCertificate too, or neither. [CFG009]"
+            ),
+        ),
+        (
+            "identity",
+            "podidentity",
+            (
+                "lockstep:identity: 'podidentity' does not fit. It is one of irsa, podIdentity. "
+                "Fix: did you mean 'podIdentity'? [CFG007]"
+            ),
+        ),
+        (
+            "createNamespaces",
+            "yes",
+            (
+                "lockstep:createNamespaces: 'yes' is not a boolean. It is true or false. "
+                "Fix: write true or false. [CFG005]"
+            ),
+        ),
+        (
+            "apps",
+            "stacks/apps",
+            (
+                "lockstep:apps: 'stacks/apps' is not a list of texts. It is a list. "
+                "Fix: write one `- text` per line. [CFG005]"
+            ),
+        ),
+        ("apps", [], "lockstep:apps: the list is empty. It has 1 or more entries. Fix: name one. [CFG007]"),
+        (
+            "rolePath",
+            "lockstep",
+            (
+                "lockstep:rolePath: 'lockstep' does not fit. It begins and ends with a slash. "
+                "Fix: correct lockstep:rolePath. [CFG008]"
+            ),
+        ),
+        (
+            "permissionsBoundary",
+            "boundary",
+            (
+                "lockstep:permissionsBoundary: 'boundary' does not fit. It is a policy's ARN. "
+                "Fix: correct lockstep:permissionsBoundary. [CFG008]"
+            ),
+        ),
+        (
+            "providerImage",
+            "repository/provider:latest",
+            (
+                "lockstep:providerImage: 'repository/provider:latest' does not fit. An image is named by digest, so "
+                "that a tag cannot move under it. Fix: write <repository>@sha256:<64 hex digits>, as the push of the "
+                "image printed it. [CFG007]"
+            ),
+        ),
+        (
+            "csiDriverChartVersion",
+            "1.6",
+            (
+                "lockstep:csiDriverChartVersion: '1.6' does not fit. A chart is pinned. "
+                "Fix: write an exact version such as 1.6.0. [CFG007]"
+            ),
+        ),
+        (
+            "refreshInterval",
+            "2 minutes",
+            (
+                "lockstep:refreshInterval: '2 minutes' is not a duration. It is hours, minutes and seconds in whole "
+                "numbers. "
+                "Fix: write it like 120s or 2m. [CFG007]"
+            ),
+        ),
+        (
+            "refreshInterval",
+            "29s",
+            (
+                "lockstep:refreshInterval: '29s' is too short. Below 30s nothing is fresher: kubelet asks for a pod "
+                "every 60 to 90 s. Fix: write 30s or more. [CFG007]"
+            ),
+        ),
+        (
+            "refreshIntervall",
+            "1m",
+            (
+                "lockstep:refreshIntervall: the key is unknown. Pulumi.yaml lists the settings. "
+                "Fix: did you mean 'lockstep:refreshInterval'? [CFG011]"
+            ),
+        ),
+        (
+            "colour",
+            "red",
+            "lockstep:colour: the key is unknown. Pulumi.yaml lists the settings. Fix: remove it. [CFG011]",
+        ),
+        (
+            "aws_allowedAccountIds",
+            ["444455556666"],
+            (
+                "aws:allowedAccountIds: '111122223333' is not among 444455556666. Access is derived for "
+                "lockstep:account and must be placed there. Fix: list '111122223333', or correct "
+                "lockstep:account. [CFG010]"
+            ),
+        ),
+    ],
+)
+def test_a_wrong_setting_says_where_what_and_how(
+    good: dict[ConfigKey, ConfigValue], key: str, value: ConfigValue, text: str
+) -> None:
+    assert report(good, **{key: value}) == [f"{FILE} {text}"]
+
+
+def test_all_problems_are_reported_at_once_and_each_once(good: dict[ConfigKey, ConfigValue]) -> None:
+    lines = report(good, account=1, identity="x", refreshInterval="x", apps=[], colour="red", aws_region="x")
+    assert [line.split()[1] for line in lines] == [
+        "aws:region:",
+        "lockstep:account:",
+        "lockstep:apps:",
+        "lockstep:colour:",
+        "lockstep:identity:",
+        "lockstep:refreshInterval:",
+    ]
+
+
+_SCALARS: st.SearchStrategy[ConfigValue] = st.none() | st.booleans() | st.integers() | st.text(max_size=12)
+_ANY = _SCALARS | st.lists(_SCALARS, max_size=3) | st.dictionaries(st.text(), _SCALARS)
+
+
+@given(st.dictionaries(st.sampled_from(["account", "apps", "identity", "createNamespaces", "refreshInterval"]), _ANY))
+def test_no_value_makes_the_reader_raise_anything_but_its_own_error(changes: dict[str, ConfigValue]) -> None:
+    values = dict(load_stack_config(Path(__file__).resolve().parents[2], "dev").values)
+    values.update({ConfigKey(f"lockstep:{key}"): value for key, value in changes.items()})
+    with contextlib.suppress(SettingsErrors):
+        parse_settings(values, "dev", FILE)
+
+
+# --------------------------------------------------------------------------------------------------------- good stacks
+@pytest.mark.parametrize("stack", ["local", "dev", "prod"])
+def test_the_shipped_stacks_are_good(project: Path, stack: str) -> None:
+    settings = load_settings(project, stack)
+    assert settings.environment_name == stack
+    assert settings.environment("https://issuer.example").account == settings.account
+
+
+def test_what_pulumi_hands_over_as_text_means_the_same(project: Path) -> None:
+    """Pulumi gives a program every list and boolean as JSON text."""
+    config = load_stack_config(project, "prod")
+    as_text = {ConfigKey(key): value for key, value in config.as_text().items()}
+    assert parse_settings(as_text, "prod", config.file) == parse_settings(config.values, "prod", config.file)
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("120s", 120), ("2m", 120), ("1h", 3600), ("1h1m1s", 3661), ("30s", 30)])
+def test_a_duration_is_read_in_seconds(good: dict[ConfigKey, ConfigValue], text: str, seconds: int) -> None:
+    values = {**good, ConfigKey("lockstep:refreshInterval"): text}
+    assert parse_settings(values, "dev", FILE).refresh_interval_seconds == seconds
+
+
+def test_empty_texts_mean_absent(good: dict[ConfigKey, ConfigValue]) -> None:
+    """Pulumi wants a default for every key that a stack may leave out, so absence is the empty text."""
+    settings = parse_settings({**good, ConfigKey("lockstep:oidcIssuer"): ""}, "dev", FILE)
+    assert settings.oidc_issuer is None
+    assert settings.permissions_boundary is None
+    assert settings.identity is Identity.IRSA
+
+
+def test_every_declared_key_is_read_and_every_key_that_is_read_is_declared(project: Path) -> None:
+    declared = set(load_stack_config(project, "dev").values) | {ConfigKey("lockstep:providerImage")}
+    values = {key: value for key, value in load_stack_config(project, "dev").values.items() if key in declared}
+    parse_settings(values, "dev", FILE)  # an unread key would be refused
+    for key in [key for key in values if key.startswith("lockstep:") and values[key] not in ("", [])]:
+        missing = {other: value for other, value in values.items() if other != key}
+        if key == "lockstep:oidcIssuer":
+            continue
+        with pytest.raises(SettingsErrors, match=key):
+            parse_settings(missing, "dev", FILE)
+
+
+def test_reading_a_stacks_settings_does_not_load_pulumi(project: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from components.settings import load_settings; "
+        "load_settings(Path('.'), 'dev'); sys.exit('pulumi' in sys.modules)"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], cwd=project, check=False)  # noqa: S603 - our own code
+    assert ended.returncode == 0
+
+
+# ----------------------------------------------------------------------------------------------------------- the files
+def write_project(folder: Path, stack_text: str | None, project_text: str = "name: lockstep\n") -> None:
+    (folder / "Pulumi.yaml").write_text(project_text)
+    if stack_text is not None:
+        (folder / "Pulumi.dev.yaml").write_text(stack_text)
+
+
+@pytest.mark.parametrize(
+    ("stack_text", "message"),
+    [
+        ("config: [", "Pulumi.dev.yaml: the file cannot be read"),
+        ("", "Pulumi.dev.yaml: the file is empty or no mapping"),
+        ("config: 7", "Pulumi.dev.yaml: `config` is not a mapping"),
+        ("config:\n  a:b: 1\n  a:b: 2\n", "the key 'a:b' stands twice"),
+        ("config:\n  identity: irsa\n", "Fix: write `lockstep:identity`. [CFG003]"),
+        ("config:\n  a:b:\n    secure: v1:x\n", "a:b: the value is encrypted. Only the Pulumi CLI can decrypt it"),
+    ],
+)
+def test_a_stack_file_that_cannot_be_used_is_named(tmp_path: Path, stack_text: str, message: str) -> None:
+    write_project(tmp_path, stack_text)
+    with pytest.raises(SettingsErrors) as caught:
+        load_stack_config(tmp_path, "dev")
+    assert message in str(caught.value)
+
+
+def test_a_missing_stack_lists_those_that_there_are(tmp_path: Path) -> None:
+    write_project(tmp_path, "config: {}\n")
+    with pytest.raises(SettingsErrors) as caught:
+        load_stack_config(tmp_path, "devv")
+    assert str(caught.value) == (
+        "Pulumi.devv.yaml: there is no stack 'devv'. The stacks here are: dev. Fix: did you mean 'dev'? [CFG001]"
+    )
+
+
+def test_a_folder_without_a_project_says_so(tmp_path: Path) -> None:
+    with pytest.raises(SettingsErrors, match=r"Pulumi\.yaml: the file cannot be read"):
+        load_stack_config(tmp_path, "dev")
+
+
+def test_a_stacks_value_wins_over_the_default_and_an_override_over_both(tmp_path: Path) -> None:
+    project_text = "name: lockstep\nconfig:\n  a: {type: string, default: d}\n  b: bare\n  aws:c: {value: fixed}\n"
+    write_project(tmp_path, "config:\n  lockstep:a: s\n", project_text)
+    assert load_stack_config(tmp_path, "dev").values == {"lockstep:a": "s", "lockstep:b": "bare", "aws:c": "fixed"}
+    overridden = load_stack_config(tmp_path, "dev", {"lockstep:a": "o"})
+    assert overridden.values["lockstep:a"] == "o"  # type: ignore[index]
+    assert overridden.as_text() == {"aws:c": "fixed", "lockstep:a": "o", "lockstep:b": "bare"}
