@@ -34,7 +34,7 @@ local: dev ## the main job on the embedded stack: emulated AWS, the real program
 	@$(BIN)/python -m local $(ARGS)
 
 test: dev ## every test (PYTEST_ARGS='-k rotation' for some)
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
 lint: dev ## lint, format check, types, import rules
 	$(BIN)/ruff check .
@@ -47,7 +47,8 @@ fmt: dev ## format and mend what is mechanical
 	$(BIN)/ruff format .
 
 golden: dev ## write the golden files again; the review reads their diff
-	$(BIN)/python -m pytest -q tests/golden tests/cli --rewrite-golden
+	$(BIN)/python -m pytest -q tests/golden --rewrite-golden
+	$(BIN)/python -m pytest -q tests/cli --rewrite-golden
 
 proto: dev ## generate the gRPC stubs from the driver's proto again
 	$(BIN)/python -m grpc_tools.protoc -I . --python_out=. --pyi_out=. --grpc_python_out=. provider_runtime/csi_v1alpha1/service.proto

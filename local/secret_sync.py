@@ -1,0 +1,92 @@
+"""The driver's controller that copies mounted files into Kubernetes Secrets, for apps that need environment variables.
+
+It reads the files as they are mounted, not the provider's answer, and it runs when a pod's status has changed (that is,
+when an object version differs) or when asked again, as every 5 minutes in the driver. So a value that changes under an
+unchanged version reaches the file and not the Secret: kept on purpose.
+
+Different from the driver: it runs at once and not in the background; type `kubernetes.io/tls` is refused, because its
+splitting of bundles is not played; Secrets of several pods are not raced for.
+
+Source: secrets-store-csi-driver 1.6.0, `controllers/secretproviderclasspodstatus_controller.go`, `pkg/util/secretutil`.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from local.atomic_writer import load_contents, load_visible_paths
+from local.cluster_objects import ClusterObjects, PodStatus
+from local.pods import ProviderClass, SyncedSecret
+
+MANAGED_LABEL: Final = "secrets-store.csi.k8s.io/managed"
+
+_TLS_TYPE: Final = "kubernetes.io/tls"
+
+
+class SyncError(Exception):
+    """One Secret could not be made; the text is the driver's."""
+
+
+def sync_secrets(status: PodStatus, provider_class: ProviderClass, cluster: ClusterObjects) -> tuple[str, ...]:
+    """Write every Secret of the class from the pod's files.
+
+    Returns:
+        Lines for the driver's log, one per Secret that could not be written; the others are written all the same.
+    """
+    files = load_visible_paths(Path(status.target_path))
+    where = f"{provider_class.namespace}/{provider_class.name}"
+    problems: list[str] = []
+    for synced in provider_class.synced:
+        try:
+            manifest = _render_secret(synced, status.namespace, files, where)
+        except SyncError as error:
+            problems.append(str(error))
+            continue
+        cluster.put_secret(manifest, namespace=status.namespace, name=synced.name.strip(), owner=status)
+    return tuple(problems)
+
+
+def _render_secret(synced: SyncedSecret, namespace: str, files: Mapping[str, Path], where: str) -> dict[str, object]:
+    for is_missing, problem in (
+        (not synced.name, "secret name is empty"),
+        (not synced.type, "secret type is empty"),
+        (not synced.data, "data is empty"),
+    ):
+        if is_missing:
+            raise SyncError(f"failed to validate secret object in spc {where}, err: {problem}")
+    name = synced.name.strip()
+    try:
+        data = _load_data(synced, files)
+    except SyncError as error:
+        raise SyncError(f"failed to get data in spc {where} for secret {name}, err: {error}") from None
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {
+            "name": name,
+            "namespace": namespace,
+            "labels": {**synced.labels, MANAGED_LABEL: "true"},
+            "annotations": dict(synced.annotations),
+        },
+        "type": synced.type.strip(),
+        "data": data,
+    }
+
+
+def _load_data(synced: SyncedSecret, files: Mapping[str, Path]) -> dict[str, str]:
+    if synced.type.strip() == _TLS_TYPE:
+        raise SyncError(f"type {_TLS_TYPE} is not played by this node")
+    data: dict[str, str] = {}
+    for entry in synced.data:
+        object_name, key = entry.object_name.strip(), entry.key.strip()
+        if not object_name:
+            raise SyncError("object name in secretObjects.data")
+        if not key:
+            raise SyncError("key in secretObjects.data is empty")
+        if object_name not in files:
+            raise SyncError(f"file matching objectName {object_name} not found in the pod")
+        data[key] = base64.b64encode(load_contents(files[object_name])).decode()
+    return data
