@@ -1,4 +1,4 @@
-"""The AWS identity of one app: role, inline policies and, for EKS Pod Identity, the association.
+"""The AWS identity of one app: role, policies (inline, or managed when long) and, for Pod Identity, the association.
 
 Not done here: what the role may do and who may assume it. Documents arrive finished, as literals; no policy is written
 here and none depends on another resource.
@@ -31,7 +31,7 @@ class WorkloadIdentity(pulumi.ComponentResource):
     """
 
     role: aws.iam.Role
-    policies: tuple[aws.iam.RolePolicy, ...]
+    policies: tuple[pulumi.Resource, ...]
     association: aws.eks.PodIdentityAssociation | None
 
     def __init__(self, name: str, args: WorkloadIdentityArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -50,14 +50,7 @@ class WorkloadIdentity(pulumi.ComponentResource):
         # `role.name` is the literal from above, known at preview. Taken from the resource it also says that a replaced
         # role takes its policies with it, so that they are placed again.
         self.policies = tuple(
-            aws.iam.RolePolicy(
-                f"{name}-{policy.name}",
-                name=policy.name,
-                role=self.role.name,
-                policy=policy.document.to_json(),
-                opts=pulumi.ResourceOptions(parent=self),
-            )
-            for policy in access.policies
+            self._managed(policy, access) if policy.arn else self._inline(name, policy) for policy in access.policies
         )
         self.association = None
         if access.association is not None:
@@ -71,6 +64,34 @@ class WorkloadIdentity(pulumi.ComponentResource):
                 opts=pulumi.ResourceOptions(parent=self, depends_on=[self.role]),
             )
         self.register_outputs({"roleArn": access.role_arn})
+
+    def _inline(self, name: str, policy: derivation.NamedPolicy) -> pulumi.Resource:
+        inline: pulumi.Resource = aws.iam.RolePolicy(
+            f"{name}-{policy.name}",
+            name=policy.name,
+            role=self.role.name,
+            policy=policy.document.to_json(),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        return inline
+
+    def _managed(self, policy: derivation.NamedPolicy, access: derivation.AppAccess) -> pulumi.Resource:
+        document = aws.iam.Policy(
+            policy.name,
+            name=policy.name,
+            path=access.role_path,
+            policy=policy.document.to_json(),
+            description=f"Secrets of {access.namespace}/{access.service_account} ({access.app}), derived by Lockstep",
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        attachment: pulumi.Resource = aws.iam.RolePolicyAttachment(
+            policy.name,
+            role=self.role.name,
+            # The literal, not the policy's output: what the role may do is known at preview.
+            policy_arn=policy.arn,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[document]),
+        )
+        return attachment
 
     @property
     def grants(self) -> list[pulumi.Resource]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from components.derivation.iam import PolicyDocument
+from components.derivation.packing import Headroom, PolicyKind
 from components.derivation.spec import AppName, Identity, Store
 from provider_runtime.secret_objects import SecretObject
 
@@ -17,10 +18,12 @@ Manifest = dict[str, object]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NamedPolicy:
-    """An inline policy of a role. The name is unique in its role."""
+    """A policy of a role. An inline policy's name is unique in its role; a managed one has an ARN, a literal too."""
 
     name: str
     document: PolicyDocument
+    kind: PolicyKind = PolicyKind.INLINE
+    arn: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +63,8 @@ class AppAccess:
         role_arn: Built, not looked up.
         permissions_boundary: ARN or None.
         trust: Who may assume the role.
-        policies: Inline policies of the role, in order of name.
+        policies: Policies of the role, all inline or all managed, in order of name.
+        headroom: Room that they leave.
         association: For Pod Identity, else None.
         secret_provider_class: Manifest.
         service_account_manifest: Manifest.
@@ -84,6 +88,7 @@ class AppAccess:
     permissions_boundary: str | None
     trust: PolicyDocument
     policies: tuple[NamedPolicy, ...]
+    headroom: Headroom
     association: PodIdentityAssociation | None
     secret_provider_class: Manifest
     service_account_manifest: Manifest

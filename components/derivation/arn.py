@@ -103,6 +103,11 @@ def role_arn(*, partition: str, account: str, path: str, name: str) -> str:
     return f"arn:{partition}:iam::{account}:role{path}{name}"
 
 
+def policy_arn(*, partition: str, account: str, path: str, name: str) -> str:
+    """Return a customer managed policy's ARN; `path` begins and ends with a slash."""
+    return f"arn:{partition}:iam::{account}:policy{path}{name}"
+
+
 def oidc_provider_arn(*, partition: str, account: str, issuer_host: str) -> str:
     """Return the ARN of the IAM OIDC provider of a cluster; `issuer_host` is the issuer URL without its scheme."""
     return f"arn:{partition}:iam::{account}:oidc-provider/{issuer_host}"

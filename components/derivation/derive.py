@@ -10,14 +10,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from components.derivation.access import AppAccess, DerivedFile, NamedPolicy, PodIdentityAssociation
-from components.derivation.arn import Arn, cluster_arn, has_random_suffix, oidc_provider_arn, role_arn
+from components.derivation.arn import Arn, cluster_arn, has_random_suffix, oidc_provider_arn, policy_arn, role_arn
 from components.derivation.environment import Environment
 from components.derivation.errors import Problem, ProblemList, SpecErrors, Spot
 from components.derivation.grants import Grant, grant_for, policy_for
 from components.derivation.iam import LIMITS, PolicyDocument, irsa_trust, pod_identity_trust
 from components.derivation.manifests import secret_provider_class, service_account, volume, volume_mount
-from components.derivation.naming import role_name
+from components.derivation.naming import managed_policy_name, role_name
 from components.derivation.object_checks import FileSet, check_file, check_name, default_file
+from components.derivation.packing import DoesNotFitError, Packing, PolicyKind, pack
 from components.derivation.spec import AppSpec, AppVariant, Identity, KeyEntry, ObjectEntry, Store, SyncEntry
 from components.derivation.spec_shape import LABEL, SUBDOMAIN
 from components.derivation.variables import substitute
@@ -74,13 +75,11 @@ def derive(spec: AppSpec, environment: Environment) -> AppAccess:
     _check_places(variant, environment, problems)
     problems.raise_if_any()
     grants = tuple(_grants(variant, environment))
-    policy = NamedPolicy(name="secrets", document=policy_for(grants, environment))
     identity = variant.identity or environment.default_identity
     name = role_name(cluster=environment.cluster, region=environment.region, app=variant.app)
     arn = role_arn(partition=environment.partition, account=environment.account, path=environment.role_path, name=name)
     trust = _trust(variant, identity, environment)
-    _check_limits(variant, policy.document, trust, problems)
-    problems.raise_if_any()
+    packing = _packed(variant, policy_for(grants, environment), trust, problems)
     objects = tuple(_secret_object(entry, variant) for entry in variant.objects)
     association = PodIdentityAssociation(
         cluster=environment.cluster, namespace=variant.namespace, service_account=variant.service_account, role_arn=arn
@@ -97,7 +96,8 @@ def derive(spec: AppSpec, environment: Environment) -> AppAccess:
         role_arn=arn,
         permissions_boundary=environment.permissions_boundary,
         trust=trust,
-        policies=(policy,),
+        policies=tuple(_named(packing, name, environment)),
+        headroom=packing.headroom,
         association=association if identity is Identity.POD_IDENTITY else None,
         secret_provider_class=secret_provider_class(
             variant, objects, namespace=variant.namespace, identity=identity, role_arn=arn, environment=environment
@@ -204,13 +204,31 @@ def _check_key_place(key: KeyEntry, environment: Environment, problems: ProblemL
         problems.add(key.at, "SPEC011", what, "A key serves its own region", f"name the key of {region}")
 
 
-def _check_limits(variant: AppVariant, policy: PolicyDocument, trust: PolicyDocument, problems: ProblemList) -> None:
-    for document, limit in ((policy, "role inline policies"), (trust, "trust policy")):
-        if document.size() > LIMITS[limit]:
-            what = f"the app's access takes {document.size():,} characters of IAM's {LIMITS[limit]:,} ({limit})"
-            problems.add(
-                variant.at, "SPEC025", what, "A role's policies have a limit", "split the app, or join its secrets"
-            )
+def _packed(variant: AppVariant, document: PolicyDocument, trust: PolicyDocument, problems: ProblemList) -> Packing:
+    if trust.size() > LIMITS["trust policy"]:
+        what = f"the app's trust takes {trust.size():,} characters of IAM's {LIMITS['trust policy']:,}"
+        problems.add(variant.at, "SPEC025", what, "A trust policy has a limit", "shorten namespace or service account")
+    try:
+        packing = pack(document)
+    except DoesNotFitError as error:
+        what = (
+            f"the app's access takes {error.used:,} characters in {error.documents} policies; a role carries "
+            f"{LIMITS['managed policies per role']} of {LIMITS['managed policy']:,}"
+        )
+        problems.add(variant.at, "SPEC025", what, "A role's policies have a limit", "split the app into two")
+        problems.raise_all()
+    problems.raise_if_any()
+    return packing
+
+
+def _named(packing: Packing, role: str, environment: Environment) -> Iterator[NamedPolicy]:
+    place = {"partition": environment.partition, "account": environment.account, "path": environment.role_path}
+    for number, document in enumerate(packing.documents, start=1):
+        if packing.kind is PolicyKind.INLINE:
+            yield NamedPolicy(name="secrets", document=document)
+        else:
+            name = managed_policy_name(role, number)
+            yield NamedPolicy(name=name, document=document, kind=packing.kind, arn=policy_arn(**place, name=name))
 
 
 # ---------------------------------------------------------------------------------------------------------- derivation

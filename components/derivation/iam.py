@@ -16,8 +16,13 @@ PolicyJson = dict[str, object]
 
 _VERSION = "2012-10-17"
 
-#: Characters without white space. IAM quotas: inline policies of a role together, and its trust policy by default.
-LIMITS = {"role inline policies": 10_240, "trust policy": 2_048}
+#: IAM quotas: characters without white space (inline policies count together), and policies that a role may have.
+LIMITS = {
+    "role inline policies": 10_240,
+    "managed policy": 6_144,
+    "managed policies per role": 10,
+    "trust policy": 2_048,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

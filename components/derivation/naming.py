@@ -29,6 +29,15 @@ def role_name(*, cluster: str, region: str, app: str) -> str:
     return _shortened(whole, f"{cluster}\n{region}\n{app}") if ambiguous else whole
 
 
+def managed_policy_name(role: str, number: int) -> str:
+    """Return the name of one of a role's managed policies, counted from 1; at most 128 characters.
+
+    >>> managed_policy_name("prod-eu-west-1-payments", 2)
+    'prod-eu-west-1-payments-secrets-2'
+    """
+    return f"{role}-secrets-{number}"
+
+
 def _shortened(whole: str, identity: str) -> str:
     digest = hashlib.sha256(identity.encode()).hexdigest()[:_DIGEST_LENGTH]
     return f"{whole[: ROLE_NAME_LIMIT - _DIGEST_LENGTH - 1].rstrip('-')}-{digest}"

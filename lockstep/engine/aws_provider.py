@@ -19,7 +19,8 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from pulumi import _types
 
-from lockstep.engine.aws_resources import RESOURCES, AwsResource, Client, Clients
+from lockstep.engine.aws_resource import AwsResource, Client, Clients
+from lockstep.engine.aws_resources import RESOURCES
 from lockstep.engine.resource_provider import InputProblem, ProviderError, ProviderObject, ResourceDiff
 from lockstep.engine.values import UNKNOWN, Json, Properties, contains_unknown, diff_properties
 

@@ -9,82 +9,26 @@ Source: AWS API reference of IAM and EKS; property names and immutability as in 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Final
 
+from lockstep.engine.aws_managed_policies import POLICY, ROLE_POLICY_ATTACHMENT
+from lockstep.engine.aws_resource import AwsCall, AwsResource, Clients, given, tag_changes, tag_list
 from lockstep.engine.resource_provider import ProviderError, ProviderObject
 from lockstep.engine.values import Json, Properties
-
-#: boto3 clients are made at run time from service descriptions; there is no static type for their methods here.
-Client = Any
-Clients = Mapping[str, Client]
-AwsCall = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AwsResource:
-    """How one type is placed.
-
-    Attributes:
-        sdk_class: Where pulumi_aws has its arguments, `iam.Role` for `pulumi_aws.iam.RoleArgs`.
-        inputs: The inputs that are placed.
-        required: Inputs that must be there. Names are required: the engine makes up none.
-        documents: Inputs that are JSON documents.
-        immutable: Inputs that cannot change in place.
-        identity: Inputs that name the object; when none of them changes, the old object goes before the new one comes.
-        defaults: Outputs of inputs that were not given.
-        computed: Outputs that only AWS can tell.
-        create: Returns id and computed outputs.
-        read: Takes an id; None when there is no such object. The id is as `pulumi import` takes it.
-        update: Takes the outputs of the last run and the new inputs, defaults filled in.
-        delete: Takes the outputs of the last run. An object that is gone is the provider's to forgive.
-    """
-
-    sdk_class: str
-    inputs: frozenset[str]
-    required: frozenset[str]
-    immutable: frozenset[str]
-    identity: frozenset[str]
-    create: Callable[[Clients, Properties], ProviderObject]
-    read: Callable[[Clients, str], ProviderObject]
-    update: Callable[[Clients, Properties, Properties], None]
-    delete: Callable[[Clients, Properties], None]
-    documents: frozenset[str] = frozenset()
-    defaults: Mapping[str, Json]
-    computed: frozenset[str]
-
-
-def _tag_list(tags: Json) -> list[dict[str, str]]:
-    return (
-        [{"Key": key, "Value": str(value)} for key, value in sorted(tags.items())] if isinstance(tags, Mapping) else []
-    )
-
-
-def _tag_changes(prior: Properties, inputs: Properties) -> tuple[list[str], list[dict[str, str]]]:
-    """Return the keys to take off and the tags to put on."""
-    before = {item["Key"]: item["Value"] for item in _tag_list(prior.get("tags"))}
-    after = {item["Key"]: item["Value"] for item in _tag_list(inputs.get("tags"))}
-    changed = {key: value for key, value in after.items() if before.get(key) != value}
-    return sorted(before.keys() - after.keys()), _tag_list(changed)
-
-
-def _given(**arguments: Json) -> dict[str, Any]:
-    """Drop what was not given; boto3 takes no None."""
-    return {key: value for key, value in arguments.items() if value not in (None, "", [])}
 
 
 # --------------------------------------------------------------------------------------------------------- aws.iam.Role
 def _create_role(clients: Clients, inputs: Properties) -> ProviderObject:
     answer = clients["iam"].create_role(
-        **_given(
+        **given(
             RoleName=inputs["name"],
             AssumeRolePolicyDocument=inputs["assumeRolePolicy"],
             Path=inputs.get("path"),
             Description=inputs.get("description"),
             MaxSessionDuration=inputs.get("maxSessionDuration"),
             PermissionsBoundary=inputs.get("permissionsBoundary"),
-            Tags=_tag_list(inputs.get("tags")),
+            Tags=tag_list(inputs.get("tags")),
         )
     )
     return ProviderObject(id=str(inputs["name"]), outputs=_role_facts(answer["Role"]))
@@ -97,7 +41,7 @@ def _role_facts(role: AwsCall) -> dict[str, Json]:
 def _read_role(clients: Clients, object_id: str) -> ProviderObject:
     role = clients["iam"].get_role(RoleName=object_id)["Role"]
     boundary = role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn")
-    facts = _role_facts(role) | _given(name=object_id, path=role["Path"], permissionsBoundary=boundary)
+    facts = _role_facts(role) | given(name=object_id, path=role["Path"], permissionsBoundary=boundary)
     return ProviderObject(id=object_id, outputs=facts)
 
 
@@ -113,7 +57,7 @@ def _update_role(clients: Clients, prior: Properties, inputs: Properties) -> Non
         iam.put_role_permissions_boundary(RoleName=name, PermissionsBoundary=boundary)
     elif not boundary and prior.get("permissionsBoundary"):
         iam.delete_role_permissions_boundary(RoleName=name)
-    gone, put = _tag_changes(prior, inputs)
+    gone, put = tag_changes(prior, inputs)
     if gone:
         iam.untag_role(RoleName=name, TagKeys=gone)
     if put:
@@ -181,11 +125,11 @@ ROLE_POLICY: Final = AwsResource(
 # ---------------------------------------------------------------------------------------- aws.iam.OpenIdConnectProvider
 def _create_oidc(clients: Clients, inputs: Properties) -> ProviderObject:
     answer = clients["iam"].create_open_id_connect_provider(
-        **_given(
+        **given(
             Url=inputs["url"],
             ClientIDList=inputs["clientIdLists"],
             ThumbprintList=inputs.get("thumbprintLists"),
-            Tags=_tag_list(inputs.get("tags")),
+            Tags=tag_list(inputs.get("tags")),
         )
     )
     arn = answer["OpenIDConnectProviderArn"]
@@ -208,7 +152,7 @@ def _update_oidc(clients: Clients, prior: Properties, inputs: Properties) -> Non
     thumbprints = inputs.get("thumbprintLists")
     if thumbprints and thumbprints != prior.get("thumbprintLists"):
         iam.update_open_id_connect_provider_thumbprint(OpenIDConnectProviderArn=arn, ThumbprintList=thumbprints)
-    gone, put = _tag_changes(prior, inputs)
+    gone, put = tag_changes(prior, inputs)
     if gone:
         iam.untag_open_id_connect_provider(OpenIDConnectProviderArn=arn, TagKeys=gone)
     if put:
@@ -241,7 +185,7 @@ OPEN_ID_CONNECT_PROVIDER: Final = AwsResource(
 # --------------------------------------------------------------------------------------- aws.eks.PodIdentityAssociation
 def _create_association(clients: Clients, inputs: Properties) -> ProviderObject:
     answer = clients["eks"].create_pod_identity_association(
-        **_given(
+        **given(
             clusterName=inputs["clusterName"],
             namespace=inputs["namespace"],
             serviceAccount=inputs["serviceAccount"],
@@ -276,7 +220,7 @@ def _update_association(clients: Clients, prior: Properties, inputs: Properties)
         eks.update_pod_identity_association(
             clusterName=inputs["clusterName"], associationId=prior["associationId"], roleArn=inputs["roleArn"]
         )
-    gone, put = _tag_changes(prior, inputs)
+    gone, put = tag_changes(prior, inputs)
     if gone:
         eks.untag_resource(resourceArn=prior["associationArn"], tagKeys=gone)
     if put:
@@ -307,6 +251,8 @@ POD_IDENTITY_ASSOCIATION: Final = AwsResource(
 RESOURCES: Final[Mapping[str, AwsResource]] = {
     "aws:eks/podIdentityAssociation:PodIdentityAssociation": POD_IDENTITY_ASSOCIATION,
     "aws:iam/openIdConnectProvider:OpenIdConnectProvider": OPEN_ID_CONNECT_PROVIDER,
+    "aws:iam/policy:Policy": POLICY,
     "aws:iam/role:Role": ROLE,
     "aws:iam/rolePolicy:RolePolicy": ROLE_POLICY,
+    "aws:iam/rolePolicyAttachment:RolePolicyAttachment": ROLE_POLICY_ATTACHMENT,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -217,10 +218,35 @@ def test_service_accounts_that_become_one_once_variables_are_replaced_are_refuse
 
 
 def test_an_app_that_does_not_fit_iam_is_refused_with_the_numbers() -> None:
-    names = "".join(f"  - name: {'long-name-' * 10}{index}\n" for index in range(70))
+    names = "".join(f"  - name: {'long-name-' * 10}{index}\n" for index in range(500))
     (line,) = problems_of(f"{PAYMENTS}secrets:\n{names}")
-    assert "of IAM's 10,240 (role inline policies)" in line
+    assert re.search(r"takes [0-9]{2},[0-9]{3} characters in [0-9]+ policies; a role carries 10 of 6,144", line)
     assert line.endswith("[SPEC025]")
+
+
+@pytest.mark.parametrize(("count", "kind", "documents"), [(50, "inline", 1), (70, "managed", 3), (250, "managed", 8)])
+def test_a_long_policy_is_split_into_managed_ones_that_allow_exactly_the_same(
+    count: int, kind: str, documents: int
+) -> None:
+    key = "arn:aws:kms:eu-west-1:111122223333:key/8a2c6f04-1d3b-4e57-9a60-7b1c2d3e4f50"
+    names = [f"{'long-name-' * 10}{index}" for index in range(count)]
+    keyed = [f"    kmsKey: {key}\n" if index % 9 == 0 else "" for index in range(count)]
+    secrets = "".join(f"  - name: {name}\n{line}" for name, line in zip(names, keyed, strict=True))
+    (access,) = derive_all(parse_specs(f"{PAYMENTS}secrets:\n{secrets}"), ENVIRONMENT)
+    assert (access.headroom.kind.value, len(access.policies)) == (kind, documents)
+    assert {policy.kind.value for policy in access.policies} == {kind}
+    assert len({policy.name for policy in access.policies}) == documents
+    limit = 10_240 if kind == "inline" else 6_144
+    assert all(policy.document.size() <= limit for policy in access.policies)
+    assert access.headroom.used == sum(policy.document.size() for policy in access.policies)
+    for index, name in enumerate(names):
+        arn = f"arn:aws:secretsmanager:eu-west-1:111122223333:secret:{name}{SUFFIX}"
+        assert allowed(access, "secretsmanager:GetSecretValue", arn)
+        assert not allowed(access, "secretsmanager:GetSecretValue", f"{arn}x")
+        context = {"kms:ViaService": "secretsmanager.eu-west-1.amazonaws.com", "kms:EncryptionContext:SecretARN": arn}
+        assert allowed(access, "kms:Decrypt", key, **context) == (index % 9 == 0)
+    if kind == "managed":
+        assert access.policies[1].arn == "arn:aws:iam::111122223333:policy/dev-eu-west-1-payments-secrets-2"
 
 
 def test_problems_of_every_app_are_reported_together() -> None:

@@ -10,7 +10,8 @@ import pytest
 from botocore.stub import Stubber
 
 from lockstep.engine.aws_provider import AwsProvider, sdk_input_names
-from lockstep.engine.aws_resources import RESOURCES, AwsResource
+from lockstep.engine.aws_resource import AwsResource
+from lockstep.engine.aws_resources import RESOURCES
 from lockstep.engine.resource_provider import ProviderError, ProviderObject
 from lockstep.engine.values import UNKNOWN, Json
 
