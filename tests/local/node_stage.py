@@ -117,9 +117,9 @@ class NodeStage:
         return {file.path: (directory / file.path).read_bytes() for file in self.kubelet.list_files(pod)}
 
 
-def make_pod(name: str = "payments-1", *, uid: PodUid = POD_UID, **attributes: str) -> Pod:
+def make_pod(name: str = "payments-1", *, uid: PodUid = POD_UID, attributes: Mapping[str, str] | None = None) -> Pod:
     """Make a pod with one volume; attributes are further volumeAttributes."""
-    volume = Volume(name=VOLUME, attributes={"secretProviderClass": CLASS, **attributes})
+    volume = Volume(name=VOLUME, attributes={"secretProviderClass": CLASS, **(attributes or {})})
     return Pod(name=name, namespace=NAMESPACE, service_account="payments-api", volumes=(volume,), uid=uid)
 
 
@@ -145,7 +145,8 @@ def node_stage(
 ) -> Iterator[NodeStage]:
     """Run a provider and make a node that talks to it."""
     with tempfile.TemporaryDirectory(prefix="lsn-", dir="/tmp") as folder:  # pytest's paths are too long for a socket
-        provider, tokens, cluster, waits = ScriptedProvider(), RecordedTokens(), ClusterObjects(root / "objects"), []
+        provider, tokens, cluster = ScriptedProvider(), RecordedTokens(), ClusterObjects(root / "objects")
+        waits: list[float] = []
         server = grpc.server(futures.ThreadPoolExecutor(max_workers=4), options=(("grpc.so_reuseport", 0),))
         service_pb2_grpc.add_CSIDriverProviderServicer_to_server(provider, server)  # type: ignore[no-untyped-call]
         server.add_insecure_port(f"unix:{folder}/aws.sock")

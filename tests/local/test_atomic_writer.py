@@ -44,16 +44,16 @@ def test_a_path_that_breaks_a_rule_refuses_the_whole_set_and_touches_nothing(
     tmp_path: Path, path: str, text: str
 ) -> None:
     write_payload(tmp_path, [_file("kept")])
-    before = sorted(os.listdir(tmp_path))
+    before = sorted(path.name for path in tmp_path.iterdir())
     with pytest.raises(WriteError, match=re.escape(text)):
         write_payload(tmp_path, [_file("fine"), _file(path)])
-    assert sorted(os.listdir(tmp_path)) == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
 
 
 def test_a_dot_as_a_path_deletes_what_is_mounted(tmp_path: Path) -> None:
     """The driver's own defect: a provider must never send it."""
     write_payload(tmp_path, [_file("live")])
-    with pytest.raises(WriteError, match="cleanup failure: .*device or resource busy"):
+    with pytest.raises(WriteError, match=r"cleanup failure: .*device or resource busy"):
         write_payload(tmp_path, [_file(".")])
     assert list(tmp_path.iterdir()) == []
 
@@ -175,7 +175,7 @@ def test_a_failure_before_the_swap_leaves_the_old_set(
     assert _read(tmp_path) == {"a": b"old"}
     assert (tmp_path / "..data").readlink() == kept
     if of_the_swap:
-        assert sorted(os.listdir(tmp_path)) == sorted(["..data", str(kept), "a"])
+        assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["..data", str(kept), "a"])
 
 
 def test_what_a_crash_left_before_the_swap_is_not_seen_and_blocks_a_change(tmp_path: Path) -> None:

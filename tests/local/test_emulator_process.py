@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -118,14 +118,16 @@ def test_it_ends_with_the_process_that_started_it(project: Path, tmp_path: Path)
 
 
 def test_settings_of_the_shell_do_not_reach_it(project: Path, tmp_path: Path) -> None:
-    """AUTH=false would switch off every check."""
-    shell = {"AUTH": "false", "BIND_HOST": "0.0.0.0", "SERVICES": "s3", "PATH": os.environ["PATH"]}  # noqa: S104
+    """AUTH=false would switch off every check, and secrets would be written to disk at the end."""
+    state = tmp_path / "state"
+    shell = {"AUTH": "false", "BIND_HOST": "0.0.0.0", "PERSIST_STATE": "1", "STATE_DIR": str(state)}  # noqa: S104
     with _started(project, tmp_path, shell) as (process, endpoint):
         assert all(address.startswith("0100007F:") for address in _listening_addresses(process.pid))
         nobody = make_client("iam", REGION, endpoint=endpoint, access_key="AKIANOBODY", secret_key="none")
         with pytest.raises(ClientError, match="InvalidClientTokenId"):
             nobody.list_roles()
         nobody.close()
+    assert not state.exists()
 
 
 # ------------------------------------------------------------------------------------------------------------ given ids
@@ -191,7 +193,10 @@ def _listening_addresses(pid: int) -> Iterator[str]:
     files = Path(f"/proc/{pid}/fd")
     if not files.exists():
         return
-    sockets = {str(file.readlink()) for file in files.iterdir()}
+    sockets = set()
+    for file in files.iterdir():
+        with suppress(FileNotFoundError):  # closed since the folder was read
+            sockets.add(str(file.readlink()))
     for table in ("tcp", "tcp6"):
         for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
             _, address, _, state, *_, inode = line.split()[:10]
