@@ -20,13 +20,13 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 import botocore.session
-from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.credentials import ReadOnlyCredentials
-from botocore.exceptions import ConnectTimeoutError, NoCredentialsError
+from botocore.exceptions import NoCredentialsError
 
-from provider_runtime.blocking_calls import remaining_seconds
+from provider_runtime.blocking_calls import DeadlinePassed, remaining_seconds
 from provider_runtime.errors import ErrorCode, MountError, shown
+from provider_runtime.guarded_connections import guard_connections
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -42,7 +42,10 @@ _REGION_FORM: Final = re.compile(r"(?![0-9]+$)(?!-)[A-Za-z0-9-]{1,63}(?<!-)")
 
 
 class AwsService(StrEnum):
-    """The services that a mount may talk to, by botocore's names."""
+    """The services that a mount may talk to, by botocore's names.
+
+    STS is asked with a token (unsigned, the SDK knows which operations are) and, for role chains, signed.
+    """
 
     SECRETS_MANAGER = "secretsmanager"
     PARAMETER_STORE = "ssm"
@@ -153,6 +156,10 @@ class AwsClients:
             fix="correct `region` in the class; for a region newer than this build, update the provider",
         )
 
+    def is_built(self, service: AwsService, region: str) -> bool:
+        """Whether `client` would return at once."""
+        return (service, region) in self._clients
+
     def client(self, service: AwsService, region: str) -> Any:  # noqa: ANN401  # botocore makes client classes at run time
         """Return the shared client; blocking when it must be built, so call it in a worker thread.
 
@@ -179,7 +186,6 @@ class AwsClients:
             parameter_validation=False,
             use_fips_endpoint=settings.use_fips,
             use_dualstack_endpoint=settings.use_dualstack,
-            signature_version=UNSIGNED if service is AwsService.STS else None,
             user_agent_appid=settings.app_id,
         )
         client = self._session.create_client(
@@ -189,10 +195,11 @@ class AwsClients:
             config=config,
         )
         client.meta.events.register("before-send.*", _refuse_late_attempt)
+        guard_connections(client)
         return client
 
 
-def _refuse_late_attempt(request: Any, **_: object) -> None:  # noqa: ANN401  # botocore's event signature
+def _refuse_late_attempt(**_: object) -> None:
     """Stop a retry whose mount has already been answered, so that its thread is free again."""
     if remaining_seconds() <= 0:
-        raise ConnectTimeoutError(endpoint_url=request.url, error="deadline passed")
+        raise DeadlinePassed

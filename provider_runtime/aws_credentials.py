@@ -23,19 +23,20 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from provider_runtime.aws_clients import AwsService
+from provider_runtime.aws_clients import AwsService, acting_as
 from provider_runtime.aws_errors import parse_failure
-from provider_runtime.blocking_calls import DeadlinePassed, remaining_seconds
+from provider_runtime.blocking_calls import DeadlinePassed, QueueFull, remaining_seconds, watch_connection
 from provider_runtime.caller_identity import IdentityKind
 from provider_runtime.errors import ErrorCode, shown
 from provider_runtime.mount_request import AddressType
-from provider_runtime.ports import AGENT_ACTION, EXCHANGE_ACTION, AwsCredentials, CallError
+from provider_runtime.ports import AGENT_ACTION, CHAIN_ACTION, EXCHANGE_ACTION, AwsCredentials, CallError
 from provider_runtime.redaction import SecretText
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from provider_runtime.aws_clients import AwsClients
+    from provider_runtime.aws_errors import AwsFailure
     from provider_runtime.blocking_calls import BlockingCalls
     from provider_runtime.caller_identity import CallerIdentity
     from provider_runtime.ports import Caller
@@ -48,6 +49,9 @@ _DIGEST_DIGITS: Final = 10
 _ATTEMPTS: Final = 3
 _PAUSE_SECONDS: Final = (0.2, 0.5)
 _PASSING_CODES: Final = frozenset({"InvalidIdentityToken", "IDPCommunicationError"})
+_PASSING_FAILURES: Final = frozenset(
+    {ErrorCode.THROTTLED, ErrorCode.AWS_SERVER, ErrorCode.NETWORK, ErrorCode.DEADLINE, ErrorCode.OVERLOAD}
+)
 _AGENT_ANSWER_LIMIT_BYTES: Final = 65_536
 _HTTP_OK: Final = 200
 _HTTP_SERVER_ERROR: Final = 500
@@ -98,17 +102,53 @@ class AwsTokenExchange:
         """
         is_irsa = caller.identity.kind is IdentityKind.IRSA
         exchange = self._assume_role if is_irsa else self._ask_agent
+        action = EXCHANGE_ACTION if is_irsa else AGENT_ACTION
+        return await self._run(lambda: exchange(caller, region), region, deadline, action)
+
+    async def assume_chained_role(
+        self, identity: CallerIdentity, credentials: AwsCredentials, region: str, deadline: float
+    ) -> AwsCredentials:
+        """Assume the second role of a chain with the first one's session.
+
+        Raises:
+            CallError: As above; the text names both roles.
+        """
+        return await self._run(
+            lambda: self._assume_chained_role(identity, credentials, region), region, deadline, CHAIN_ACTION
+        )
+
+    async def _run(
+        self, exchange: Callable[[], AwsCredentials], region: str, deadline: float, action: str
+    ) -> AwsCredentials:
         try:
-            return await self._calls.run(region, deadline, lambda: exchange(caller, region))
-        except DeadlinePassed:
-            action = EXCHANGE_ACTION if is_irsa else AGENT_ACTION
+            return await self._calls.run(region, deadline, exchange)
+        except (DeadlinePassed, QueueFull) as error:
+            failure = parse_failure(error)
+            assert failure is not None  # noqa: S101  # both are classified
             raise CallError(
-                ErrorCode.DEADLINE,
-                region=region,
-                action=action,
-                cause="no answer before the deadline",
-                fix=_UNREACHABLE_FIXES[action],
+                failure.code, region=region, action=action, cause=failure.cause, fix=_UNREACHABLE_FIXES[action]
             ) from None
+
+    def _assume_chained_role(
+        self, identity: CallerIdentity, credentials: AwsCredentials, region: str
+    ) -> AwsCredentials:
+        """Call STS, signed with the first role's session. Runs in a worker thread."""
+        client = self._clients.client(AwsService.STS, region)
+        external = {"ExternalId": identity.external_id} if identity.external_id else {}
+        try:
+            with acting_as(credentials):
+                answer = client.assume_role(
+                    RoleArn=identity.assumed_role_arn,
+                    RoleSessionName=render_session_name(identity.namespace, identity.service_account),
+                    DurationSeconds=SESSION_SECONDS,
+                    **external,
+                )
+            return _parse_sts_answer(answer)
+        except (ClientError, BotoCoreError) as error:
+            failure = parse_failure(error)
+            if failure is None:
+                raise
+            raise _chain_error(failure, identity, region) from None
 
     def _assume_role(self, caller: Caller, region: str) -> AwsCredentials:
         """Call STS; a code that may pass is tried again, as the Go SDK does it. Runs in a worker thread."""
@@ -163,12 +203,13 @@ class AwsTokenExchange:
 
 _UNREACHABLE_FIXES: Final = {
     EXCHANGE_ACTION: "check the node's route, DNS, proxy or VPC endpoint to STS in this region",
+    CHAIN_ACTION: "check the node's route, DNS, proxy or VPC endpoint to STS in this region",
     AGENT_ACTION: "check that the eks-pod-identity-agent add-on runs on this node and answers",
 }
 
 
 def _sts_error(code: ErrorCode, cause: str, identity: CallerIdentity, region: str) -> CallError:
-    may_pass = code in {ErrorCode.THROTTLED, ErrorCode.AWS_SERVER, ErrorCode.NETWORK, ErrorCode.DEADLINE}
+    may_pass = code in _PASSING_FAILURES
     return CallError(
         code if may_pass else ErrorCode.CREDENTIALS_REFUSED,
         region=region,
@@ -180,6 +221,24 @@ def _sts_error(code: ErrorCode, cause: str, identity: CallerIdentity, region: st
         ),
         fix=_UNREACHABLE_FIXES[EXCHANGE_ACTION] if may_pass else "correct the role's trust policy, or the role's name",
         is_modelled=not may_pass,
+    )
+
+
+def _chain_error(failure: AwsFailure, identity: CallerIdentity, region: str) -> CallError:
+    may_pass = failure.code in _PASSING_FAILURES
+    first = identity.first.described
+    external = f" and sts:ExternalId {shown(identity.external_id)}" if identity.external_id else ""
+    return CallError(
+        failure.code if may_pass else ErrorCode.CREDENTIALS_REFUSED,
+        region=region,
+        action=CHAIN_ACTION,
+        cause=f"role {shown(identity.assumed_role_arn)}, assumed by {first}: {failure.cause}",
+        rule=f"The second role's trust policy must name the {first}{external}, which itself needs {CHAIN_ACTION} on it",
+        fix=_UNREACHABLE_FIXES[CHAIN_ACTION]
+        if may_pass
+        else "correct the trust of the second role, the grant of the first, or assumeRoleArn and externalId",
+        is_modelled=not may_pass,
+        are_credentials_stale=failure.are_credentials_stale,
     )
 
 
@@ -240,6 +299,7 @@ def _get(endpoint: str, token: str, timeout_seconds: float) -> tuple[int, bytes]
     try:
         connection.connect()
         connection.sock.settimeout(timeout_seconds)
+        watch_connection(connection.sock)
         connection.request("GET", parts.path, headers={"Authorization": token, "Accept": "application/json"})
         response = connection.getresponse()
         body = response.read(_AGENT_ANSWER_LIMIT_BYTES + 1)
@@ -247,4 +307,5 @@ def _get(endpoint: str, token: str, timeout_seconds: float) -> tuple[int, bytes]
             raise http.client.HTTPException(f"answer longer than {_AGENT_ANSWER_LIMIT_BYTES} bytes")
         return response.status, body
     finally:
+        watch_connection(None)
         connection.close()

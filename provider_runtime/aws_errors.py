@@ -15,7 +15,7 @@ from typing import Final
 
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, NoCredentialsError, SSLError
 
-from provider_runtime.blocking_calls import DeadlinePassed
+from provider_runtime.blocking_calls import DeadlinePassed, QueueFull
 from provider_runtime.errors import ErrorCode, shown
 
 _DENIED: Final = frozenset(
@@ -93,6 +93,8 @@ def parse_failure(error: Exception) -> AwsFailure | None:
         return _parse_client_error(error)
     if isinstance(error, DeadlinePassed):
         return _network("no answer before the deadline", ErrorCode.DEADLINE)
+    if isinstance(error, QueueFull):
+        return _network("more calls wait on this node than can be made in time", ErrorCode.OVERLOAD)
     if isinstance(error, NoCredentialsError):
         return None
     if isinstance(error, SSLError):

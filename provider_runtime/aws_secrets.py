@@ -1,26 +1,28 @@
 """Secrets Manager and Parameter Store reads.
 
 Not done here: which reads a class needs (`fetch_plan`), whether to ask AWS at all (`value_reads`), the text around a
-failure (`failure_texts`). Two actions are used, and they are the ones that the derivation grants:
-secretsmanager:GetSecretValue and ssm:GetParameters (with decryption).
+failure (`failure_texts`). Three actions are used, and they are the ones that the derivation grants:
+secretsmanager:GetSecretValue, ssm:GetParameters (with decryption), and secretsmanager:DescribeSecret for drivers before
+1.6, which say what the volume holds.
 """
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from provider_runtime.aws_clients import AwsService, acting_as
 from provider_runtime.aws_errors import parse_failure
-from provider_runtime.blocking_calls import DeadlinePassed
+from provider_runtime.blocking_calls import DeadlinePassed, QueueFull
 from provider_runtime.errors import ErrorCode, shown, shown_list
 from provider_runtime.fetch_plan import ParameterAnswer, ReadResult, match_parameters
 from provider_runtime.ports import CallError, ParameterOutcome
 from provider_runtime.redaction import SecretBytes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from provider_runtime.aws_clients import AwsClients
     from provider_runtime.blocking_calls import BlockingCalls
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from provider_runtime.ports import ReadScope
 
 GET_SECRET_VALUE: Final = "secretsmanager:GetSecretValue"  # noqa: S105  # an IAM action
+DESCRIBE_SECRET: Final = "secretsmanager:DescribeSecret"  # noqa: S105  # an IAM action
 GET_PARAMETERS: Final = "ssm:GetParameters"
 
 _Answer = TypeVar("_Answer")
@@ -81,12 +84,36 @@ class AwsSecretReader:
 
         return await self._run(call, scope, deadline, action=GET_PARAMETERS, target=shown_list(batch.names, 400))
 
+    async def fetch_stages(self, secret_id: str, scope: ReadScope, deadline: float) -> Mapping[str, tuple[str, ...]]:
+        """Ask which stages each version of a secret carries.
+
+        Raises:
+            CallError: See the port.
+        """
+
+        def call() -> dict[str, tuple[str, ...]]:
+            client = self._clients.client(AwsService.SECRETS_MANAGER, scope.region)
+            with acting_as(scope.credentials):
+                answer = client.describe_secret(SecretId=secret_id)
+            return {version: tuple(stages) for version, stages in answer.get("VersionIdsToStages", {}).items()}
+
+        return await self._run(call, scope, deadline, action=DESCRIBE_SECRET, target=shown(secret_id))
+
+    async def prepare(self, region: str, deadline: float) -> None:
+        """Build the region's clients, which takes a second or more where CPU is short; late is no failure."""
+        missing = [service for service in AwsService if not self._clients.is_built(service, region)]
+        if missing:
+            with contextlib.suppress(DeadlinePassed, QueueFull):
+                await self._calls.run(
+                    region, deadline, lambda: [self._clients.client(service, region) for service in missing]
+                )
+
     async def _run(
         self, call: Callable[[], _Answer], scope: ReadScope, deadline: float, *, action: str, target: str
     ) -> _Answer:
         try:
             return await self._calls.run(scope.region, deadline, call)
-        except (ClientError, BotoCoreError, DeadlinePassed) as error:
+        except (ClientError, BotoCoreError, DeadlinePassed, QueueFull) as error:
             failure = parse_failure(error)
             if failure is None:
                 raise
@@ -105,7 +132,12 @@ class AwsSecretReader:
 def _parse_secret(answer: dict[str, Any], region: str) -> ReadResult:
     text = answer.get("SecretString")
     value = text.encode("utf-8", "surrogatepass") if text is not None else bytes(answer.get("SecretBinary", b""))
-    return ReadResult(value=SecretBytes(value), version=str(answer.get("VersionId", "")), region=region)
+    return ReadResult(
+        value=SecretBytes(value),
+        version=str(answer.get("VersionId", "")),
+        region=region,
+        request_id=_request_id(answer),
+    )
 
 
 def _parse_parameters(answer: dict[str, Any], batch: ParameterBatch, region: str) -> ParameterOutcome:
@@ -119,6 +151,7 @@ def _parse_parameters(answer: dict[str, Any], batch: ParameterBatch, region: str
                 version=str(one.get("Version", 0)),
                 last_modified=str(one.get("LastModifiedDate", "")),
                 region=region,
+                request_id=_request_id(answer),
             ),
         )
         for one in answer.get("Parameters", ())
@@ -137,6 +170,11 @@ def _parse_parameters(answer: dict[str, Any], batch: ParameterBatch, region: str
     return ParameterOutcome(found=found, invalid=invalid)
 
 
+def _request_id(answer: dict[str, Any]) -> str:
+    """AWS's id of the call, for the audit line; CloudTrail knows the read by it."""
+    return shown(str(answer.get("ResponseMetadata", {}).get("RequestId", "")), 64)
+
+
 def _render_rule(code: ErrorCode, *, action: str, target: str, caller: str) -> str:
     match code:
         case ErrorCode.ACCESS_DENIED:
@@ -149,7 +187,7 @@ def _render_rule(code: ErrorCode, *, action: str, target: str, caller: str) -> s
             return f"Asked as {caller}"
 
 
-def _render_fix(code: ErrorCode, *, action: str, target: str, caller: str) -> str:
+def _render_fix(code: ErrorCode, *, action: str, target: str, caller: str) -> str:  # noqa: PLR0911 - one per code
     match code:
         case ErrorCode.ACCESS_DENIED:
             return f"grant {action} on {target} to the {caller}, or correct the name if it does not exist"
@@ -165,6 +203,8 @@ def _render_fix(code: ErrorCode, *, action: str, target: str, caller: str) -> st
             return "raise the account's request quota, or lengthen --refresh-interval"
         case ErrorCode.NETWORK | ErrorCode.DEADLINE:
             return "check the node's route, DNS, proxy or VPC endpoint to this service and region"
+        case ErrorCode.OVERLOAD:
+            return "none if it passes; else raise --workers and the CPU limit, or cut large classes"
         case ErrorCode.AWS_SERVER:
             return "retry; see the AWS Health Dashboard if it lasts"
         case _:

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Final, Generic, NewType, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable
 
-VolumeKey = NewType("VolumeKey", tuple[str, str])
-"""Pod uid and target path: one volume of one pod."""
+VolumeKey = NewType("VolumeKey", tuple[str, ...])
+"""One volume of one pod under one text of its class: pod uid, target path, account, and a digest of the class. Another
+text makes it another volume, so that a changed class starts with young values."""
 
 REQUESTED_REPUBLISH_SECONDS: Final = 45.0
 """Kubelet republishes a pod every 60 to 90 s; a republish sooner than this was asked for (a pod update)."""
@@ -52,17 +53,17 @@ class VolumeAges:
         self._limits = limits
         self._mounted_at: OrderedDict[VolumeKey, float] = OrderedDict()
 
-    def accepted_age(self, volume: VolumeKey, now: float) -> float:
+    def accepted_age(self, volume: VolumeKey, now: float, *, interval_seconds: float | None = None) -> float:
         """Return the age in seconds up to which this mount may take a remembered value.
 
         A volume never mounted before (by this process), or mounted again sooner than kubelet does by itself, wants
-        young values; an ordinary republish is content with the refresh interval.
+        young values; an ordinary republish is content with the refresh interval: the class's, or the daemon's.
         """
+        interval = self._limits.refresh_interval_seconds if interval_seconds is None else interval_seconds
         previous = self._mounted_at.get(volume)
-        young = min(self._limits.first_mount_max_age_seconds, self._limits.refresh_interval_seconds)
         if previous is None or now - previous < REQUESTED_REPUBLISH_SECONDS:
-            return young
-        return self._limits.refresh_interval_seconds
+            return min(self._limits.first_mount_max_age_seconds, interval)
+        return interval
 
     def note_mounted(self, volume: VolumeKey, now: float) -> None:
         """Record a successful mount; volumes long gone are forgotten on the way."""

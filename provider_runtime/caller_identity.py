@@ -16,7 +16,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
@@ -51,7 +51,11 @@ class CallerIdentity:
     token_digest: str
     """Empty for a readable token; else SHA-256 of the token, so that nobody shares it."""
     pod_uid: str
-    """Set for Pod Identity, whose session tags may name the pod; empty for IRSA."""
+    """Set for Pod Identity, whose session tags may name the pod, unless the class says that pods share; else empty."""
+    assumed_role_arn: str = ""
+    """Second role of a chain, assumed with the session of the first; empty: no chain."""
+    external_id: str = ""
+    """What the second role's trust asks for; empty: nothing is sent."""
 
     @property
     def subject(self) -> str:
@@ -60,8 +64,19 @@ class CallerIdentity:
 
     @property
     def described(self) -> str:
-        """For error texts: the role, or the service account whose association decides it."""
-        return f"role {self.role_arn}" if self.role_arn else f"service account {self.namespace}/{self.service_account}"
+        """For error texts: the role, or the service account whose association decides it; both roles of a chain."""
+        first = f"role {self.role_arn}" if self.role_arn else f"service account {self.namespace}/{self.service_account}"
+        return f"role {self.assumed_role_arn} (assumed by {first})" if self.assumed_role_arn else first
+
+    @property
+    def needs_sts(self) -> bool:
+        """Whether credentials come from STS, all or in part; else from the node's agent alone."""
+        return bool(self.role_arn or self.assumed_role_arn)
+
+    @property
+    def first(self) -> CallerIdentity:
+        """The identity without the second role of its chain."""
+        return replace(self, assumed_role_arn="", external_id="")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +96,9 @@ def parse_identity(
     role_arn: str,
     pod_uid: str,
     now: float,
+    assumed_role_arn: str = "",
+    external_id: str = "",
+    is_shared_by_pods: bool = False,
 ) -> CallerIdentity:
     """Read the identity from a token and what the driver says about the pod.
 
@@ -92,6 +110,9 @@ def parse_identity(
         role_arn: Role to assume; ignored for Pod Identity.
         pod_uid: Part of a Pod Identity only.
         now: Seconds since 1970.
+        assumed_role_arn: Second role of a chain; may be empty.
+        external_id: For the second role; may be empty.
+        is_shared_by_pods: The class says that no session tag decides, so that pods of one account are one identity.
 
     Raises:
         MountError: The token is expired, of another audience, or another service account's.
@@ -108,7 +129,9 @@ def parse_identity(
         role_arn=role_arn if kind is IdentityKind.IRSA else "",
         issuer=claims.issuer if claims else "",
         token_digest="" if claims else hashlib.sha256(token.reveal().encode("utf-8", "surrogatepass")).hexdigest(),
-        pod_uid=pod_uid if kind is IdentityKind.POD_IDENTITY else "",
+        pod_uid=pod_uid if kind is IdentityKind.POD_IDENTITY and not is_shared_by_pods else "",
+        assumed_role_arn=assumed_role_arn,
+        external_id=external_id if assumed_role_arn else "",
     )
 
 

@@ -24,6 +24,7 @@ from provider_runtime.go_flags import (
     parse_integer,
     render_usage,
 )
+from provider_runtime.observability_settings import OBSERVABILITY_FLAGS, ObservabilitySettings, parse_observability
 from provider_runtime.version import render_app_id
 
 if TYPE_CHECKING:
@@ -134,6 +135,7 @@ FLAGS: Final = (
         default="",
         help="Address of the Kubernetes API, for classes without role or region. Empty: from the environment.",
     ),
+    *OBSERVABILITY_FLAGS,
 )
 
 
@@ -189,6 +191,7 @@ class RuntimeSettings:
     pod_identity_endpoints: tuple[str, str]
     """IPv4, IPv6."""
     aws: AwsSettings
+    observability: ObservabilitySettings
     warnings: tuple[str, ...] = ()
     """What was read but is probably not meant; the daemon logs it once."""
 
@@ -320,6 +323,7 @@ def parse_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> 
             read.address("flag -pod-identity-endpoint-ipv6", read.text("pod-identity-endpoint-ipv6")),
         ),
         aws=_parse_aws_settings(read, environment),
+        observability=parse_observability(values.texts, read.problems),
         warnings=tuple(read.warnings),
     )
     if read.problems:

@@ -8,14 +8,17 @@ the key. A refusal is not remembered, and it removes what was kept: a revoked tr
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from provider_runtime.circuit_breaker import STS, Contact
 from provider_runtime.errors import ErrorCode
-from provider_runtime.ports import AGENT_ACTION, EXCHANGE_ACTION, CallError
+from provider_runtime.ports import AGENT_ACTION, CHAIN_ACTION, EXCHANGE_ACTION, CallError
 from provider_runtime.single_flight import SingleFlight
 
 if TYPE_CHECKING:
     from provider_runtime.caller_identity import CallerIdentity
+    from provider_runtime.circuit_breaker import CircuitBreaker
     from provider_runtime.ports import AwsCredentials, Caller, Clock, TaskSpawner, TokenExchange
 
 RENEW_BEFORE_SECONDS: Final = 120.0
@@ -37,9 +40,19 @@ class CredentialCache:
         spawn: Starts exchanges that outlive the mount that asked.
         clock: Wall time for expiries, monotonic for deadlines.
         exchange_seconds: Time limit of one exchange.
+        breaker: Learns whether STS answers; None: nothing is remembered about regions.
     """
 
-    def __init__(self, exchange: TokenExchange, *, spawn: TaskSpawner, clock: Clock, exchange_seconds: float) -> None:
+    def __init__(
+        self,
+        exchange: TokenExchange,
+        *,
+        spawn: TaskSpawner,
+        clock: Clock,
+        exchange_seconds: float,
+        breaker: CircuitBreaker | None = None,
+    ) -> None:
+        self._breaker = breaker
         self._exchange = exchange
         self._clock = clock
         self._exchange_seconds = exchange_seconds
@@ -65,6 +78,7 @@ class CredentialCache:
             return await flight.result(deadline - self._clock.monotonic())
         except TimeoutError:
             action = EXCHANGE_ACTION if caller.identity.role_arn else AGENT_ACTION
+            action = CHAIN_ACTION if caller.identity.assumed_role_arn else action
             raise CallError(
                 ErrorCode.DEADLINE,
                 region=region,
@@ -72,6 +86,10 @@ class CredentialCache:
                 cause="no answer before the deadline",
                 fix="check the node's route, DNS, proxy or VPC endpoint to STS, or the EKS Pod Identity agent",
             ) from None
+
+    def has_kept(self, identity: CallerIdentity, region: str) -> bool:
+        """Whether credentials are at hand, so that no exchange is needed."""
+        return self._find((identity, region), least_left=RENEW_BEFORE_SECONDS) is not None
 
     def forget(self, identity: CallerIdentity, region: str, refused: AwsCredentials) -> None:
         """Drop credentials that AWS refused, unless newer ones have replaced them."""
@@ -88,16 +106,45 @@ class CredentialCache:
     async def _renew(self, caller: Caller, region: str) -> AwsCredentials:
         key = (caller.identity, region)
         try:
-            fresh = await self._exchange.fetch_credentials(
-                caller, region, self._clock.monotonic() + self._exchange_seconds
-            )
+            fresh = await self._exchange_all(caller, region)
         except CallError as failure:
+            self._note(caller.identity, region, failure)
             still_good = self._find(key, least_left=LEAST_LEFT_SECONDS) if failure.may_fail_over else None
             if still_good is not None:
                 return still_good
             self._kept.pop(key, None)
             raise
+        self._note(caller.identity, region, None)
         now = self._clock.wall()
         self._kept = {old: kept for old, kept in self._kept.items() if kept[1] > now}
         self._kept[key] = (fresh, min(fresh.expires_at, now + LONGEST_KEPT_SECONDS))
         return fresh
+
+    async def _exchange_all(self, caller: Caller, region: str) -> AwsCredentials:
+        """Exchange the token and, for a chain, go on from the first role to the second.
+
+        A chain's credentials end with those of its first role, so that a removed trust bites at either end as soon as
+        it does without a chain.
+        """
+        identity = caller.identity
+        deadline = self._clock.monotonic() + self._exchange_seconds
+        if not identity.assumed_role_arn:
+            return await self._exchange.fetch_credentials(caller, region, deadline)
+        first_caller = replace(caller, identity=identity.first)
+        for is_last in (False, True):
+            first = await self.credentials(first_caller, region, deadline)
+            try:
+                second = await self._exchange.assume_chained_role(identity, first, region, deadline)
+            except CallError as failure:
+                if is_last or not failure.are_credentials_stale:
+                    raise
+                self.forget(identity.first, region, first)
+            else:
+                return replace(second, expires_at=min(second.expires_at, first.expires_at))
+        raise AssertionError("the loop returns or raises")
+
+    def _note(self, identity: CallerIdentity, region: str, failure: CallError | None) -> None:
+        if self._breaker is None or not identity.needs_sts or (failure is not None and failure.action == AGENT_ACTION):
+            return
+        contact = failure.contact if failure is not None else Contact.ALIVE
+        self._breaker.note(STS, region, contact, self._clock.monotonic())

@@ -17,11 +17,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import grpc
 
+from provider_runtime.authorised_calls import AuthorisedCalls
 from provider_runtime.aws_clients import AwsClients
 from provider_runtime.aws_credentials import AwsTokenExchange
 from provider_runtime.aws_secrets import AwsSecretReader
 from provider_runtime.blocking_calls import BlockingCalls
 from provider_runtime.cache import AgeLimits, CacheBounds, ValueCache, VolumeAges
+from provider_runtime.circuit_breaker import CircuitBreaker
+from provider_runtime.class_parameters import REFRESH_CEILING_SECONDS
 from provider_runtime.config import (
     FLAGS,
     PROGRAM,
@@ -33,16 +36,23 @@ from provider_runtime.config import (
 )
 from provider_runtime.credential_cache import CredentialCache
 from provider_runtime.csi_v1alpha1 import service_pb2_grpc
-from provider_runtime.file_writer import write_files
+from provider_runtime.file_writer import read_mounted_file, write_files
 from provider_runtime.go_flags import Flag, FlagKind, parse_flags, parse_integer, render_usage
+from provider_runtime.grpc_health import GrpcHealth
 from provider_runtime.grpc_server import SERVER_OPTIONS, ProviderService, ServiceLimits
 from provider_runtime.hardening import harden_process
+from provider_runtime.kubernetes_api import KubernetesApi
+from provider_runtime.kubernetes_events import KubernetesEvents
 from provider_runtime.kubernetes_lookup import KubernetesLookup
 from provider_runtime.mounting import Mounter
+from provider_runtime.observed_calls import ObservedExchange, ObservedReader
+from provider_runtime.observers import Observers, Phase
 from provider_runtime.socket_takeover import SocketDirectoryError, SocketTakeover, prepare_socket_directory
 from provider_runtime.telemetry import LoggingObserver, configure_logging, log_event
+from provider_runtime.tracing import Tracing, TracingUnavailableError, load_tracing
 from provider_runtime.value_reads import ValueReads
 from provider_runtime.version import VERSION
+from provider_runtime.version_checks import VersionChecks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -99,23 +109,31 @@ class Daemon:
 
         Raises:
             SocketDirectoryError: The socket cannot be bound or published.
+            TracingUnavailableError: Tracing is on and its packages are missing.
         """
         settings = self._settings
         takeover = SocketTakeover(settings.provider_volume, settings.socket_name)
         private_path = takeover.prepare()
         calls = BlockingCalls(workers=settings.workers, clock=self._clock)
-        server = grpc.aio.server(options=SERVER_OPTIONS)
+        tracing = load_tracing() if settings.observability.is_tracing_on else None
+        server = grpc.aio.server(options=SERVER_OPTIONS, interceptors=[tracing.interceptor()] if tracing else None)
         exit_code = EXIT_DRAINED
         failure: SocketDirectoryError | None = None  # raised below: a task group would wrap it
+        observers = self._build_observers(takeover, tracing)
         async with asyncio.TaskGroup() as tasks:
-            service = self._build_service(calls, tasks)
+            service = self._build_service(calls, tasks, observers)
+            self._watch(service, calls, observers, tasks)
             service_pb2_grpc.add_CSIDriverProviderServicer_to_server(service, server)  # type: ignore[no-untyped-call]
+            health = GrpcHealth(is_serving=observers.is_serving, is_ending=lambda: observers.phase is Phase.DRAINING)
+            server.add_generic_rpc_handlers((health.handler(),))
             try:
                 await _open(server, takeover, private_path)
+                observers.phase = Phase.SERVING
                 log_event(self._log, logging.INFO, f"serving on {takeover.public_path}", version=VERSION)
                 if on_ready is not None:
                     on_ready(takeover.public_path)
                 exit_code = await self._tend_until(stop, takeover)
+                observers.phase = Phase.DRAINING
                 takeover.withdraw()
                 log_event(self._log, logging.INFO, "draining", grace_seconds=settings.shutdown_grace_seconds)
                 await service.drain(settings.shutdown_grace_seconds)
@@ -127,6 +145,8 @@ class Daemon:
                 takeover.remove_private()
                 for task in self._shared_work:
                     task.cancel()
+                if tracing is not None:
+                    tracing.close()
         if failure is not None:
             raise failure
         log_event(self._log, logging.INFO, "stopped", exit_code=exit_code)
@@ -146,14 +166,48 @@ class Daemon:
                 return EXIT_FAILED
         return EXIT_DRAINED
 
-    def _build_service(self, calls: BlockingCalls, tasks: asyncio.TaskGroup) -> ProviderService:
+    def _build_observers(self, takeover: SocketTakeover, tracing: Tracing | None) -> Observers:
+        observers = Observers(
+            self._settings.observability,
+            clock=self._clock,
+            mount_log=self._observer,
+            audit_logger=self._log,
+            refresh_interval_seconds=self._settings.refresh_interval_seconds,
+            is_socket_ours=takeover.is_public,
+        )
+        if tracing is not None:
+            observers.add_mount_observer(tracing)
+            observers.add_call_observer(tracing)
+        return observers
+
+    def _watch(
+        self, service: ProviderService, calls: BlockingCalls, observers: Observers, tasks: asyncio.TaskGroup
+    ) -> None:
+        """Export the numbers that only the daemon's parts know, and listen."""
+        observers.watch("mounts_in_flight", "Mounts that have no answer yet.", lambda: service.running_mounts)
+        observers.watch("aws_calls_waiting", "Calls that wait for a worker thread.", lambda: calls.waiting)
+        observers.watch("aws_calls_in_flight", "Calls that have a worker thread.", lambda: calls.running)
+        address = self._settings.observability.metrics_address
+        if address is not None:
+            self._spawn_in(tasks, observers.listener(address).serve(), name="metrics and probes")
+        if self._settings.observability.are_kubernetes_events_on:
+            api = KubernetesApi(address=self._settings.kubernetes_api, environment=self._environment)
+            on_outcome = observers.metrics.event_finished
+            events = KubernetesEvents(api, calls, clock=self._clock, on_outcome=on_outcome)
+            observers.add_mount_observer(events)
+            self._spawn_in(tasks, events.run(), name="kubernetes events")
+
+    def _spawn_in(self, tasks: asyncio.TaskGroup, work: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:
+        task = tasks.create_task(work, name=name)
+        self._shared_work.add(task)
+        task.add_done_callback(self._shared_work.discard)
+        return task
+
+    def _build_service(self, calls: BlockingCalls, tasks: asyncio.TaskGroup, observers: Observers) -> ProviderService:
         settings, clock = self._settings, self._clock
 
         def spawn(work: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:
-            task = tasks.create_task(work, name=name)
-            self._shared_work.add(task)
-            task.add_done_callback(self._shared_work.discard)
-            return task
+            return self._spawn_in(tasks, work, name=name)
 
         clients = AwsClients(settings.aws, pool_size=settings.workers)
         exchange = AwsTokenExchange(
@@ -163,20 +217,34 @@ class Daemon:
             agent_timeout_seconds=settings.pod_identity_timeout_seconds,
         )
         reader = AwsSecretReader(clients, calls)
+        observed_reader = ObservedReader(reader, observers, clock)
+        # Without memory, nothing is remembered about regions either.
+        breaker = CircuitBreaker() if settings.is_cache_on else None
+        credentials = CredentialCache(
+            ObservedExchange(exchange, observers, clock),
+            spawn=spawn,
+            clock=clock,
+            exchange_seconds=settings.mount_timeout_seconds,
+            breaker=breaker,
+        )
+        authorised = AuthorisedCalls(
+            credentials=credentials, breaker=breaker, clock=clock, call_seconds=settings.mount_timeout_seconds
+        )
         reads = ValueReads(
-            reader=reader,
-            credentials=CredentialCache(
-                exchange, spawn=spawn, clock=clock, exchange_seconds=settings.mount_timeout_seconds
-            ),
+            reader=observed_reader,
+            calls=authorised,
             cache=self._build_cache(),
             spawn=spawn,
             clock=clock,
-            read_seconds=settings.mount_timeout_seconds,
             max_stale_seconds=settings.max_stale_seconds,
+        )
+        checks = VersionChecks(
+            reader=observed_reader, calls=authorised, reads=reads, read_file=read_mounted_file, clock=clock
         )
         mounter = Mounter(
             reader=reader,
             reads=reads,
+            checks=checks,
             lookup=KubernetesLookup(
                 calls,
                 clock=clock,
@@ -197,7 +265,7 @@ class Daemon:
                 max_mounts=settings.max_mounts,
                 default_region=settings.aws.default_region,
             ),
-            observer=self._observer,
+            observer=observers,
             clock=clock,
             write_files=None if settings.driver_writes_secrets else write_files,
         )
@@ -213,7 +281,7 @@ class Daemon:
         if not self._settings.is_cache_on:
             return None
         limits = self._age_limits()
-        keep_seconds = max(limits.refresh_interval_seconds, limits.max_stale_seconds)
+        keep_seconds = max(limits.refresh_interval_seconds, limits.max_stale_seconds, REFRESH_CEILING_SECONDS)
         # Jitter needs no secrecy.
         return ValueCache(bounds=CacheBounds(), keep_seconds=keep_seconds, draw=random.Random().random)  # noqa: S311
 
@@ -248,7 +316,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         log_event(log, logging.WARNING, warning)
     try:
         return asyncio.run(_serve(settings))
-    except SocketDirectoryError as error:
+    except (SocketDirectoryError, TracingUnavailableError) as error:
         log_event(log, logging.ERROR, str(error))
         return EXIT_FAILED
 

@@ -69,6 +69,10 @@ class ErrorCode(StrEnum):
     PATH_TRANSLATION_INVALID = "LSP107"
     OBJECT_VERSIONS_INVALID = "LSP108"
     ROLE_ARN_INVALID = "LSP109"
+    REFRESH_INTERVAL_INVALID = "LSP110"
+    ASSUME_ROLE_INVALID = "LSP111"
+    EXTERNAL_ID_INVALID = "LSP112"
+    SHARE_FLAG_INVALID = "LSP113"
     REGION_UNKNOWN = "LSP120"
     FAILOVER_REGION_INVALID = "LSP121"
     REGION_UNSUPPORTED = "LSP122"
@@ -104,6 +108,12 @@ class ErrorCode(StrEnum):
     PATH_PREFIX = "LSP234"
     PATH_FORM = "LSP235"
     PATH_TOO_LONG = "LSP236"
+    OPTIONAL_INVALID = "LSP240"
+    ENCODING_INVALID = "LSP241"
+    KEYS_INVALID = "LSP242"
+    NON_TEXT_INVALID = "LSP243"
+    TEMPLATE_INVALID = "LSP244"
+    TEMPLATE_REFERENCE = "LSP245"
     # 3xx: AWS
     CREDENTIALS_REFUSED = "LSP301"
     CREDENTIALS_UNAVAILABLE = "LSP302"
@@ -123,6 +133,13 @@ class ErrorCode(StrEnum):
     JMES_PATH_EMPTY = "LSP403"
     JMES_RESULT_NOT_TEXT = "LSP404"
     JMES_BUDGET = "LSP405"
+    BASE64_INVALID = "LSP406"
+    KEYS_NOT_OBJECT = "LSP407"
+    KEY_NOT_TEXT = "LSP408"
+    KEY_FILE_NAME = "LSP409"
+    KEY_COLLISION = "LSP410"
+    VALUE_TOO_LARGE = "LSP411"
+    TEMPLATE_VALUE = "LSP412"
     # 5xx: the provider itself
     OVERLOAD = "LSP501"
     SHUTDOWN = "LSP502"
@@ -138,6 +155,10 @@ _CULPRITS: dict[ErrorCode, Culprit] = {
     ErrorCode.PATH_TRANSLATION_INVALID: Culprit.CONFIG,
     ErrorCode.OBJECT_VERSIONS_INVALID: Culprit.CONFIG,
     ErrorCode.ROLE_ARN_INVALID: Culprit.CONFIG,
+    ErrorCode.REFRESH_INTERVAL_INVALID: Culprit.CONFIG,
+    ErrorCode.ASSUME_ROLE_INVALID: Culprit.CONFIG,
+    ErrorCode.EXTERNAL_ID_INVALID: Culprit.CONFIG,
+    ErrorCode.SHARE_FLAG_INVALID: Culprit.CONFIG,
     ErrorCode.POD_IDENTITY_FLAG_INVALID: Culprit.CONFIG,
     ErrorCode.TOKEN_UNAVAILABLE: Culprit.IDENTITY,
     ErrorCode.ROLE_MISSING: Culprit.IDENTITY,
@@ -183,6 +204,9 @@ _STATUSES: dict[Culprit, StatusName] = {
 _NEXT_REGION_MAY_HELP = frozenset({Culprit.THROTTLED, Culprit.AWS_SERVER, Culprit.NETWORK})
 """A denial, a missing object or a wrong value is final: asking elsewhere would turn a revocation into a detour."""
 
+_MISSING = frozenset({ErrorCode.OBJECT_NOT_FOUND, ErrorCode.PARAMETERS_INVALID})
+"""AWS itself said that there is no such object, version or label. A denial is never one of these."""
+
 
 class MountError(Exception):
     """One reason why a mount cannot be answered, or several of them joined (see `join_errors`).
@@ -196,6 +220,8 @@ class MountError(Exception):
         culprit: Who has to act; default from the code.
         status: Final gRPC code; default from the culprit.
         failover: Whether the next region may be asked; default: only throttling, 5xx and network.
+        is_missing: Whether an optional object may be taken for absent; default from the code. Only the primary region
+            can say so: a failover region that lacks the object, while the primary does not answer, passes False.
     """
 
     def __init__(
@@ -209,11 +235,13 @@ class MountError(Exception):
         culprit: Culprit | None = None,
         status: StatusName | None = None,
         failover: bool | None = None,
+        is_missing: bool | None = None,
     ) -> None:
         self.code = code
         self.culprit = culprit or culprit_of(code)
         self.status = status or _STATUSES[self.culprit]
         self.failover = self.culprit in _NEXT_REGION_MAY_HELP if failover is None else failover
+        self.is_missing = code in _MISSING if is_missing is None else is_missing
         self.where = where
         self.what = what
         self.rule = rule
@@ -255,6 +283,7 @@ def join_errors(errors: Sequence[MountError]) -> MountError:
         culprit=first.culprit,
         status=first.status,
         failover=all(problem.failover for problem in problems),
+        is_missing=all(problem.is_missing for problem in problems),
     )
     joined.problems = problems
     joined.args = (_render_list(problems),)

@@ -90,12 +90,16 @@ class ReadResult:
         last_modified: Parameters only: LastModifiedDate as text (a new value can keep its version number when a
             parameter is deleted and created again); empty otherwise.
         region: Where it was read; empty means the request's primary region.
+        request_id: AWS's id of the call that answered; empty when it gave none.
+        read_at: Monotonic seconds when that call was begun; 0 before `value_reads` has set it.
     """
 
     value: SecretBytes
     version: str
     last_modified: str = ""
     region: str = ""
+    request_id: str = ""
+    read_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

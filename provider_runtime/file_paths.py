@@ -8,13 +8,20 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from provider_runtime.errors import ErrorCode, MountError, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 ELEMENT_LIMIT_BYTES = 255
 """Longest path element, NAME_MAX on Linux; the driver's atomic writer refuses more."""
 PATH_LIMIT_BYTES = 4096
 """Longest relative path that the driver's atomic writer takes."""
+
+EMPTY_MARKER = ".lockstep-empty"
+"""The only file of a class whose objects are all optional and absent."""
 
 # The Go provider's traversal rule, applied to the file name after translation: `..x`, `x..` and `a../b` pass.
 _TRAVERSAL = re.compile(r"/\.\./|\A\.\./|/\.\.\Z")
@@ -85,6 +92,27 @@ def path_problem(path: str) -> tuple[ErrorCode, str] | None:
     if len(path.encode("utf-8", "surrogatepass")) > PATH_LIMIT_BYTES:
         return ErrorCode.PATH_TOO_LONG, f"file name has more than {PATH_LIMIT_BYTES} bytes"
     return None
+
+
+def is_reserved(path: str) -> bool:
+    """Say whether the driver's atomic writer keeps names of this kind for itself (`..data`); they are never written.
+
+    Not part of `path_problem`: the Go provider takes such names where it writes the files itself.
+    """
+    return path.startswith("..")
+
+
+def paths_below_files(paths: Iterable[str]) -> dict[str, str]:
+    """Find the paths that lie below another one: path → the outermost file that it would need as a directory."""
+    found: dict[str, str] = {}
+    outer = ""
+    # Sorted by elements, everything below `a` comes directly behind `a`.
+    for path in sorted(paths, key=lambda path: path.split("/")):
+        if outer and path.startswith(f"{outer}/"):
+            found[path] = outer
+        else:
+            outer = path
+    return found
 
 
 def has_control_character(text: str) -> bool:

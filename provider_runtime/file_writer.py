@@ -3,10 +3,10 @@
 Not done here: anything in driver-writes mode (the default), where the driver swaps all files at once.
 
 Each file is replaced atomically (temporary file in the same directory, chmod, write, fsync, rename), the set of files
-is not: that is the nature of this mode. As upstream does it, no sub-directory is made and files that a class no longer
-lists are left; unlike upstream, a file whose bytes and mode are already right is not rewritten, and the temporary name
-does not grow with the file's. The directory's modification time moves with every mount, because drivers before and
-after 1.6 take it for the time of the last one.
+is not: that is the nature of this mode. As upstream does it, no sub-directory is made. Unlike upstream, files that a
+class no longer lists are removed as far as the driver says that it knew them, a file whose bytes and mode are already
+right is not rewritten, and the temporary name does not grow with the file's. The directory's modification time moves
+with every mount, because drivers before and after 1.6 take it for the time of the last one.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import stat
 from typing import TYPE_CHECKING, Final
 
 from provider_runtime.errors import ErrorCode, MountError, shown
+from provider_runtime.redaction import SecretBytes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,14 +27,16 @@ if TYPE_CHECKING:
 
 _TEMPORARY_PREFIX: Final = ".lockstep-"
 _PERMISSION_BITS: Final = 0o777
+_READ_LIMIT_BYTES: Final = 1024 * 1024
 
 
-def write_files(target_path: str, files: Sequence[MountFile], where: str) -> None:
-    """Write every file; blocking, so call it in a thread.
+def write_files(target_path: str, files: Sequence[MountFile], known: Sequence[str], where: str) -> None:
+    """Write every file and remove those that went from the class; blocking, so call it in a thread.
 
     Args:
         target_path: An existing directory, the driver's mount.
         files: All files of the volume; checked as a whole before the first is written.
+        known: Names that an earlier mount of this volume delivered, as far as the driver says so (before 1.6).
         where: Start of error texts.
 
     Raises:
@@ -58,6 +62,8 @@ def write_files(target_path: str, files: Sequence[MountFile], where: str) -> Non
         for file in files:
             if not _is_current(directory, file):
                 _write_file(directory, file)
+        for name in set(known) - {file.path for file in files}:
+            _remove_file(directory, name)
         os.utime(directory)
     except OSError as error:
         raise _error(
@@ -65,6 +71,27 @@ def write_files(target_path: str, files: Sequence[MountFile], where: str) -> Non
         ) from None
     finally:
         os.close(directory)
+
+
+def read_mounted_file(target_path: str, name: str) -> SecretBytes | None:
+    """Read one file of a volume; blocking. None: there is none, it is no regular file of the volume, or too large.
+
+    Behind the driver's own writer a file is a link to its current directory inside the volume; a link that leads out
+    of it is not followed.
+    """
+    try:
+        directory = os.path.realpath(target_path, strict=True)
+        path = os.path.realpath(os.path.join(directory, name), strict=True)  # noqa: PTH118  # bytes of the name count
+        if os.path.commonpath((directory, path)) != directory:
+            return None
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+        with os.fdopen(descriptor, "rb") as current:
+            if not stat.S_ISREG(os.fstat(current.fileno()).st_mode):
+                return None
+            contents = current.read(_READ_LIMIT_BYTES + 1)
+    except (OSError, ValueError):
+        return None
+    return SecretBytes(contents) if len(contents) <= _READ_LIMIT_BYTES else None
 
 
 def _is_current(directory: int, file: MountFile) -> bool:
@@ -94,6 +121,16 @@ def _write_file(directory: int, file: MountFile) -> None:
         with contextlib.suppress(OSError):
             os.unlink(temporary, dir_fd=directory)
         raise
+
+
+def _remove_file(directory: int, name: str) -> None:
+    """Remove a file of this volume; a name with a directory part, or of something else than a file, is left alone."""
+    if "/" in name or name in {"", ".", ".."}:
+        return
+    with contextlib.suppress(OSError, ValueError):
+        status = os.stat(name, dir_fd=directory, follow_symlinks=False)
+        if stat.S_ISREG(status.st_mode):
+            os.unlink(name, dir_fd=directory)
 
 
 def _error(where: str, what: str, *, fix: str) -> MountError:

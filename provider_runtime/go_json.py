@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from typing import NoReturn, TypeAlias
+from typing import NoReturn, Self, TypeAlias
 
 JsonValue: TypeAlias = "bool | float | str | list[JsonValue] | dict[str, JsonValue] | None"
 
@@ -19,12 +19,31 @@ _SHORT_ESCAPES = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\f": "\\f", "\n": "\\n
 REPLACEMENT = "\ufffd"
 
 
+class WrittenNumber(float):
+    """A float64, as Go reads it, that remembers how it was written: `1.50`, or an integer beyond 2**53.
+
+    Everything computes with the float; only rendering looks at the text.
+    """
+
+    __slots__ = ("source",)
+    source: str
+
+    def __new__(cls, source: str) -> Self:
+        """Read a JSON number; the caller made sure that it is one."""
+        self = super().__new__(cls, source)
+        self.source = source
+        return self
+
+
+WrittenNumber.__name__ = "float"  # jmespath.py tells types apart by their name
+
+
 class NotJsonError(ValueError):
     """A text is not JSON. The message says what and where, never the text itself."""
 
 
 def parse_json(text: str | bytes) -> JsonValue:
-    """Read one JSON document.
+    """Read one JSON document; numbers remember how they were written.
 
     Raises:
         NotJsonError: Syntax, a number beyond float64, or nesting beyond the reader's depth (Python's recursion limit;
@@ -76,7 +95,7 @@ def _holds_surrogates(characters: str) -> bool:
 
 
 def _parse_number(text: str) -> float:
-    number = float(text)
+    number = WrittenNumber(text)
     if math.isinf(number):
         raise ValueError("a number does not fit a 64-bit float")
     return number

@@ -23,6 +23,7 @@ import grpc
 from provider_runtime.csi_v1alpha1 import service_pb2, service_pb2_grpc
 from provider_runtime.errors import ErrorCode, MountError
 from provider_runtime.mount_request import parse_mount_request
+from provider_runtime.mount_subject import read_subject, subject_of
 from provider_runtime.mounting import MountNotes
 from provider_runtime.ports import MountReport
 from provider_runtime.value_reads import Tally
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from provider_runtime.mount_request import MountRequest
+    from provider_runtime.mount_subject import MountSubject
     from provider_runtime.mounting import Mounter
     from provider_runtime.payload import MountFile
     from provider_runtime.ports import Clock, MountObserver
@@ -79,7 +81,7 @@ class ProviderService(service_pb2_grpc.CSIDriverProviderServicer):
         limits: ServiceLimits,
         observer: MountObserver,
         clock: Clock,
-        write_files: Callable[[str, Sequence[MountFile], str], None] | None,
+        write_files: Callable[[str, Sequence[MountFile], Sequence[str], str], None] | None,
     ) -> None:
         self._mounter = mounter
         self._limits = limits
@@ -108,7 +110,7 @@ class ProviderService(service_pb2_grpc.CSIDriverProviderServicer):
     ) -> service_pb2.MountResponse:
         """Answer one mount: all files, or a final status whose text is the pod's event."""
         began = self._clock.monotonic()
-        record = _Record(notes=MountNotes(tally=Tally()))
+        record = _Record(message=request, notes=MountNotes(tally=Tally()))
         response = service_pb2.MountResponse()
         failure: MountError | None = None
         try:
@@ -117,13 +119,21 @@ class ProviderService(service_pb2_grpc.CSIDriverProviderServicer):
             failure = error
         except Exception as error:  # noqa: BLE001  # nothing may leave as UNKNOWN or take the process down
             failure = _incident(error)
-        except asyncio.CancelledError:
-            self._report(record, "CALLER_LEFT", None, began)
-            raise
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                self._report(record, "CALLER_LEFT", None, began)
+                raise
+            failure = _incident(error)  # something inside was cancelled, not this mount: CANCELLED is not final
         self._report(record, failure.status.value if failure else "OK", failure, began)
         if failure is not None:
             await context.abort(getattr(grpc.StatusCode, failure.status.value), failure.message)
         return response
+
+    @property
+    def running_mounts(self) -> int:
+        """Mounts that have no answer yet."""
+        return len(self._running)
 
     async def drain(self, grace_seconds: float) -> None:
         """Refuse new mounts, let running ones end, and answer those that do not end within the grace."""
@@ -178,7 +188,8 @@ class ProviderService(service_pb2_grpc.CSIDriverProviderServicer):
             object_version=[service_pb2.ObjectVersion(id=file.object_id, version=file.version) for file in files]
         )
         if self._write_files is not None:
-            await asyncio.to_thread(self._write_files, request.target_path, files, request.where)
+            known = tuple(request.current_versions)
+            await asyncio.to_thread(self._write_files, request.target_path, files, known, request.where)
             return response
         response.files.extend(
             service_pb2.File(path=file.path, mode=file.mode, contents=file.contents.reveal()) for file in files
@@ -235,22 +246,31 @@ class ProviderService(service_pb2_grpc.CSIDriverProviderServicer):
         )
 
     def _report(self, record: _Record, outcome: str, failure: MountError | None, began: float) -> None:
-        request, tally = record.request, record.notes.tally
+        subject, notes, tally = record.subject(), record.notes, record.notes.tally
         self._observer.mount_finished(
             MountReport(
-                namespace=request.pod_namespace if request else "",
-                pod=request.pod_name if request else "",
-                class_name=request.class_name if request else "",
+                namespace=subject.namespace,
+                pod=subject.pod,
+                class_name=subject.class_name,
+                pod_uid=subject.pod_uid,
+                service_account=subject.service_account,
+                target_path=subject.target_path,
+                is_known_to_driver=bool(record.message.current_object_version),
+                caller=notes.caller,
                 outcome=outcome,
                 error_code=failure.code.value if failure else "",
                 error_text=failure.message if failure else "",
                 culprit=failure.culprit.value if failure else "",
-                object_count=record.notes.object_count,
+                object_count=notes.object_count,
                 seconds=self._clock.monotonic() - began,
                 aws_calls=tally.aws_calls,
                 remembered=tally.remembered,
+                shared=tally.shared,
+                missed=tally.missed,
                 stale=tally.stale,
                 oldest_seconds=tally.oldest_seconds,
+                deliveries=notes.deliveries if outcome == "OK" else (),
+                absent=notes.absent,
             )
         )
 
@@ -259,8 +279,15 @@ class ProviderService(service_pb2_grpc.CSIDriverProviderServicer):
 class _Record:
     """What became known of a mount, for its log line however it ends."""
 
+    message: service_pb2.MountRequest
     notes: MountNotes
     request: MountRequest | None = None
+
+    def subject(self) -> MountSubject:
+        """Name pod and class; from the raw attributes when the request as a whole could not be read."""
+        if self.request is not None:
+            return subject_of(self.request)
+        return read_subject(self.message.attributes, self.message.target_path)
 
 
 def derive_answer_seconds(remaining_seconds: float | None, mount_timeout_seconds: float) -> float:
@@ -276,7 +303,7 @@ def derive_answer_seconds(remaining_seconds: float | None, mount_timeout_seconds
     return max(0.0, min(mount_timeout_seconds, remaining_seconds - margin))
 
 
-def _incident(error: Exception) -> MountError:
+def _incident(error: BaseException) -> MountError:
     """Log an unexpected exception under an id and hide it behind that id: its text may hold a value."""
     incident = secrets.token_hex(4)
     _LOG.error("unexpected failure, incident %s", incident, exc_info=error)

@@ -278,6 +278,8 @@ def _weight(value: object) -> int:
 def _equal(left: object, right: object, budget: StepBudget) -> bool:
     """Compare as reflect.DeepEqual does: types count, so `true` is not 1. Each step counts, shared parts every time."""
     budget.spend(1)
+    if isinstance(left, float) and isinstance(right, float):
+        return left == right  # however they were written
     if type(left) is not type(right):
         return False
     if isinstance(left, list) and isinstance(right, list):

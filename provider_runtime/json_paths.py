@@ -2,6 +2,7 @@
 
 The language itself is in `jmespath_dialect`. Values come in and go out as `SecretBytes`; an error names the expression
 and the alias, never a value, and is raised apart from the exception that caused it, which may hold one.
+Results that are no text are refused in the Go provider's words, or rendered where the class asks for it.
 Source: contract of the Go provider, section 3.7.
 """
 
@@ -13,20 +14,25 @@ from typing import TYPE_CHECKING
 from jmespath import exceptions
 
 from provider_runtime.errors import ErrorCode, MountError, shown
-from provider_runtime.go_json import JsonValue, NotJsonError, parse_json
 from provider_runtime.jmespath_dialect import (
     FAILURES,
+    TEXT_PER_STEP,
     BudgetExceededError,
     Node,
     StepBudget,
     evaluate,
     parse_expression,
 )
+from provider_runtime.json_documents import load_document
+from provider_runtime.json_rendering import NotRenderableError, render_json
+from provider_runtime.object_values import Encoding
 from provider_runtime.redaction import SecretBytes
+from provider_runtime.value_decoding import NotBase64Error, decode_base64
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from provider_runtime.go_json import JsonValue
     from provider_runtime.object_values import JsonKey
 
 __all__ = ["StepBudget", "extract_texts", "json_path_problem"]
@@ -42,7 +48,13 @@ def json_path_problem(path: str, *, where: str) -> MountError | None:
 
 
 def extract_texts(
-    value: SecretBytes, keys: Sequence[JsonKey], budget: StepBudget, *, object_name: str, where: str
+    value: SecretBytes,
+    keys: Sequence[JsonKey],
+    budget: StepBudget,
+    *,
+    object_name: str,
+    where: str,
+    is_rendered: bool = False,
 ) -> tuple[SecretBytes | MountError, ...]:
     """Cut the texts of all `keys` out of one value.
 
@@ -52,57 +64,95 @@ def extract_texts(
         budget: Steps left for the whole mount; see jmespath_dialect.
         object_name: For messages.
         where: Place of the object; entries are `<where>.jmesPath[<index>]`.
+        is_rendered: Whether results that are no text are rendered, for keys that do not say.
 
     Returns:
-        Parallel to `keys`: the text in UTF-8 (may be empty), or why there is none. Never raises.
+        Parallel to `keys`: the bytes (a text in UTF-8, or what its encoding stands for; may be empty), or why there are
+        none. Never raises.
     """
     if not keys:
         return ()
-    document, cause = _load(value)
-    if cause:
-        error = MountError(
-            ErrorCode.VALUE_NOT_JSON,
-            where=where,
-            what=f"Invalid JSON used with jmesPath in secret: {shown(object_name)} ({cause})",
-            rule="jmesPath needs a value that is one JSON document",
-            fix="store JSON, or remove jmesPath",
-        )
-        return (error,) * len(keys)
-    return tuple(_extract(document, key, budget, f"{where}.jmesPath[{index}]") for index, key in enumerate(keys))
+    document = load_document(value, object_name=object_name, where=where, used_by="jmesPath")
+    if isinstance(document, MountError):
+        return (document,) * len(keys)
+    extraction = _Extraction(document.content, budget, object_name, is_rendered=is_rendered)
+    return tuple(extraction.extract(key, f"{where}.jmesPath[{index}]") for index, key in enumerate(keys))
 
 
-def _load(value: SecretBytes) -> tuple[JsonValue, str]:
-    try:
-        return parse_json(value.reveal()), ""
-    except NotJsonError as error:
-        return None, str(error)
+class _Extraction:
+    """One document and what all its keys share."""
+
+    def __init__(self, document: JsonValue, budget: StepBudget, object_name: str, *, is_rendered: bool) -> None:
+        self._document = document
+        self._budget = budget
+        self._object_name = object_name
+        self._is_rendered = is_rendered
+
+    def extract(self, key: JsonKey, where: str) -> SecretBytes | MountError:
+        """Find the value of one key and write it."""
+        tree = _parse(key.path, where)
+        if isinstance(tree, MountError):
+            return tree
+        found, cause = _search(tree, self._document, self._budget)
+        if cause is not None:
+            return cause.error(key.path, where)
+        if found is None:
+            return MountError(
+                ErrorCode.JMES_PATH_EMPTY,
+                where=where,
+                what=f"JMES Path - {shown(key.path)} for object alias - {shown(key.alias)}"
+                " does not point to a valid object",
+                rule="The value has no such key, or it is null",
+                fix="correct path, or add the key to the secret",
+            )
+        text = self._write(found, key, where)
+        if isinstance(text, MountError) or key.encoding is Encoding.AS_IS:
+            return text
+        try:
+            return decode_base64(text)
+        except NotBase64Error as error:
+            cause_text = str(error)
+        return not_base64_error(self._object_name, key.alias, cause_text, where=where)
+
+    def _write(self, found: object, key: JsonKey, where: str) -> SecretBytes | MountError:
+        why, steps = "", 0
+        try:
+            if isinstance(found, str):
+                text, steps = found, len(found) // TEXT_PER_STEP
+                self._budget.spend(steps)
+                return SecretBytes(text.encode())
+            if key.encoding is Encoding.AS_IS and key.non_text.is_rendered(default=self._is_rendered):
+                return SecretBytes(render_json(found, self._budget).encode())
+        except BudgetExceededError as error:
+            return _Cause(ErrorCode.JMES_BUDGET, str(error)).error(key.path, where)
+        except NotRenderableError as error:
+            why = f" ({error})"
+        return _not_text_error(key, where, why)
 
 
-def _extract(document: JsonValue, key: JsonKey, budget: StepBudget, where: str) -> SecretBytes | MountError:
-    tree = _parse(key.path, where)
-    if isinstance(tree, MountError):
-        return tree
-    found, cause = _search(tree, document, budget)
-    if cause is not None:
-        return cause.error(key.path, where)
+def not_base64_error(object_name: str, file_name: str, cause: str, *, where: str) -> MountError:
+    """Build the error for a value that should be base64: object, file and cause, never the value."""
+    return MountError(
+        ErrorCode.BASE64_INVALID,
+        where=where,
+        what=f"the value for file '{shown(file_name)}' of {shown(object_name)} is not base64: {cause}",
+        rule="Standard or URL-safe alphabet, padding whole or left out, line breaks allowed",
+        fix="store the value in base64, or remove encoding: base64",
+    )
+
+
+def _not_text_error(key: JsonKey, where: str, why: str) -> MountError:
     path, alias = shown(key.path), shown(key.alias)
-    if found is None:
-        return MountError(
-            ErrorCode.JMES_PATH_EMPTY,
-            where=where,
-            what=f"JMES Path - {path} for object alias - {alias} does not point to a valid object",
-            rule="The value has no such key, or it is null",
-            fix="correct path, or add the key to the secret",
-        )
-    if not isinstance(found, str):
-        return MountError(
-            ErrorCode.JMES_RESULT_NOT_TEXT,
-            where=where,
-            what=f"Invalid JMES search result type for path:{path}. Only string is allowed",
-            rule=f"The result for object alias {alias} is another JSON type",
-            fix=f"write path: to_string({path})",
-        )
-    return SecretBytes(found.encode())
+    fix = f"write path: to_string({path}), or nonText: render"
+    if key.encoding is not Encoding.AS_IS:
+        fix = "correct path, or remove encoding: base64, which needs a text"
+    return MountError(
+        ErrorCode.JMES_RESULT_NOT_TEXT,
+        where=where,
+        what=f"Invalid JMES search result type for path:{path}. Only string is allowed{why}",
+        rule=f"The result for object alias {alias} is another JSON type",
+        fix=fix,
+    )
 
 
 class _Cause:

@@ -10,19 +10,14 @@ annotation is not kept. Calls are paced by --qps and --burst.
 
 from __future__ import annotations
 
-import json
 import os
-import ssl
 import threading
 import time
-import urllib.parse
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-
-import urllib3
 
 from provider_runtime.blocking_calls import DeadlinePassed, remaining_seconds
 from provider_runtime.errors import ErrorCode, MountError, shown
+from provider_runtime.kubernetes_api import CREDENTIALS_DIRECTORY, KubernetesApi, KubernetesApiError, render_path
 from provider_runtime.single_flight import SingleFlight
 
 if TYPE_CHECKING:
@@ -34,17 +29,11 @@ if TYPE_CHECKING:
 ROLE_ANNOTATION: Final = "eks.amazonaws.com/role-arn"
 REGION_LABEL: Final = "topology.kubernetes.io/region"
 KEEP_SECONDS: Final = 60.0
-CREDENTIALS_DIRECTORY: Final = "/var/run/secrets/kubernetes.io/serviceaccount"
 _REQUEST_SECONDS: Final = 5.0
 _LOOKUP_SECONDS: Final = 30.0
 """Time limit of one call, waiting for its turn included."""
-_HTTP_OK: Final = 200
 _KEPT_LIMIT: Final = 1_000
 _SLOTS: Final = "kubernetes"
-
-
-class _LookupError(Exception):
-    """The API could not answer; the text says why."""
 
 
 class KubernetesLookup:
@@ -75,10 +64,8 @@ class KubernetesLookup:
     ) -> None:
         self._calls = calls
         self._clock = clock
-        self._address = address or _address_of_cluster(environment)
-        self._credentials = Path(credentials_directory)
+        self._api = KubernetesApi(address=address, environment=environment, credentials_directory=credentials_directory)
         self._kept: dict[str, tuple[str, float]] = {}
-        self._pool: urllib3.PoolManager | None = None
         self._pace = _Pace(qps=qps, burst=burst)
         self._flights: SingleFlight[str, dict[str, Any]] = SingleFlight(spawn, clock)
 
@@ -90,9 +77,9 @@ class KubernetesLookup:
         """
         place = f"pod {shown(namespace)}/{shown(pod)}"
         try:
-            node = await self._kept_text(_path("api/v1/namespaces", namespace, "pods", pod), _node_of, deadline)
-            return await self._kept_text(_path("api/v1/nodes", node), _region_of, deadline)
-        except _LookupError as error:
+            node = await self._kept_text(render_path("api/v1/namespaces", namespace, "pods", pod), _node_of, deadline)
+            return await self._kept_text(render_path("api/v1/nodes", node), _region_of, deadline)
+        except KubernetesApiError as error:
             raise MountError(
                 ErrorCode.REGION_UNKNOWN,
                 where=place,
@@ -107,11 +94,11 @@ class KubernetesLookup:
         Raises:
             MountError(ROLE_MISSING): Account or annotation are not there, or the API does not answer.
         """
-        path = _path("api/v1/namespaces", namespace, "serviceaccounts", service_account)
+        path = render_path("api/v1/namespaces", namespace, "serviceaccounts", service_account)
         place = f"service account {shown(namespace)}/{shown(service_account)}"
         try:
             role_arn = await self._kept_text(path, _role_of, deadline)
-        except _LookupError as error:
+        except KubernetesApiError as error:
             raise MountError(
                 ErrorCode.ROLE_MISSING,
                 where=place,
@@ -153,42 +140,13 @@ class KubernetesLookup:
         try:
             return await flight.result(deadline - self._clock.monotonic())
         except (TimeoutError, DeadlinePassed):
-            raise _LookupError(f"{path}: no answer before the deadline") from None
+            raise KubernetesApiError(f"{path}: no answer before the deadline") from None
 
     def _get(self, path: str) -> dict[str, Any]:
         """GET one object. Runs in a worker thread."""
-        if not self._address:
-            raise _LookupError("not in a cluster: KUBERNETES_SERVICE_HOST is not set")
+        self._api.check_address()
         self._pace.wait(remaining_seconds())
-        seconds = min(_REQUEST_SECONDS, max(0.1, remaining_seconds()))
-        headers = {"Accept": "application/json"}
-        token = self._credentials / "token"
-        try:
-            if self._address.startswith("https:"):
-                headers["Authorization"] = f"Bearer {token.read_text(encoding='ascii').strip()}"
-            answer = self._connections().request(
-                "GET",
-                f"{self._address}/{path}",
-                headers=headers,
-                timeout=seconds,
-                retries=urllib3.Retry(1),
-                redirect=False,
-            )
-            document = json.loads(answer.data)
-        except (OSError, ValueError, urllib3.exceptions.HTTPError) as error:
-            raise _LookupError(f"{path}: {type(error).__name__}: {error}") from None
-        if answer.status != _HTTP_OK or not isinstance(document, dict):
-            message = document.get("message", "") if isinstance(document, dict) else ""
-            raise _LookupError(f"{path}: HTTP {answer.status}: {shown(str(message))}")
-        return document
-
-    def _connections(self) -> urllib3.PoolManager:
-        if self._pool is None:
-            context = None
-            if self._address.startswith("https:"):
-                context = ssl.create_default_context(cafile=str(self._credentials / "ca.crt"))
-            self._pool = urllib3.PoolManager(num_pools=1, maxsize=4, ssl_context=context)
-        return self._pool
+        return self._api.request("GET", path, timeout_seconds=min(_REQUEST_SECONDS, max(0.1, remaining_seconds())))
 
 
 class _Pace:
@@ -211,19 +169,6 @@ class _Pace:
             time.sleep(min(pause, max(0.0, limit_seconds)))
 
 
-def _address_of_cluster(environment: Mapping[str, str]) -> str:
-    host, port = environment.get("KUBERNETES_SERVICE_HOST", ""), environment.get("KUBERNETES_SERVICE_PORT", "443")
-    if not host:
-        return ""
-    return f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
-
-
-def _path(*parts: str) -> str:
-    """Join path parts; names from attributes are quoted, so that none can leave its place in the path."""
-    first, *names = parts
-    return "/".join([first, *(urllib.parse.quote(name, safe="") for name in names)])
-
-
 def _member(document: dict[str, Any], *keys: str) -> str:
     value: Any = document
     for key in keys:
@@ -234,14 +179,14 @@ def _member(document: dict[str, Any], *keys: str) -> str:
 def _node_of(pod: dict[str, Any]) -> str:
     node = _member(pod, "spec", "nodeName")
     if not node:
-        raise _LookupError("the pod has no node yet")
+        raise KubernetesApiError("the pod has no node yet")
     return node
 
 
 def _region_of(node: dict[str, Any]) -> str:
     region = _member(node, "metadata", "labels", REGION_LABEL)
     if not region:
-        raise _LookupError(f"Region not found: the node has no label {REGION_LABEL}")
+        raise KubernetesApiError(f"Region not found: the node has no label {REGION_LABEL}")
     return region
 
 

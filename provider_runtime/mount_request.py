@@ -12,6 +12,15 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from provider_runtime.class_parameters import (
+    RoleChain,
+    check_failover,
+    parse_failover_regions,
+    parse_refresh_interval,
+    parse_role_arn,
+    parse_role_chain,
+    parse_share_flag,
+)
 from provider_runtime.errors import ErrorCode, MountError, shown
 from provider_runtime.file_paths import PathTranslation, parse_path_translation
 from provider_runtime.go_scalars import parse_go_bool
@@ -35,8 +44,6 @@ _CLASS_NAME = "secretProviderClass"
 _HIGHEST_MODE = 0o777
 _UINT32_MAX = 2**32 - 1
 _JSON_UNSIGNED = re.compile(r"[ \t\r\n]*(0|[1-9][0-9]{0,19})[ \t\r\n]*")
-# IAM: path and name of a role, ARN at most 2048 characters; account ids have 12 digits.
-_ROLE_ARN = re.compile(r"arn:aws[a-z0-9-]{0,30}:iam::[0-9]{12}:role/[\w+=,.@/-]{1,1024}", re.ASCII)
 
 
 class AddressType(StrEnum):
@@ -76,6 +83,10 @@ class MountRequest:
         object_versions: Which kind of object version to answer.
         target_path: Where the driver wants the files.
         current_versions: Object id → version that the driver still knows; always empty since driver 1.6.
+        role_chain: Class parameters `assumeRoleArn` and `externalId`; `None` means that the pod's own role reads.
+        share_across_pods: Class parameter `shareAcrossPods`: pods of one Pod Identity may share what was read, because
+            no session tag that names the pod decides about access.
+        refresh_interval_seconds: Class parameter `refreshInterval`; `None` means the daemon's setting.
     """
 
     pod_name: str
@@ -95,6 +106,9 @@ class MountRequest:
     object_versions: ObjectVersions
     target_path: str
     current_versions: Mapping[str, str]
+    role_chain: RoleChain | None = None
+    share_across_pods: bool = False
+    refresh_interval_seconds: float | None = None
 
     @property
     def where(self) -> str:
@@ -117,7 +131,7 @@ class MountRequest:
         Raises:
             MountError(FAILOVER_REGION_INVALID): The looked-up region is one of the failover regions.
         """
-        _check_failover(region, self.failover_regions, self.where)
+        check_failover(region, self.failover_regions, self.where)
         return replace(self, region=region)
 
 
@@ -129,7 +143,7 @@ def parse_mount_request(
     *,
     default_region: str | None,
 ) -> MountRequest:
-    """Read one MountRequest; the checks run in the Go provider's order and the first failure is the answer.
+    """Read one MountRequest; the checks run in the Go provider's order, then ours; the first failure is the answer.
 
     Args:
         attributes: JSON object of texts: class parameters overlaid by the volume's attributes and the tokens.
@@ -160,7 +174,7 @@ def parse_mount_request(
         failover_regions=failover_regions,
         use_pod_identity=use_pod_identity,
         address_type=parse_address_type(values.get("preferredAddressType", "")),
-        role_arn=_parse_role_arn(values.get("roleArn", ""), where),
+        role_arn=parse_role_arn(values.get("roleArn", ""), where),
         tokens=MappingProxyType(tokens),
         translation=parse_path_translation(
             values.get("pathTranslation", ""), where=f"{where} parameters.pathTranslation"
@@ -170,6 +184,9 @@ def parse_mount_request(
         object_versions=_parse_object_versions(values.get("objectVersions", ""), where),
         target_path=target_path,
         current_versions=MappingProxyType(dict(current_versions)),
+        role_chain=parse_role_chain(values.get("assumeRoleArn", ""), values.get("externalId", ""), where),
+        share_across_pods=parse_share_flag(values.get("shareAcrossPods", ""), where),
+        refresh_interval_seconds=parse_refresh_interval(values.get("refreshInterval", ""), where),
     )
 
 
@@ -212,36 +229,10 @@ def _parse_regions(
     values: Mapping[str, str], default_region: str | None, where: str
 ) -> tuple[str | None, tuple[str, ...]]:
     region = values.get("region") or default_region or None
-    failover_regions = _parse_failover_regions(values, where)
+    failover_regions = parse_failover_regions(values, where)
     if region:
-        _check_failover(region, failover_regions, where)
+        check_failover(region, failover_regions, where)
     return region, failover_regions
-
-
-def _parse_failover_regions(values: Mapping[str, str], where: str) -> tuple[str, ...]:
-    """Read upstream's `failoverRegion` and our `failoverRegions` (comma separated); the single one comes first."""
-    several = [region.strip() for region in values.get("failoverRegions", "").split(",")]
-    single = values.get("failoverRegion", "")
-    regions = [region for region in several if region and region != single]
-    for position, region in enumerate(regions):
-        if region in regions[:position]:
-            raise MountError(
-                ErrorCode.FAILOVER_REGION_INVALID,
-                where=f"{where} parameters.failoverRegions",
-                what=f"{shown(region)} is listed twice",
-                fix="list each region once, in the order in which they are to be asked",
-            )
-    return (single, *regions) if single else tuple(regions)
-
-
-def _check_failover(region: str, failover_regions: Sequence[str], where: str) -> None:
-    if region in failover_regions:
-        raise MountError(
-            ErrorCode.FAILOVER_REGION_INVALID,
-            where=f"{where} parameters",
-            what=f"{shown(region)}: failover region cannot be the same as the primary region",
-            fix="name another region in failoverRegion, or remove it",
-        )
 
 
 def _parse_use_pod_identity(text: str, where: str) -> bool:
@@ -270,20 +261,6 @@ def _check_token(tokens: Mapping[str, SecretText], where: str, *, use_pod_identi
         rule="The driver hands over only the tokens that its CSIDriver object asks for",
         fix=f"add the audience {audience} to tokenRequests of the CSIDriver secrets-store.csi.k8s.io",
     )
-
-
-def _parse_role_arn(text: str, where: str) -> str | None:
-    if not text:
-        return None
-    if not _ROLE_ARN.fullmatch(text):
-        raise MountError(
-            ErrorCode.ROLE_ARN_INVALID,
-            where=f"{where} parameters.roleArn",
-            what=f"'{shown(text)}' is not the ARN of an IAM role",
-            rule="arn:<partition>:iam::<12 digits>:role/<path and name>",
-            fix="write the role's full ARN, or remove roleArn to use the service account's annotation",
-        )
-    return text
 
 
 def _parse_object_versions(text: str, where: str) -> ObjectVersions:

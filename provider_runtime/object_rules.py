@@ -1,8 +1,8 @@
-"""The rules of an `objects` document: each entry by itself, then all of them together.
+"""The rules of an `objects` document for each entry by itself; those for all of them together: `object_collisions`.
 
-Texts in `what` are the Go provider's own; its checks run in its order. Unlike it, every problem is reported, and the
-collisions that it resolves by letting the last file win are refused. Reads no YAML and asks nobody.
-Source: contract of the Go provider, sections 3.3 to 3.5 and 7.8 (X14, X16 to X21).
+Texts in `what` are the Go provider's own; its checks run in its order, then those of our own keys (`object_additions`).
+Unlike it, every problem is reported. Reads no YAML and asks nobody.
+Source: contract of the Go provider, sections 3.3, 3.4 and 7.8 (X14, X20, X21).
 """
 
 from __future__ import annotations
@@ -13,13 +13,31 @@ from typing import TYPE_CHECKING
 from provider_runtime.errors import ErrorCode, MountError, shown
 from provider_runtime.file_paths import has_control_character, path_problem
 from provider_runtime.json_paths import json_path_problem
-from provider_runtime.object_values import ARN_PARTS, ARN_PREFIX, FailoverObject, JsonKey, ObjectType, SecretObject
+from provider_runtime.object_additions import (
+    check_encoding,
+    check_keys,
+    check_non_text,
+    check_optional,
+    encoding_of,
+    is_optional,
+    non_text_of,
+)
+from provider_runtime.object_templates import check_template
+from provider_runtime.object_values import (
+    ARN_PARTS,
+    ARN_PREFIX,
+    FailoverObject,
+    FileTemplate,
+    JsonKey,
+    ObjectType,
+    SecretObject,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from provider_runtime.file_paths import PathTranslation
-    from provider_runtime.object_document import JsonKeyDraft, ObjectDraft, PermissionText
+    from provider_runtime.object_drafts import JsonKeyDraft, ObjectDraft, PermissionText, TemplateDraft
 
 _SERVICE_TYPES = {
     "secretsmanager": ObjectType.SECRETS_MANAGER,
@@ -47,9 +65,16 @@ def check_object(
         *_check_permission(draft.where, draft.permission),
         *(problem for key in draft.json_keys for problem in _check_key(key, translation)),
         *_check_failover(draft, kind, failover_regions),
+        *_check_failover_list(draft, kind, failover_regions),
+        *_check_additions(draft, translation),
     ]
     if problems or kind is None:
         return [(draft.index, problem) for problem in problems]
+    return _build(draft, kind)
+
+
+def _build(draft: ObjectDraft, kind: ObjectType) -> SecretObject:
+    """Turn a draft that passed every check into its value."""
     return SecretObject(
         name=draft.name,
         type=kind,
@@ -58,10 +83,29 @@ def check_object(
         version_label=draft.version_label,
         permission=draft.permission.text,
         json_keys=tuple(
-            JsonKey(path=key.path, alias=key.alias, permission=key.permission.text) for key in draft.json_keys
+            JsonKey(
+                path=key.path,
+                alias=key.alias,
+                permission=key.permission.text,
+                encoding=encoding_of(key.encoding),
+                non_text=non_text_of(key.non_text),
+            )
+            for key in draft.json_keys
         ),
         failover=draft.failover,
+        failover_by_region=draft.failover_by_region,
+        optional=is_optional(draft.optional),
+        encoding=encoding_of(draft.encoding),
+        all_keys=bool(draft.keys),
+        non_text=non_text_of(draft.non_text),
+        template=_build_template(draft.template),
     )
+
+
+def _build_template(draft: TemplateDraft | None) -> FileTemplate | None:
+    if draft is None:
+        return None
+    return FileTemplate(alias=draft.alias, text=draft.text, permission=draft.permission.text)
 
 
 def _resolve_type(draft: ObjectDraft) -> ObjectType | None:
@@ -155,6 +199,15 @@ def _version_and_label(draft: ObjectDraft) -> MountError:
 
 def _check_controls(draft: ObjectDraft) -> Iterator[MountError]:
     failover = draft.failover or FailoverObject()
+    several = [
+        (f"failoverObject[{index}].{field}", text)
+        for index, entry in enumerate(draft.failover_by_region)
+        for field, text in (
+            ("objectName", entry.name),
+            ("objectVersion", entry.version),
+            ("objectVersionLabel", entry.version_label),
+        )
+    ]
     fields = (
         ("objectName", draft.name),
         ("objectVersion", draft.version),
@@ -162,6 +215,7 @@ def _check_controls(draft: ObjectDraft) -> Iterator[MountError]:
         ("failoverObject.objectName", failover.name),
         ("failoverObject.objectVersion", failover.version),
         ("failoverObject.objectVersionLabel", failover.version_label),
+        *several,
     )
     for field, text in fields:
         if has_control_character(text):
@@ -221,23 +275,20 @@ def _check_key(key: JsonKeyDraft, translation: PathTranslation) -> Iterator[Moun
         )
     yield from _check_path(key.where, key.alias, key.alias, translation)
     yield from _check_permission(key.where, key.permission)
+    yield from check_encoding(key.encoding, where=key.where)
+    yield from check_non_text(key.non_text, where=key.where)
 
 
 def _check_failover(
     draft: ObjectDraft, kind: ObjectType | None, failover_regions: Sequence[str]
 ) -> Iterator[MountError]:
-    """Check failoverObject; without an objectName of its own it is not checked, but still counts (as upstream)."""
+    """Check upstream's mapping; without an objectName of its own it is not checked, but still counts (as upstream)."""
     failover = draft.failover
     if failover is None or not failover.name:
         return
     where, shown_name = f"{draft.where}.failoverObject", shown(draft.name)
     if not draft.alias:
-        yield MountError(
-            ErrorCode.FAILOVER_ALIAS_MISSING,
-            where=where,
-            what=f"object alias must be specified for objects with failover entries: {shown_name}",
-            fix="add objectAlias: the file name must not depend on the region",
-        )
+        yield _failover_alias_missing(draft, where)
     if failover_regions:
         yield from _check_name(draft, failover.name, failover_regions)
     else:
@@ -247,132 +298,62 @@ def _check_failover(
             what=f"failover object allowed only when failover region is defined: {shown_name}",
             fix="set failoverRegion, or remove failoverObject",
         )
+    yield from _check_failover_versions(draft, failover, kind, where)
+
+
+def _check_failover_list(
+    draft: ObjectDraft, kind: ObjectType | None, failover_regions: Sequence[str]
+) -> Iterator[MountError]:
+    """Check our list: the mapping's rules for each entry, against the one region that it stands for."""
+    failovers, where = draft.failover_by_region, f"{draft.where}.failoverObject"
+    if len(failovers) > len(failover_regions):
+        yield MountError(
+            ErrorCode.FAILOVER_REGION_MISSING,
+            where=where,
+            what=f"failover object allowed only when failover region is defined: {shown(draft.name)}:"
+            f" {len(failovers)} entries for {len(failover_regions)} failover regions",
+            rule="The first entry serves the first failover region, and so on",
+            fix="add the regions to failoverRegions, or remove entries",
+        )
+    if any(failover.name for failover in failovers) and not draft.alias:
+        yield _failover_alias_missing(draft, where)
+    for index, (failover, region) in enumerate(zip(failovers, failover_regions, strict=False)):
+        if failover.name:
+            yield from _check_name(draft, failover.name, (region,))
+            yield from _check_failover_versions(draft, failover, kind, f"{where}[{index}]")
+
+
+def _failover_alias_missing(draft: ObjectDraft, where: str) -> MountError:
+    return MountError(
+        ErrorCode.FAILOVER_ALIAS_MISSING,
+        where=where,
+        what=f"object alias must be specified for objects with failover entries: {shown(draft.name)}",
+        fix="add objectAlias: the file name must not depend on the region",
+    )
+
+
+def _check_failover_versions(
+    draft: ObjectDraft, failover: FailoverObject, kind: ObjectType | None, where: str
+) -> Iterator[MountError]:
     if kind is ObjectType.PARAMETER and failover.version and failover.version_label:
         yield _version_and_label(draft)
     if failover.version != draft.version:
         yield MountError(
             ErrorCode.FAILOVER_VERSION,
             where=where,
-            what=f"object versions must match between primary and failover regions: {shown_name}",
+            what=f"object versions must match between primary and failover regions: {shown(draft.name)}",
             fix="use the same objectVersion in both",
         )
 
 
-def check_collisions(drafts: Sequence[ObjectDraft], translation: PathTranslation) -> list[tuple[int, MountError]]:
-    """Check the entries against each other: upstream's duplicate rules, then file names after translation."""
-    problems: list[tuple[int, MountError]] = []
-    reported: set[str] = set()
-    for draft, where, problem in _check_duplicates(drafts):
-        problems.append((draft.index, problem))
-        reported.add(where)
-    problems.extend(_check_files(drafts, translation, reported))
-    return problems
-
-
-def _check_duplicates(drafts: Sequence[ObjectDraft]) -> Iterator[tuple[ObjectDraft, str, MountError]]:
-    latest: dict[str, ObjectDraft] = {}
-    aliases: set[str] = set()
-    for draft in drafts:
-        twin = latest.get(draft.name) if draft.name else None
-        latest[draft.name] = draft
-        cause = _twin_cause(draft, twin) if twin else ""
-        if cause:
-            what = f"found descriptor with duplicate object name {shown(draft.name)}, {cause}"
-            yield draft, draft.where, _duplicate(ErrorCode.DUPLICATE_NAME, draft.where, what)
-        elif draft.alias in aliases:
-            what = f"found duplicate object alias {shown(draft.alias)}"
-            yield draft, draft.where, _duplicate(ErrorCode.DUPLICATE_ALIAS, draft.where, what)
-        aliases.update({draft.alias} - {""})
-        for key in draft.json_keys:
-            if key.alias in aliases:
-                what = (
-                    f"Name already in use for objectAlias: found duplicate object alias {shown(key.alias)}"
-                    f" in JMES path entry {shown(key.path)}"
-                )
-                yield draft, key.where, _duplicate(ErrorCode.DUPLICATE_ALIAS, key.where, what)
-            aliases.update({key.alias} - {""})
-
-
-def _twin_cause(draft: ObjectDraft, twin: ObjectDraft) -> str:
-    """Say why two entries of one name are duplicates (contract 3.5); an empty text when they are not."""
-    same_alias, same_label = draft.alias == twin.alias, draft.version_label == twin.version_label
-    if not (same_alias and same_label):
-        return ""
-    alias, label = shown(draft.alias), shown(draft.version_label)
-    alias_text = f"duplicate object alias {alias}" if alias else "no object alias"
-    label_text = f"duplicate version label {label}" if label else "no version label"
-    return f"{alias_text}, and {label_text}"
-
-
-def _duplicate(code: ErrorCode, where: str, what: str) -> MountError:
-    return MountError(
-        code,
-        where=where,
-        what=what,
-        rule="Every file of a class has its own name",
-        fix="give each entry an objectAlias of its own, or remove one",
-    )
-
-
-def _check_files(
-    drafts: Sequence[ObjectDraft], translation: PathTranslation, reported: set[str]
-) -> Iterator[tuple[int, MountError]]:
-    owners: dict[str, tuple[ObjectDraft, str]] = {}
-    files = [(draft, where, translation.translate(name)) for draft, where, name in _file_names(drafts)]
-    files = [file for file in files if path_problem(file[2]) is None]  # what cannot be a file is reported as such
-    for draft, where, path in files:
-        owner = owners.setdefault(path, (draft, where))
-        if owner[1] != where and where not in reported and not _is_labelled_twin(draft, where, *owner):
-            what = f"file name '{shown(path)}' is already used by {_short(owner[1])}"
-            yield draft.index, _duplicate(ErrorCode.FILE_COLLISION, where, what)
-    parents = _files_as_directories(owners)
-    for draft, where, path in files:
-        if path in parents:
-            parent = parents[path]
-            error = MountError(
-                ErrorCode.PATH_PREFIX,
-                where=where,
-                what=f"file name '{shown(path)}' needs a directory '{shown(parent)}',"
-                f" but that is a file of {_short(owners[parent][1])}",
-                fix="rename one of the two with objectAlias",
-            )
-            yield draft.index, error
-
-
-def _files_as_directories(paths: Iterable[str]) -> dict[str, str]:
-    """Find the paths that lie below another one: path → the outermost file that it would need as a directory."""
-    found: dict[str, str] = {}
-    outer = ""
-    # Sorted by elements, everything below `a` comes directly behind `a`.
-    for path in sorted(paths, key=lambda path: path.split("/")):
-        if outer and path.startswith(f"{outer}/"):
-            found[path] = outer
-        else:
-            outer = path
-    return found
-
-
-def _short(where: str) -> str:
-    """Cut the class off a place that stands inside a message which already begins with it."""
-    return where.rpartition("parameters.")[2]
-
-
-def _file_names(drafts: Iterable[ObjectDraft]) -> Iterator[tuple[ObjectDraft, str, str]]:
-    for draft in drafts:
-        if draft.alias or draft.name:
-            yield draft, draft.where, draft.alias or draft.name
-        for key in draft.json_keys:
-            if key.alias:
-                yield draft, key.where, key.alias
-
-
-def _is_labelled_twin(draft: ObjectDraft, where: str, owner: ObjectDraft, owner_where: str) -> bool:
-    """Say whether upstream takes both on purpose: one name under two labels, no alias; the later file wins."""
-    return (
-        where == draft.where
-        and owner_where == owner.where
-        and draft.name == owner.name
-        and not (draft.alias or owner.alias)
-        and bool(draft.version_label and owner.version_label)
-        and draft.version_label != owner.version_label
-    )
+def _check_additions(draft: ObjectDraft, translation: PathTranslation) -> Iterator[MountError]:
+    """Check the keys that only this provider knows."""
+    yield from check_optional(draft.optional, where=draft.where)
+    yield from check_encoding(draft.encoding, where=draft.where)
+    yield from check_non_text(draft.non_text, where=draft.where)
+    yield from check_keys(draft.keys, where=draft.where)
+    template = draft.template
+    if template is not None:
+        yield from check_template(template)
+        yield from _check_path(template.where, template.alias, template.alias, translation)
+        yield from _check_permission(template.where, template.permission)

@@ -27,6 +27,25 @@ class ObjectType(StrEnum):
     PARAMETER = "ssmparameter"
 
 
+class Encoding(StrEnum):
+    """How a value is stored. The text is the value of `encoding` (ours; upstream ignores the key)."""
+
+    AS_IS = ""
+    BASE64 = "base64"
+
+
+class NonText(StrEnum):
+    """What becomes of a JSON result that is no text. The text is the value of `nonText` (ours)."""
+
+    UNSET = ""
+    RENDER = "render"
+    REFUSE = "refuse"
+
+    def is_rendered(self, *, default: bool) -> bool:
+        """Say whether such results are rendered, where `default` counts when the class does not say."""
+        return default if self is NonText.UNSET else self is NonText.RENDER
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JsonKey:
     """One `jmesPath` entry: a file of its own cut out of the JSON value of its object.
@@ -35,11 +54,15 @@ class JsonKey:
         path: JMESPath expression, not empty.
         alias: File name before translation, not empty.
         permission: Empty (the object's mode counts) or four octal digits.
+        encoding: How the text that `path` finds is stored.
+        non_text: For results that are no text; unset: the object's.
     """
 
     path: str
     alias: str
     permission: str = ""
+    encoding: Encoding = Encoding.AS_IS
+    non_text: NonText = NonText.UNSET
 
     def file_name(self, translation: PathTranslation) -> str:
         """Return the path of this key's file below the mount point; also its id in object_version."""
@@ -60,6 +83,25 @@ class FailoverObject:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FileTemplate:
+    """One more file, whose text quotes other files of the class (ours); see `file_templates`.
+
+    Args:
+        alias: File name before translation, not empty.
+        text: With `${file}` for the contents of a file, `$${` for a plain `${`; not empty.
+        permission: Empty (the object's mode counts) or four octal digits.
+    """
+
+    alias: str
+    text: str
+    permission: str = ""
+
+    def file_name(self, translation: PathTranslation) -> str:
+        """Return the path of the rendered file below the mount point; also its id in object_version."""
+        return translation.translate(self.alias)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SecretObject:
     """One entry of `objects`: one secret or parameter, its own file, and files of its JSON keys.
 
@@ -71,7 +113,14 @@ class SecretObject:
         version_label: Stage (Secrets Manager) or label (Parameter Store); empty: none.
         permission: Empty (the request's mode counts) or four octal digits.
         json_keys: In document order.
-        failover: Differences in failover regions, if any.
+        failover: Differences in all failover regions, if any (upstream's single mapping).
+        failover_by_region: Ours: differences for each failover region in order, the first entry for the first of them;
+            regions beyond its end are asked as the primary. Never together with `failover`.
+        optional: A missing object gives no files instead of an error.
+        encoding: How the whole value is stored; JSON keys are cut out of what was decoded.
+        all_keys: `keys: "*"`: every key of the JSON object is a file of its own, beside the object's.
+        non_text: For JSON results that are no text.
+        template: One more file, made of others.
     """
 
     name: str
@@ -82,6 +131,17 @@ class SecretObject:
     permission: str = ""
     json_keys: tuple[JsonKey, ...] = ()
     failover: FailoverObject | None = None
+    failover_by_region: tuple[FailoverObject, ...] = ()
+    optional: bool = False
+    encoding: Encoding = Encoding.AS_IS
+    all_keys: bool = False
+    non_text: NonText = NonText.UNSET
+    template: FileTemplate | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what no document can say."""
+        if self.failover and self.failover_by_region:
+            raise ValueError("failover and failover_by_region are two spellings of one key")
 
     def file_name(self, translation: PathTranslation) -> str:
         """Return the path of the object's own file below the mount point; also its id in object_version."""
@@ -91,24 +151,34 @@ class SecretObject:
         """Return the mode of the object's own file: its permission, else `default_mode` (the request's)."""
         return parse_permission(self.permission, default_mode)
 
-    def key_mode(self, key: JsonKey, default_mode: int) -> int:
-        """Return the mode of a JSON key's file: its own, else the object's, else `default_mode`."""
+    def key_mode(self, key: JsonKey | FileTemplate, default_mode: int) -> int:
+        """Return the mode of a JSON key's or the template's file: its own, else the object's, else `default_mode`."""
         return parse_permission(key.permission or self.permission, default_mode)
+
+    def failover_in(self, region_index: int) -> FailoverObject | None:
+        """Return what differs in the region at this index (0 is the primary), or `None` for nothing."""
+        if not region_index:
+            return None
+        if self.failover_by_region:
+            return self.failover_by_region[region_index - 1] if region_index <= len(self.failover_by_region) else None
+        return self.failover
 
     def name_in(self, region: str, region_index: int) -> str:
         """Return the name to ask for in the region at this index (0 is the primary)."""
-        failover_name = self.failover.name if self.failover and region_index else ""
-        if not failover_name or arn_region(failover_name) not in {None, region}:
+        failover = self.failover_in(region_index)
+        if not (failover and failover.name) or arn_region(failover.name) not in {None, region}:
             return self.name
-        return failover_name
+        return failover.name
 
     def version_in(self, region_index: int) -> str:
         """Return the pinned version in the region at this index, or an empty text."""
-        return (self.failover.version if self.failover and region_index else "") or self.version
+        failover = self.failover_in(region_index)
+        return (failover.version if failover else "") or self.version
 
     def version_label_in(self, region_index: int) -> str:
         """Return the stage or label in the region at this index, or an empty text."""
-        return (self.failover.version_label if self.failover and region_index else "") or self.version_label
+        failover = self.failover_in(region_index)
+        return (failover.version_label if failover else "") or self.version_label
 
 
 def arn_region(name: str) -> str | None:

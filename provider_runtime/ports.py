@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from provider_runtime.circuit_breaker import Contact
 from provider_runtime.errors import Culprit, ErrorCode, culprit_of
 
 if TYPE_CHECKING:
@@ -15,13 +16,17 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping
 
     from provider_runtime.caller_identity import CallerIdentity
+    from provider_runtime.deliveries import Delivery
     from provider_runtime.fetch_plan import ParameterBatch, ParameterRead, ReadResult, SecretRead
     from provider_runtime.mount_request import AddressType
     from provider_runtime.redaction import SecretText
 
 EXCHANGE_ACTION: Final = "sts:AssumeRoleWithWebIdentity"
+CHAIN_ACTION: Final = "sts:AssumeRole"
 AGENT_ACTION: Final = "the EKS Pod Identity agent"
-CREDENTIAL_ACTIONS: Final = frozenset({EXCHANGE_ACTION, AGENT_ACTION})
+CREDENTIAL_ACTIONS: Final = frozenset({EXCHANGE_ACTION, CHAIN_ACTION, AGENT_ACTION})
+_CONTACTS: Final = {Culprit.NETWORK: Contact.UNREACHABLE, Culprit.AWS_SERVER: Contact.SERVER_ERROR}
+_NEVER_SENT: Final = frozenset({Culprit.OVERLOAD, Culprit.SHUTDOWN, Culprit.INTERNAL})
 
 
 class Clock(Protocol):
@@ -108,6 +113,17 @@ class CallError(Exception):
         return culprit_of(self.code) in {Culprit.THROTTLED, Culprit.AWS_SERVER, Culprit.NETWORK}
 
     @property
+    def is_refusal(self) -> bool:
+        """Whether AWS, or the agent, answered and the answer was no: what was remembered must go."""
+        return not self.may_fail_over and culprit_of(self.code) not in _NEVER_SENT
+
+    @property
+    def contact(self) -> Contact:
+        """What the failure shows about the service that was called."""
+        culprit = culprit_of(self.code)
+        return Contact.NONE if culprit in _NEVER_SENT else _CONTACTS.get(culprit, Contact.ALIVE)
+
+    @property
     def is_of_credentials(self) -> bool:
         """Whether no read was made because there were no credentials."""
         return self.action in CREDENTIAL_ACTIONS
@@ -134,12 +150,23 @@ class SecretReader(Protocol):
     async def fetch_parameters(self, batch: ParameterBatch, scope: ReadScope, deadline: float) -> ParameterOutcome:
         """Read up to ten parameters in one call. Raises CallError if the call as a whole failed."""
 
+    async def fetch_stages(self, secret_id: str, scope: ReadScope, deadline: float) -> Mapping[str, tuple[str, ...]]:
+        """Return the stages of every version of one secret, by version id. Raises CallError."""
+
+    async def prepare(self, region: str, deadline: float) -> None:
+        """Get ready for calls to this region, so that no call is late for reasons of this process."""
+
 
 class TokenExchange(Protocol):
     """Turns a service account token into AWS credentials."""
 
     async def fetch_credentials(self, caller: Caller, region: str, deadline: float) -> AwsCredentials:
-        """Exchange the token. Raises CallError."""
+        """Exchange the token; the second role of a chain plays no part in it. Raises CallError."""
+
+    async def assume_chained_role(
+        self, identity: CallerIdentity, credentials: AwsCredentials, region: str, deadline: float
+    ) -> AwsCredentials:
+        """Assume the second role of a chain with the credentials of the first. Raises CallError."""
 
 
 class ClusterLookup(Protocol):
@@ -182,6 +209,23 @@ class MountReport:
     """Reads that bridged an outage with the last known value."""
     oldest_seconds: float
     """Age of the oldest value that was delivered."""
+    shared: int = 0
+    """Reads that waited for a call of another mount."""
+    missed: int = 0
+    """Reads that memory could not answer."""
+    pod_uid: str = ""
+    service_account: str = ""
+    target_path: str = ""
+    caller: str = ""
+    """`role <arn>`, or the service account whose association decides the role."""
+    is_known_to_driver: bool = False
+    """The driver sent versions of an earlier mount; drivers from 1.6 on never do."""
+    deliveries: tuple[Delivery, ...] = ()
+    """What the volume now holds; empty unless the mount succeeded."""
+    absent: tuple[str, ...] = ()
+    """Names of optional objects that are not there."""
+    is_remount: bool = False
+    """The volume was mounted before; the driver hides a failure from kubelet then. Set by `volume_health`."""
 
 
 class MountObserver(Protocol):
@@ -189,3 +233,24 @@ class MountObserver(Protocol):
 
     def mount_finished(self, report: MountReport) -> None:
         """Record the mount."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallReport:
+    """One finished call to AWS or to the Pod Identity agent, for metrics and traces."""
+
+    service: str
+    """`secretsmanager`, `ssm`, `sts` or `pod-identity-agent`."""
+    action: str
+    """`GetSecretValue`, ...; the agent has one action, `GetCredentials`."""
+    region: str
+    outcome: str
+    """`ok` or the culprit of the failure."""
+    seconds: float
+
+
+class CallObserver(Protocol):
+    """Told about every finished call; must not fail and must not block."""
+
+    def call_finished(self, report: CallReport) -> None:
+        """Record the call."""

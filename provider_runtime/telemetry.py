@@ -1,8 +1,8 @@
 """Log lines: one per mount, one per event of the process, text or JSON, never a value or a token.
 
-Not done here: metrics (a `MountObserver` of their own will be). Three guards keep secrets out: the lines are built from
-names and numbers only; the SDK's loggers, whose debug lines hold requests and answers, stay above debug whatever the
-environment says; and a filter masks what looks like a token or a key in any line that still gets through.
+Not done here: metrics (`metrics`), the audit line (`audit`), traces, events. Three guards keep secrets out: the lines
+are built from names and numbers only; the SDK's loggers, whose debug lines hold requests and answers, stay above debug
+whatever the environment says; and a filter masks what looks like a token or a key in any line that gets through.
 """
 
 from __future__ import annotations
@@ -125,7 +125,10 @@ class LoggingObserver:
             "remembered": report.remembered,
             "stale": report.stale,
             "oldest_seconds": round(report.oldest_seconds, 1),
+            "is_remount": report.is_remount,
         }
+        if report.absent:
+            fields["absent"] = ", ".join(report.absent)
         if not is_fine:
             fields |= {"code": report.error_code, "culprit": report.culprit, "error": report.error_text}
         level = logging.INFO if is_fine and not report.stale else logging.WARNING

@@ -4,31 +4,38 @@ Not done here: what the objects are (`secret_objects`), files (`payload`), texts
 (`cache`). Only ports are seen.
 
 Region by region in the class's order; an object moves to the next region only when its read failed in a way that says
-nothing about permission: network, time, throttling, 5xx. If all regions fail that way, the last value known to this
-very identity may stand in, within `max_stale_seconds`.
+nothing about permission: network, time, throttling, 5xx. A region has FAILOVER_AFTER_SECONDS while there is another way
+to an answer; a service that the circuit breaker calls dead is left out as long as another region is there, and asked
+after all when every other one failed. If all regions fail that way, the last value known to this very identity may
+stand in, within `max_stale_seconds`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
+from provider_runtime.circuit_breaker import CircuitState
 from provider_runtime.errors import ErrorCode
-from provider_runtime.fetch_plan import ParameterBatch, ReadResult, plan_batches, plan_reads
-from provider_runtime.ports import CallError, ParameterOutcome, ReadScope
+from provider_runtime.fetch_plan import ParameterBatch, ParameterRead, ReadResult, plan_batches, plan_reads
+from provider_runtime.object_values import ObjectType
+from provider_runtime.ports import CallError, ParameterOutcome
 from provider_runtime.single_flight import SingleFlight
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
-    from provider_runtime.cache import ValueCache
+    from provider_runtime.authorised_calls import AuthorisedCalls
+    from provider_runtime.cache import CachedValue, ValueCache
     from provider_runtime.caller_identity import CallerIdentity
-    from provider_runtime.credential_cache import CredentialCache
     from provider_runtime.fetch_plan import FetchPlan, Read, SecretRead
     from provider_runtime.object_values import SecretObject
-    from provider_runtime.ports import Caller, Clock, SecretReader, TaskSpawner
+    from provider_runtime.ports import Caller, Clock, ReadScope, SecretReader, TaskSpawner
     from provider_runtime.single_flight import Flight
 
+FAILOVER_AFTER_SECONDS: Final = 3.5
+"""How long a region may take while another, or memory, could answer: credentials and the reads together."""
+SERVICES: Final = {ObjectType.SECRETS_MANAGER: "secretsmanager", ObjectType.PARAMETER: "ssm"}
 _NEVER: Final = -1.0
 _ENTRY_OVERHEAD_BYTES: Final = 512
 """What an entry costs beside its value: key, numbers, dict slots."""
@@ -40,8 +47,19 @@ class Tally:
 
     aws_calls: int = 0
     remembered: int = 0
+    shared: int = 0
+    """Reads that waited for a call which another mount had begun."""
+    missed: int = 0
+    """Reads that this mount had to begin itself."""
     stale: int = 0
     oldest_seconds: float = 0.0
+
+    def note_flight(self, reads: int, *, is_shared: bool) -> None:
+        """Count reads that memory could not answer."""
+        if is_shared:
+            self.shared += reads
+        else:
+            self.missed += reads
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +79,7 @@ class FailedRead:
 
 ObjectOutcome = ReadResult | InvalidParameters | FailedRead
 _ReadOutcome = ReadResult | InvalidParameters | CallError
+_Cache: TypeAlias = "ValueCache[CallerIdentity, tuple[str, Read], ReadResult]"
 _Answer = TypeVar("_Answer")
 _SomeRead = TypeVar("_SomeRead", bound="Read")
 
@@ -82,16 +101,40 @@ class Ask:
     tally: Tally
 
 
+class _Hunt:
+    """The objects of one mount on their way to an outcome."""
+
+    def __init__(self, objects: Sequence[SecretObject]) -> None:
+        self.objects = tuple(objects)
+        self.outcomes: dict[int, ObjectOutcome] = {}
+        self._failures: dict[int, tuple[CallError, ...]] = dict.fromkeys(range(len(objects)), ())
+
+    def pending(self, without: Iterable[ObjectType] = ()) -> tuple[int, ...]:
+        """Objects that another region, or memory, may still answer; those of some stores left out."""
+        return tuple(
+            index
+            for index, value in enumerate(self.objects)
+            if value.type not in without and (index not in self.outcomes or _may_go_on(self.outcomes[index]))
+        )
+
+    def note(self, index: int, outcome: _ReadOutcome) -> None:
+        """Record what one region said about one object."""
+        if isinstance(outcome, CallError):
+            self._failures[index] += (outcome,)
+            self.outcomes[index] = FailedRead(failures=self._failures[index])
+        else:
+            self.outcomes[index] = outcome
+
+
 class ValueReads:
     """Reads with memory and single flight.
 
     Args:
         reader: Asks AWS.
-        credentials: Per identity and region.
+        calls: Makes each call with the caller's credentials.
         cache: None switches memory and sharing off: every mount asks for itself.
         spawn: Starts reads that outlive the mount that asked.
         clock: Monotonic time.
-        read_seconds: Time limit of one shared read, credentials included.
         max_stale_seconds: See the module.
     """
 
@@ -99,18 +142,16 @@ class ValueReads:
         self,
         *,
         reader: SecretReader,
-        credentials: CredentialCache,
-        cache: ValueCache[CallerIdentity, tuple[str, Read], ReadResult] | None,
+        calls: AuthorisedCalls,
+        cache: _Cache | None,
         spawn: TaskSpawner,
         clock: Clock,
-        read_seconds: float,
         max_stale_seconds: float,
     ) -> None:
         self._reader = reader
-        self._credentials = credentials
+        self._calls = calls
         self._cache = cache
         self._clock = clock
-        self._read_seconds = read_seconds
         self._max_stale_seconds = max_stale_seconds
         self._secret_flights: SingleFlight[tuple[CallerIdentity, str, SecretRead], ReadResult] = SingleFlight(
             spawn, clock
@@ -123,45 +164,100 @@ class ValueReads:
         self, objects: Sequence[SecretObject], regions: Sequence[str], ask: Ask
     ) -> tuple[ObjectOutcome, ...]:
         """Return the outcome of every object, parallel to `objects`; CallErrors are results, not raised."""
-        outcomes: dict[int, ObjectOutcome] = {}
-        failures: dict[int, tuple[CallError, ...]] = dict.fromkeys(range(len(objects)), ())
-        pending = tuple(failures)
+        hunt = _Hunt(objects)
+        bridged = frozenset(
+            index for index, value in enumerate(objects) if self._find_last_known(value, regions, ask) is not None
+        )
+        passed_over: list[int] = []
         for region_index, region in enumerate(regions):
-            plan = plan_reads([objects[index] for index in pending], region, region_index)
-            found = await self._fetch_region(plan, ask, regions_left=len(regions) - region_index)
-            for index, read in zip(pending, plan.read_of_object, strict=True):
-                outcome = found[read]
-                if isinstance(outcome, CallError):
-                    failures[index] += (outcome,)
-                    outcomes[index] = FailedRead(failures=failures[index])
-                else:
-                    outcomes[index] = outcome
-            pending = tuple(index for index in pending if _may_go_on(outcomes[index]))
-            if not pending:
+            is_last = region_index == len(regions) - 1
+            dead = frozenset[ObjectType]() if is_last else self._dead_stores(hunt, region, region_index, ask)
+            if dead:
+                passed_over.append(region_index)
+            others = len(regions) - region_index - 1 + len(passed_over)
+            await self._ask_region(hunt, hunt.pending(dead), (region, region_index), ask, bridged, others)
+            if not hunt.pending():
                 break
-        for index in pending:
+        for position, region_index in enumerate(passed_over):
+            others = len(passed_over) - position - 1
+            await self._ask_region(hunt, hunt.pending(), (regions[region_index], region_index), ask, bridged, others)
+        for index in hunt.pending():
+            # Looked up again: what was refused meanwhile, to whichever mount, is gone.
             bridge = self._find_last_known(objects[index], regions, ask)
-            outcomes[index] = bridge or outcomes[index]
-        return tuple(outcomes[index] for index in range(len(objects)))
+            if bridge is not None:
+                self._count_bridge(bridge, ask)
+                hunt.outcomes[index] = bridge.value
+        return tuple(hunt.outcomes[index] for index in range(len(objects)))
 
-    async def _fetch_region(self, plan: FetchPlan, ask: Ask, *, regions_left: int) -> dict[Read, _ReadOutcome]:
-        """Answer every read of the plan; a region may use its share of the time that is left."""
+    def is_young(self, read: Read, region: str, ask: Ask) -> bool:
+        """Whether memory will answer this read."""
+        return self._cache is not None and self._young(self._cache, read, region, ask) is not None
+
+    def recall(self, read: Read, region: str, ask: Ask) -> ReadResult | None:
+        """Return what this identity read last, however long ago; only a check of its version makes it usable."""
+        if self._cache is None:
+            return None
+        now = self._clock.monotonic()
+        entry = self._cache.find_last_known(ask.caller.identity, (region, read), now=now, max_stale=float("inf"))
+        return None if entry is None else entry.value
+
+    async def _ask_region(
+        self,
+        hunt: _Hunt,
+        pending: Sequence[int],
+        place: tuple[str, int],
+        ask: Ask,
+        bridged: frozenset[int],
+        others: int,
+    ) -> None:
+        """Ask one region for the pending objects; `others` tells how many more regions could be asked."""
+        if not pending:
+            return
+        plan = plan_reads([hunt.objects[index] for index in pending], *place)
+        has_other_way = others > 0 or bridged.issuperset(pending)
+        found = await self._fetch_region(plan, ask, has_other_way=has_other_way)
+        for index, read in zip(pending, plan.read_of_object, strict=True):
+            hunt.note(index, found[read])
+
+    def _dead_stores(self, hunt: _Hunt, region: str, region_index: int, ask: Ask) -> frozenset[ObjectType]:
+        """Stores of pending objects that need not be asked in this region; one that is due is probed beside us."""
+        dead = set()
+        for store, service in SERVICES.items():
+            of_store = [hunt.objects[index] for index in hunt.pending() if hunt.objects[index].type is store]
+            if not of_store:
+                continue
+            state = self._calls.judge(ask.caller, region, service)
+            if state is CircuitState.PROBE:
+                read = plan_reads(of_store[:1], region, region_index).read_of_object[0]
+                if isinstance(read, ParameterRead):
+                    self._fly_batch(ParameterBatch(reads=(read,)), region, ask)
+                else:
+                    self._fly_secret(read, region, ask)
+            if state is not CircuitState.CLOSED:
+                dead.add(store)
+        return frozenset(dead)
+
+    async def _fetch_region(self, plan: FetchPlan, ask: Ask, *, has_other_way: bool) -> dict[Read, _ReadOutcome]:
+        """Answer every read of the plan, within FAILOVER_AFTER_SECONDS if there is another way to an answer."""
         found: dict[Read, _ReadOutcome] = {}
         reads = dict.fromkeys(plan.read_of_object)
         for read in reads:
             remembered = self._find_young(read, plan.region, ask)
             if remembered is not None:
                 found[read] = remembered
+        if len(found) < len(reads):
+            await self._reader.prepare(plan.region, ask.deadline)
         missing = [read for read in plan.secrets if read not in found]
         secrets = [(read, self._fly_secret(read, plan.region, ask)) for read in missing]
         batches = [(batch, self._fly_batch(batch, plan.region, ask)) for batch in self._batches(plan, found)]
-        now = self._clock.monotonic()
-        deadline = now + max(0.0, ask.deadline - now) / regions_left
+        deadline = ask.deadline
+        if has_other_way:
+            deadline = min(deadline, self._clock.monotonic() + FAILOVER_AFTER_SECONDS)
         for read, flight in secrets:
-            result = await self._land(flight, plan.region, deadline, action="secretsmanager:GetSecretValue")
+            result = await self._land(flight, plan.region, ask, deadline, action="secretsmanager:GetSecretValue")
             found[read] = result
         for batch, batch_flight in batches:
-            outcome = await self._land(batch_flight, plan.region, deadline, action="ssm:GetParameters")
+            outcome = await self._land(batch_flight, plan.region, ask, deadline, action="ssm:GetParameters")
             found.update(_outcomes_of_batch(batch, plan.region, outcome))
         return found
 
@@ -174,14 +270,20 @@ class ValueReads:
 
         async def work() -> ReadResult:
             began = self._clock.monotonic()
-            result = await self._with_credentials(
-                ask, region, (read,), lambda scope, deadline: self._reader.fetch_secret(read, scope, deadline)
+            result = await self._call(
+                ask,
+                region,
+                (read,),
+                lambda scope, deadline: self._reader.fetch_secret(read, scope, deadline),
+                service=SERVICES[ObjectType.SECRETS_MANAGER],
             )
+            result = replace(result, read_at=began)
             self._remember(identity, region, {read: result}, began)
             return result
 
         key = (identity, region, read)
         flight = self._secret_flights.find(key, accepted_age=self._shared_age(ask))
+        ask.tally.note_flight(1, is_shared=flight is not None)
         return flight or self._secret_flights.start(key, work, name=f"read secret for {identity.subject} in {region}")
 
     def _fly_batch(self, batch: ParameterBatch, region: str, ask: Ask) -> Flight[ParameterOutcome]:
@@ -189,59 +291,60 @@ class ValueReads:
 
         async def work() -> ParameterOutcome:
             began = self._clock.monotonic()
-            outcome = await self._with_credentials(
-                ask, region, batch.reads, lambda scope, deadline: self._reader.fetch_parameters(batch, scope, deadline)
+            outcome = await self._call(
+                ask,
+                region,
+                batch.reads,
+                lambda scope, deadline: self._reader.fetch_parameters(batch, scope, deadline),
+                service=SERVICES[ObjectType.PARAMETER],
             )
-            self._remember(identity, region, outcome.found, began)
+            found = {read: replace(result, read_at=began) for read, result in outcome.found.items()}
+            outcome = replace(outcome, found=found)
+            self._remember(identity, region, found, began)
             self._evict(identity, region, [read for read in batch.reads if read not in outcome.found])
             return outcome
 
         key = (identity, region, batch)
         flight = self._batch_flights.find(key, accepted_age=self._shared_age(ask))
+        ask.tally.note_flight(len(batch.reads), is_shared=flight is not None)
         return flight or self._batch_flights.start(key, work, name=f"read batch for {identity.subject} in {region}")
 
-    async def _with_credentials(
+    async def _call(
         self,
         ask: Ask,
         region: str,
         reads: Iterable[Read],
         call: Callable[[ReadScope, float], Awaitable[_Answer]],
+        *,
+        service: str,
     ) -> _Answer:
-        """Make one call; once more with new credentials if AWS calls the old ones stale. A refusal empties memory."""
-        identity = ask.caller.identity
-        deadline = self._clock.monotonic() + self._read_seconds
+        """Make one call; a refusal empties memory."""
         try:
-            for is_last in (False, True):
-                credentials = await self._credentials.credentials(ask.caller, region, deadline)
-                ask.tally.aws_calls += 1
-                try:
-                    return await call(ReadScope(identity=identity, region=region, credentials=credentials), deadline)
-                except CallError as failure:
-                    if is_last or not failure.are_credentials_stale:
-                        raise
-                    self._credentials.forget(identity, region, credentials)
+            return await self._calls.run(ask.caller, region, ask.tally, call, service=service)
         except CallError as failure:
-            if failure.may_fail_over or self._cache is None:
-                raise
-            if failure.is_of_credentials:
-                self._cache.evict_identity(identity, now=self._clock.monotonic())
-            else:
-                self._evict(identity, region, reads)
+            if failure.is_refusal and self._cache is not None:
+                if failure.is_of_credentials:
+                    self._cache.evict_identity(ask.caller.identity, now=self._clock.monotonic())
+                else:
+                    self._evict(ask.caller.identity, region, reads)
             raise
-        raise AssertionError("the loop returns or raises")
 
-    async def _land(self, flight: Flight[_Answer], region: str, deadline: float, *, action: str) -> _Answer | CallError:
+    async def _land(
+        self, flight: Flight[_Answer], region: str, ask: Ask, deadline: float, *, action: str
+    ) -> _Answer | CallError:
         """Wait for a flight as long as this mount may; a failed or late one becomes a value."""
         try:
             return await flight.result(deadline - self._clock.monotonic())
         except CallError as failure:
             return failure
         except TimeoutError:
+            if deadline < ask.deadline:  # our own impatience: the next mount need not wait as long
+                self._calls.note_too_slow(ask.caller, region, action.partition(":")[0])
             return CallError(
                 ErrorCode.DEADLINE,
                 region=region,
                 action=action,
-                cause="no answer before the mount's deadline",
+                cause="no answer before the mount's deadline" if deadline >= ask.deadline else "no answer in time",
                 rule="Kubelet tries the mount again by itself",
                 fix="check the node's route, DNS, proxy or VPC endpoint to this service and region",
             )
@@ -250,17 +353,19 @@ class ValueReads:
         return ask.accepted_age if self._cache is not None else _NEVER
 
     def _find_young(self, read: Read, region: str, ask: Ask) -> ReadResult | None:
-        if self._cache is None:
-            return None
-        now = self._clock.monotonic()
-        entry = self._cache.find(ask.caller.identity, (region, read), now=now, accepted_age=ask.accepted_age)
+        entry = None if self._cache is None else self._young(self._cache, read, region, ask)
         if entry is None:
             return None
         ask.tally.remembered += 1
-        ask.tally.oldest_seconds = max(ask.tally.oldest_seconds, now - entry.read_at)
+        ask.tally.oldest_seconds = max(ask.tally.oldest_seconds, self._clock.monotonic() - entry.read_at)
         return entry.value
 
-    def _find_last_known(self, value: SecretObject, regions: Sequence[str], ask: Ask) -> ReadResult | None:
+    def _young(self, cache: _Cache, read: Read, region: str, ask: Ask) -> CachedValue[ReadResult] | None:
+        now = self._clock.monotonic()
+        return cache.find(ask.caller.identity, (region, read), now=now, accepted_age=ask.accepted_age)
+
+    def _find_last_known(self, value: SecretObject, regions: Sequence[str], ask: Ask) -> CachedValue[ReadResult] | None:
+        """Find what may bridge an outage, in the first region that has it."""
         if self._cache is None:
             return None
         now = self._clock.monotonic()
@@ -270,10 +375,12 @@ class ValueReads:
                 ask.caller.identity, (region, read), now=now, max_stale=self._max_stale_seconds
             )
             if entry is not None:
-                ask.tally.stale += 1
-                ask.tally.oldest_seconds = max(ask.tally.oldest_seconds, now - entry.read_at)
-                return entry.value
+                return entry
         return None
+
+    def _count_bridge(self, entry: CachedValue[ReadResult], ask: Ask) -> None:
+        ask.tally.stale += 1
+        ask.tally.oldest_seconds = max(ask.tally.oldest_seconds, self._clock.monotonic() - entry.read_at)
 
     def _remember(
         self, identity: CallerIdentity, region: str, results: Mapping[_SomeRead, ReadResult], began: float

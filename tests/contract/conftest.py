@@ -10,10 +10,11 @@ import pytest
 
 from tests.fakes.aws import FakeAws
 from tests.fakes.daemons import ThreadedDaemon, socket_directory
-from tests.fakes.driver import DriverClient
+from tests.fakes.driver import DriverClient, VolumeDriver
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +23,7 @@ class World:
 
     aws: FakeAws
     driver: DriverClient
+    socket: Path
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -34,14 +36,14 @@ def _no_settings_from_outside() -> Iterator[None]:
         yield
 
 
-def _serve(*flags: str) -> Iterator[World]:
+def _serve(*flags: str, **environment: str) -> Iterator[World]:
     with (
         FakeAws() as aws,
         socket_directory() as directory,
-        ThreadedDaemon(directory, "--cache=off", *flags, url=aws.url) as daemon,
+        ThreadedDaemon(directory, "--cache=off", *flags, url=aws.url, environment=environment) as daemon,
         DriverClient(daemon.path) as driver,
     ):
-        yield World(aws=aws, driver=driver)
+        yield World(aws=aws, driver=driver, socket=daemon.path)
 
 
 @pytest.fixture(scope="session")
@@ -54,6 +56,28 @@ def driver_writes_world() -> Iterator[World]:
 def provider_writes_world() -> Iterator[World]:
     """The provider in provider-writes mode, started once."""
     yield from _serve("--driver-writes-secrets=false")
+
+
+@pytest.fixture(scope="session")
+def quick_driver_writes_world() -> Iterator[World]:
+    """As `driver_writes_world`, one attempt per call: vectors count calls, and pauses between attempts cost time."""
+    yield from _serve(AWS_MAX_ATTEMPTS="1")
+
+
+@pytest.fixture(scope="session")
+def quick_provider_writes_world() -> Iterator[World]:
+    """As above in provider-writes mode."""
+    yield from _serve("--driver-writes-secrets=false", AWS_MAX_ATTEMPTS="1")
+
+
+@pytest.fixture(params=["D", "W"])
+def either_world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
+    """One write mode after the other, one attempt per call; the driver keeps a volume of its own."""
+    is_driver = request.param == "D"
+    found: World = request.getfixturevalue(f"quick_{'driver' if is_driver else 'provider'}_writes_world")
+    found.aws.reset()
+    with VolumeDriver(found.socket, tmp_path, writes=is_driver) as driver:
+        yield World(aws=found.aws, driver=driver, socket=found.socket)
 
 
 @pytest.fixture

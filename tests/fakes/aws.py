@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
 GET_SECRET = "GetSecretValue"
 GET_PARAMETERS = "GetParameters"
+DESCRIBE_SECRET = "DescribeSecret"
 ASSUME_ROLE = "AssumeRoleWithWebIdentity"
+CHAIN_ROLE = "AssumeRole"
 AGENT = "PodIdentityAgent"
 KUBERNETES = "Kubernetes"
 _STS_NAMESPACE = "https://sts.amazonaws.com/doc/2011-06-15/"
@@ -56,6 +58,9 @@ class Fault:
     message: str = "denied by the test"
     hang_seconds: float = 0.0
     drip_seconds: float = 0.0
+    """Instead of an answer: its head, then a byte now and then."""
+    endless: bool = False
+    """Instead of an answer: its head, then bytes without end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,8 +81,12 @@ class FakeAws:
 
     secrets: dict[tuple[str, str], FakeSecret] = field(default_factory=dict)
     parameters: dict[tuple[str, str], FakeParameter] = field(default_factory=dict)
+    stages: dict[tuple[str, str], dict[str, list[str]]] = field(default_factory=dict)
+    """(region, secret) → version id → stages, as DescribeSecret tells them."""
     reported_invalid: list[str] | None = None
     """When set, GetParameters calls exactly these names invalid, in this order, repeats included."""
+    external_ids: dict[str, str] = field(default_factory=dict)
+    """Role → the external id without which it cannot be assumed from another role."""
     cluster: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Kubernetes path → object."""
     calls: list[Call] = field(default_factory=list)
@@ -113,7 +122,7 @@ class FakeAws:
         """Forget state, calls and faults."""
         self.heal()
         self.released = threading.Event()
-        for part in (self.secrets, self.parameters, self.cluster, self.calls):
+        for part in (self.secrets, self.parameters, self.cluster, self.calls, self.stages, self.external_ids):
             part.clear()
         self.reported_invalid = None
         self.session_seconds = 900.0
@@ -179,13 +188,14 @@ class _Handler(BaseHTTPRequestHandler):
         if target:
             self._json_service(target.rsplit(".", 1)[-1], json.loads(raw))
         else:
-            self._sts(dict(urllib.parse.parse_qsl(raw.decode())))
+            body = dict(urllib.parse.parse_qsl(raw.decode()))
+            if body["Action"] == CHAIN_ROLE:
+                self._chain(body)
+            else:
+                self._sts(body)
 
     def _json_service(self, action: str, body: dict[str, Any]) -> None:
-        scope = re.search(r"Credential=([^/]+)/\d+/([^/]+)/", self.headers["Authorization"])
-        assert scope is not None
-        access_key, region = scope.groups()
-        role = self.aws.roles.get(access_key, access_key)
+        role, region = self._signer()
         names = body.get("Names") or [body.get("SecretId", "")]
         self._record(action, region, ",".join(names), role, body)
         if self._broke(action, region):
@@ -195,8 +205,17 @@ class _Handler(BaseHTTPRequestHandler):
             self._send_json(400, {"__type": "AccessDeniedException", "message": message})
         elif action == GET_SECRET:
             self._get_secret(region, body)
+        elif action == DESCRIBE_SECRET:
+            self._send_json(200, {"VersionIdsToStages": self.aws.stages.get((region, body["SecretId"]), {})})
         else:
             self._get_parameters(region, body["Names"])
+
+    def _signer(self) -> tuple[str, str]:
+        """Return role and region of a signed call."""
+        scope = re.search(r"Credential=([^/]+)/\d+/([^/]+)/", self.headers["Authorization"])
+        assert scope is not None
+        access_key, region = scope.groups()
+        return self.aws.roles.get(access_key, access_key), region
 
     def _get_secret(self, region: str, body: dict[str, Any]) -> None:
         name = body["SecretId"]
@@ -233,21 +252,38 @@ class _Handler(BaseHTTPRequestHandler):
         self._record(ASSUME_ROLE, "", role, role, body)
         fault = self.aws.take_fault(ASSUME_ROLE, "")
         if fault is not None:
-            if self._wait(fault):
-                text = (
-                    f'<ErrorResponse xmlns="{_STS_NAMESPACE}"><Error><Type>Sender</Type><Code>{fault.code}</Code>'
-                    f"<Message>{fault.message}</Message></Error><RequestId>r</RequestId></ErrorResponse>"
-                )
-                self._send(fault.status, "text/xml", text.encode())
-            return
+            self._refuse_sts(fault)
+        else:
+            self._send_session(ASSUME_ROLE, role)
+
+    def _chain(self, body: dict[str, str]) -> None:
+        role, (caller, region) = body["RoleArn"], self._signer()
+        self._record(CHAIN_ROLE, region, role, caller, body)
+        fault = self.aws.take_fault(CHAIN_ROLE, region)
+        if fault is not None:
+            self._refuse_sts(fault)
+        elif self.aws.external_ids.get(role, "") != body.get("ExternalId", ""):
+            message = f"User: {caller} is not authorized to perform: sts:AssumeRole on resource: {role}"
+            self._refuse_sts(Fault(status=403, code="AccessDenied", message=message))
+        else:
+            self._send_session(CHAIN_ROLE, role)
+
+    def _refuse_sts(self, fault: Fault) -> None:
+        if self._wait(fault):
+            text = (
+                f'<ErrorResponse xmlns="{_STS_NAMESPACE}"><Error><Type>Sender</Type><Code>{fault.code}</Code>'
+                f"<Message>{fault.message}</Message></Error><RequestId>r</RequestId></ErrorResponse>"
+            )
+            self._send(fault.status, "text/xml", text.encode())
+
+    def _send_session(self, action: str, role: str) -> None:
         session = self._session(role)
         text = (
-            f'<AssumeRoleWithWebIdentityResponse xmlns="{_STS_NAMESPACE}">'
-            "<AssumeRoleWithWebIdentityResult><Credentials>"
+            f'<{action}Response xmlns="{_STS_NAMESPACE}"><{action}Result><Credentials>'
             f"<AccessKeyId>{session['AccessKeyId']}</AccessKeyId>"
             f"<SecretAccessKey>{session['SecretAccessKey']}</SecretAccessKey>"
             f"<SessionToken>{session['Token']}</SessionToken><Expiration>{session['Expiration']}</Expiration>"
-            "</Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>"
+            f"</Credentials></{action}Result></{action}Response>"
         )
         self._send(200, "text/xml", text.encode())
 
@@ -301,7 +337,11 @@ class _Handler(BaseHTTPRequestHandler):
             while time.monotonic() < end and not released.wait(0.05):
                 self.wfile.write(b"{")
                 self.wfile.flush()
-        if fault.status and not fault.drip_seconds:
+        if fault.endless:
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n")
+            while not released.is_set():
+                self.wfile.write(b"{" * 65_536)
+        elif fault.status and not fault.drip_seconds:
             return True
         self.close_connection = True
         return False
@@ -314,6 +354,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_response(status)
             self.send_header("Content-Type", content_type)
             self.send_header("Content-Length", str(len(body)))
+            self.send_header("x-amzn-RequestId", f"request-{len(self.aws.calls)}")
             self.end_headers()
             self.wfile.write(body)
             self.wfile.flush()

@@ -21,7 +21,7 @@ from provider_runtime.config import parse_settings
 from provider_runtime.daemon import Daemon
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from provider_runtime.ports import MountObserver
 
@@ -43,9 +43,17 @@ def environment_for(url: str, **more: str) -> dict[str, str]:
 class ThreadedDaemon:
     """A daemon in a thread; `path` is its public socket."""
 
-    def __init__(self, directory: Path, *flags: str, url: str, observer: MountObserver | None = None) -> None:
-        self._flags = (f"--provider-volume={directory}", f"--kubernetes-api={url}", *flags)
-        self._environment = environment_for(url)
+    def __init__(
+        self,
+        directory: Path,
+        *flags: str,
+        url: str,
+        observer: MountObserver | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        quiet = "--metrics-address="  # many daemons share this machine's ports
+        self._flags = (f"--provider-volume={directory}", f"--kubernetes-api={url}", quiet, *flags)
+        self._environment = environment_for(url, **(environment or {}))
         self._observer = observer
         self._ready = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -111,7 +119,7 @@ class DaemonProcess:
             if not name.upper().startswith(("AWS_", "KUBERNETES_")) and not name.upper().endswith("_PROXY")
         }
         self._process = subprocess.Popen(  # noqa: S603  # our own interpreter and module
-            [sys.executable, "-m", "provider_runtime", f"--provider-volume={directory}", *flags],
+            [sys.executable, "-m", "provider_runtime", f"--provider-volume={directory}", "--metrics-address=", *flags],
             stderr=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             text=True,

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 FAKE_REGION = "fakeRegion"
 FAKE_BACKUP_REGION = "fakeBackupRegion"
+KUBELET_PATH = "/var/lib/kubelet/pods/1/volumes/kubernetes.io~csi/v/mount"
 ROLE_ARN = "arn:aws:iam::111122223333:role/fakeRole"
 FINAL_CODES = frozenset(
     {
@@ -53,7 +54,7 @@ class Pod:
         default_factory=lambda: {"sts.amazonaws.com": "fakeToken", "pods.eks.amazonaws.com": "fakePodToken"}
     )
     permission: str = "420"
-    target_path: str = "/var/lib/kubelet/pods/1/volumes/kubernetes.io~csi/v/mount"
+    target_path: str = KUBELET_PATH
     versions: tuple[tuple[str, str], ...] = ()
 
     def request(self) -> service_pb2.MountRequest:
@@ -147,6 +148,60 @@ class DriverClient:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._channel.close()
+
+
+class VolumeDriver(DriverClient):
+    """A driver that keeps the volume too: files are looked at where the pod would see them, in either write mode.
+
+    Args:
+        socket_path: Of the provider.
+        volume: The volume's directory.
+        writes: The driver writes the files of the answer; else the provider has written them.
+    """
+
+    def __init__(self, socket_path: Path, volume: Path, *, writes: bool) -> None:
+        super().__init__(socket_path)
+        self.volume = volume
+        self._writes = writes
+
+    def mount(self, pod: Pod, *, timeout: float = 20.0) -> Answer:
+        """Mount; on success the answer's files are those of the volume, on failure the volume is as before."""
+        if pod.target_path == KUBELET_PATH:
+            pod = replace(pod, target_path=str(self.volume))
+        before = self.files()
+        answer = super().mount(pod, timeout=timeout)
+        if not answer.is_ok:
+            assert self.files() == before
+            return answer
+        assert bool(answer.files) is self._writes, "files are in the answer, or on disk, never both"
+        if not self._writes:
+            return replace(answer, files=self.files())
+        self._write(answer.files)
+        return answer
+
+    def files(self) -> dict[str, tuple[bytes, int]]:
+        """Return what the pod sees: contents and mode by path."""
+        return {
+            str(path.relative_to(self.volume)): (path.read_bytes(), path.stat().st_mode & 0o7777)
+            for path in sorted(self.volume.rglob("*"))
+            if path.is_file() and not path.relative_to(self.volume).parts[0].startswith("..")
+        }
+
+    def _write(self, files: Mapping[str, tuple[bytes, int]]) -> None:
+        """Write as the driver's atomic writer does: a fresh directory behind a link, a link for each top-level name."""
+        fresh = self.volume / f"..{len(tuple(self.volume.iterdir()))}"
+        fresh.mkdir()
+        for name, (contents, mode) in files.items():
+            path = fresh / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(contents)
+            path.chmod(mode)
+        for old in self.volume.iterdir():
+            if old.is_symlink():
+                old.unlink()
+        (self.volume / "..data").symlink_to(fresh.name)
+        for name in {name.split("/")[0] for name in files}:
+            (self.volume / name).symlink_to(f"..data/{name}")
 
 
 class Mounting:

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 
 from provider_runtime.errors import ErrorCode
 from provider_runtime.fetch_plan import ReadResult
-from provider_runtime.ports import EXCHANGE_ACTION, AwsCredentials, CallError, MountReport, ParameterOutcome
+from provider_runtime.ports import (
+    CHAIN_ACTION,
+    EXCHANGE_ACTION,
+    AwsCredentials,
+    CallError,
+    MountReport,
+    ParameterOutcome,
+)
 from provider_runtime.redaction import SecretBytes, SecretText
 
 if TYPE_CHECKING:
@@ -86,6 +93,15 @@ class FakeReader:
             found=found, invalid=tuple(read.request_name for read in batch.reads if read not in found)
         )
 
+    async def fetch_stages(self, secret_id: str, scope: ReadScope, deadline: float) -> dict[str, tuple[str, ...]]:
+        """Answer that the value of the moment is AWSCURRENT."""
+        del deadline
+        await self._arrive(scope, f"describe {secret_id}")
+        return {self._value(scope.region, secret_id).version: ("AWSCURRENT",)}
+
+    async def prepare(self, region: str, deadline: float) -> None:
+        """Nothing has to be prepared."""
+
     async def _arrive(self, scope: ReadScope, target: str) -> None:
         self.reads.append((scope.identity, scope.region, target))
         if self.gate is not None:
@@ -113,15 +129,35 @@ class FakeExchange:
     session_seconds: float = 900.0
     failure: ErrorCode | None = None
     exchanges: list[tuple[CallerIdentity, str]] = field(default_factory=list)
+    chained: list[tuple[CallerIdentity, str]] = field(default_factory=list)
+    """Second exchanges, with the access key that signed each."""
+    chain_failure: ErrorCode | None = None
+    dead_regions: set[str] = field(default_factory=set)
+
+    async def assume_chained_role(
+        self, identity: CallerIdentity, credentials: AwsCredentials, region: str, deadline: float
+    ) -> AwsCredentials:
+        """Answer as told."""
+        del deadline
+        self.chained.append((identity, credentials.access_key_id))
+        await asyncio.sleep(0)
+        if self.chain_failure is not None:
+            raise call_error(self.chain_failure, region=region, action=CHAIN_ACTION)
+        return self._session(repr((identity, region, len(self.chained))))
 
     async def fetch_credentials(self, caller: Caller, region: str, deadline: float) -> AwsCredentials:
         """Answer as told."""
         del deadline
         self.exchanges.append((caller.identity, region))
         await asyncio.sleep(0)
+        if region in self.dead_regions:
+            raise call_error(ErrorCode.NETWORK, region=region, action=EXCHANGE_ACTION)
         if self.failure is not None:
             raise call_error(self.failure, region=region, action=EXCHANGE_ACTION)
-        digest = hashlib.sha256(repr((caller.identity, region, len(self.exchanges))).encode()).hexdigest()
+        return self._session(repr((caller.identity, region, len(self.exchanges))))
+
+    def _session(self, seed: str) -> AwsCredentials:
+        digest = hashlib.sha256(seed.encode()).hexdigest()
         return AwsCredentials(
             access_key_id=f"ASIA{digest[:16].upper()}",
             secret_access_key=SecretText("s"),

@@ -11,12 +11,15 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 
+from provider_runtime.authorised_calls import AuthorisedCalls
 from provider_runtime.cache import AgeLimits, CacheBounds, ValueCache, VolumeAges
+from provider_runtime.circuit_breaker import CircuitBreaker
 from provider_runtime.credential_cache import CredentialCache
 from provider_runtime.errors import Culprit, ErrorCode, MountError
 from provider_runtime.mount_request import MountRequest, parse_mount_request
 from provider_runtime.mounting import Mounter, MountNotes
 from provider_runtime.value_reads import Tally, ValueReads
+from provider_runtime.version_checks import VersionChecks
 from tests.fakes.driver import Pod
 from tests.fakes.ports import FakeClock, FakeExchange, FakeLookup, FakeReader, Spawner
 from tests.fakes.tokens import make_token
@@ -74,16 +77,19 @@ def _build(tasks: asyncio.TaskGroup, *, has_cache: bool = True) -> Node:
     if has_cache:
         cache = ValueCache(bounds=CacheBounds(), keep_seconds=3600, draw=lambda: 0.0)
     lookup = FakeLookup()
+    breaker = CircuitBreaker() if has_cache else None
+    credentials = CredentialCache(exchange, spawn=spawn, clock=clock, exchange_seconds=60, breaker=breaker)
+    calls = AuthorisedCalls(credentials=credentials, breaker=breaker, clock=clock, call_seconds=60)
     reads = ValueReads(
         reader=reader,
-        credentials=CredentialCache(exchange, spawn=spawn, clock=clock, exchange_seconds=60),
+        calls=calls,
         cache=cache,
         spawn=spawn,
         clock=clock,
-        read_seconds=60,
         max_stale_seconds=LIMITS.max_stale_seconds,
     )
-    mounter = Mounter(reader=reader, reads=reads, lookup=lookup, ages=VolumeAges(LIMITS), clock=clock)
+    checks = VersionChecks(reader=reader, calls=calls, reads=reads, read_file=lambda *_: None, clock=clock)
+    mounter = Mounter(reader=reader, reads=reads, checks=checks, lookup=lookup, ages=VolumeAges(LIMITS), clock=clock)
     return Node(clock=clock, reader=reader, exchange=exchange, lookup=lookup, mounter=mounter)
 
 

@@ -49,7 +49,15 @@ def aws(aws_server: FakeAws) -> FakeAws:
 
 def _identity(token: str, kind: IdentityKind = IdentityKind.IRSA, fields: Mapping[str, str] = {}) -> CallerIdentity:
     values = {"namespace": "shop", "service_account": "api", "role_arn": ROLE_ARN, "pod_uid": "uid-1", **fields}
-    return parse_identity(SecretText(token), kind=kind, now=time.time(), **values)
+    return parse_identity(
+        SecretText(token),
+        kind=kind,
+        now=time.time(),
+        namespace=values["namespace"],
+        service_account=values["service_account"],
+        role_arn=values["role_arn"],
+        pod_uid=values["pod_uid"],
+    )
 
 
 def _caller(token: str = OPAQUE) -> Caller:

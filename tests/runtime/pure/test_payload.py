@@ -10,7 +10,7 @@ import pytest
 from provider_runtime.errors import Culprit, ErrorCode, MountError, StatusName
 from provider_runtime.fetch_plan import ReadResult
 from provider_runtime.mount_request import MountRequest, ObjectVersions
-from provider_runtime.object_versions import object_version
+from provider_runtime.object_versions import FileShape, object_version
 from provider_runtime.payload import MountFile, assemble_files
 from provider_runtime.redaction import SecretBytes
 from provider_runtime.secret_objects import ObjectType, SecretObject, parse_objects
@@ -165,9 +165,7 @@ class Shape:
     def version(self, kind: ObjectVersions = ObjectVersions.CONTENT) -> str:
         """Return the version of a file of this shape."""
         value = SecretBytes(self.contents.encode())
-        return object_version(
-            kind,
-            ReadResult(value=value, version="7", last_modified=self.last_modified),
+        shape = FileShape(
             store=self.store,
             region=self.region,
             name=self.name,
@@ -175,6 +173,7 @@ class Shape:
             file_name=self.file_name,
             mode=self.mode,
         )
+        return object_version(kind, ReadResult(value=value, version="7", last_modified=self.last_modified), shape)
 
 
 def test_an_upstream_version_is_upstreams_text_to_the_byte() -> None:
