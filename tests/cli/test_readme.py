@@ -37,5 +37,3 @@ def test_every_command_and_every_key_of_the_spec_is_in_the_readme(project: Path)
     for record in (APP, PARAMETER, SYNC):
         for name in record.names:
             assert f"`{name}`" in text or f"`{name}[]`" in text or f"`{name}:" in text, name
-
-
