@@ -41,8 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _unexpected(error: Exception) -> int:
     from components.derivation import SpecErrors  # noqa: PLC0415
+    from components.stack_config import SettingsErrors  # noqa: PLC0415
 
-    if isinstance(error, SpecErrors):
+    if isinstance(error, (SpecErrors, SettingsErrors)):
         count = len(error.problems)
         print(f"{error}\n{count} problem{'' if count == 1 else 's'}", file=sys.stderr)
         return ExitCode.INVALID_INPUT

@@ -1,0 +1,46 @@
+"""Arguments that several verbs share, and what they stand for: spec files, stacks of the project, output formats."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from components.derivation import AppSpec
+    from lockstep.project import ProjectStack
+
+Paths = Annotated[list[Path], typer.Argument(help="Spec files, or folders of them.", show_default=False)]
+ProjectFolder = Annotated[Path, typer.Option("--project", help="Folder of Pulumi.yaml.")]
+StackName = Annotated[
+    str | None, typer.Option("--stack", help="One stack of the project; default: all.", show_default=False)
+]
+
+
+class ReportFormat(StrEnum):
+    """How a report is printed."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+Report = Annotated[ReportFormat, typer.Option("--format", help="For people, or for programs.")]
+
+
+def read_specs(paths: Sequence[Path]) -> tuple[AppSpec, ...]:
+    """Read spec files; see `components.derivation.load_specs`."""
+    from components.derivation import load_specs  # noqa: PLC0415
+
+    return load_specs(paths)
+
+
+def chosen_stacks(project: Path, stack: str | None) -> tuple[ProjectStack, ...]:
+    """Return the named stack of the project, or all of them sorted by name."""
+    from lockstep.project import load_project  # noqa: PLC0415
+
+    whole = load_project(project)
+    return (whole.stack(stack),) if stack else whole.all_stacks()
