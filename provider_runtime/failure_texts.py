@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 from provider_runtime.errors import Culprit, ErrorCode, MountError, shown, shown_list
 from provider_runtime.fetch_plan import ReadResult, invalid_parameters_error
 from provider_runtime.object_values import ObjectType
-from provider_runtime.value_reads import FailedRead, InvalidParameters
+from provider_runtime.read_outcomes import FailedRead, InvalidParameters
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from provider_runtime.object_values import SecretObject
     from provider_runtime.ports import CallError
-    from provider_runtime.value_reads import ObjectOutcome
+    from provider_runtime.read_outcomes import ObjectOutcome
 
 
 def render_outcomes(

@@ -26,7 +26,7 @@ from provider_runtime.mount_request import parse_mount_request
 from provider_runtime.mount_subject import read_subject, subject_of
 from provider_runtime.mounting import MountNotes
 from provider_runtime.ports import MountReport
-from provider_runtime.value_reads import Tally
+from provider_runtime.read_outcomes import Tally
 from provider_runtime.version import API_VERSION, RUNTIME_NAME, VERSION
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from provider_runtime.failure_texts import render_outcomes
 from provider_runtime.fetch_plan import ReadResult
 from provider_runtime.payload import assemble_mount
 from provider_runtime.ports import Caller
-from provider_runtime.value_reads import Ask, Tally
+from provider_runtime.read_outcomes import Ask, Tally
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,8 +31,9 @@ if TYPE_CHECKING:
     from provider_runtime.mount_request import MountRequest
     from provider_runtime.payload import AssembledMount, MountFile
     from provider_runtime.ports import Clock, ClusterLookup, SecretReader
+    from provider_runtime.read_outcomes import ObjectOutcome
     from provider_runtime.secret_objects import SecretObject
-    from provider_runtime.value_reads import ObjectOutcome, ValueReads
+    from provider_runtime.value_reads import ValueReads
     from provider_runtime.version_checks import VersionChecks
 
 _QUICK_BYTES: Final = 65_536

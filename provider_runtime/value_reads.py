@@ -12,7 +12,7 @@ stand in, within `max_stale_seconds`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
 from provider_runtime.circuit_breaker import CircuitState
@@ -20,6 +20,7 @@ from provider_runtime.errors import ErrorCode
 from provider_runtime.fetch_plan import ParameterBatch, ParameterRead, ReadResult, plan_batches, plan_reads
 from provider_runtime.object_values import ObjectType
 from provider_runtime.ports import CallError, ParameterOutcome
+from provider_runtime.read_outcomes import Hunt, outcomes_of_batch
 from provider_runtime.single_flight import SingleFlight
 
 if TYPE_CHECKING:
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
     from provider_runtime.caller_identity import CallerIdentity
     from provider_runtime.fetch_plan import FetchPlan, Read, SecretRead
     from provider_runtime.object_values import SecretObject
-    from provider_runtime.ports import Caller, Clock, ReadScope, SecretReader, TaskSpawner
+    from provider_runtime.ports import Clock, ReadScope, SecretReader, TaskSpawner
+    from provider_runtime.read_outcomes import Ask, ObjectOutcome, RegionOutcome
     from provider_runtime.single_flight import Flight
 
 FAILOVER_AFTER_SECONDS: Final = 3.5
@@ -39,91 +41,9 @@ SERVICES: Final = {ObjectType.SECRETS_MANAGER: "secretsmanager", ObjectType.PARA
 _NEVER: Final = -1.0
 _ENTRY_OVERHEAD_BYTES: Final = 512
 """What an entry costs beside its value: key, numbers, dict slots."""
-
-
-@dataclass(slots=True, kw_only=True)
-class Tally:
-    """What one mount cost; counted while it runs."""
-
-    aws_calls: int = 0
-    remembered: int = 0
-    shared: int = 0
-    """Reads that waited for a call which another mount had begun."""
-    missed: int = 0
-    """Reads that this mount had to begin itself."""
-    stale: int = 0
-    oldest_seconds: float = 0.0
-
-    def note_flight(self, reads: int, *, is_shared: bool) -> None:
-        """Count reads that memory could not answer."""
-        if is_shared:
-            self.shared += reads
-        else:
-            self.missed += reads
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InvalidParameters:
-    """Parameter Store does not know some names of a batch."""
-
-    region: str
-    names: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FailedRead:
-    """No region gave a value; one failure per region asked, the last one decides."""
-
-    failures: tuple[CallError, ...]
-
-
-ObjectOutcome = ReadResult | InvalidParameters | FailedRead
-_ReadOutcome = ReadResult | InvalidParameters | CallError
 _Cache: TypeAlias = "ValueCache[CallerIdentity, tuple[str, Read], ReadResult]"
 _Answer = TypeVar("_Answer")
 _SomeRead = TypeVar("_SomeRead", bound="Read")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ask:
-    """One mount's terms.
-
-    Args:
-        caller: Who asks.
-        accepted_age: Seconds up to which a remembered value will do.
-        deadline: Monotonic seconds.
-        tally: Counts the cost.
-    """
-
-    caller: Caller
-    accepted_age: float
-    deadline: float
-    tally: Tally
-
-
-class _Hunt:
-    """The objects of one mount on their way to an outcome."""
-
-    def __init__(self, objects: Sequence[SecretObject]) -> None:
-        self.objects = tuple(objects)
-        self.outcomes: dict[int, ObjectOutcome] = {}
-        self._failures: dict[int, tuple[CallError, ...]] = dict.fromkeys(range(len(objects)), ())
-
-    def pending(self, without: Iterable[ObjectType] = ()) -> tuple[int, ...]:
-        """Objects that another region, or memory, may still answer; those of some stores left out."""
-        return tuple(
-            index
-            for index, value in enumerate(self.objects)
-            if value.type not in without and (index not in self.outcomes or _may_go_on(self.outcomes[index]))
-        )
-
-    def note(self, index: int, outcome: _ReadOutcome) -> None:
-        """Record what one region said about one object."""
-        if isinstance(outcome, CallError):
-            self._failures[index] += (outcome,)
-            self.outcomes[index] = FailedRead(failures=self._failures[index])
-        else:
-            self.outcomes[index] = outcome
 
 
 class ValueReads:
@@ -164,7 +84,7 @@ class ValueReads:
         self, objects: Sequence[SecretObject], regions: Sequence[str], ask: Ask
     ) -> tuple[ObjectOutcome, ...]:
         """Return the outcome of every object, parallel to `objects`; CallErrors are results, not raised."""
-        hunt = _Hunt(objects)
+        hunt = Hunt(objects)
         bridged = frozenset(
             index for index, value in enumerate(objects) if self._find_last_known(value, regions, ask) is not None
         )
@@ -203,7 +123,7 @@ class ValueReads:
 
     async def _ask_region(
         self,
-        hunt: _Hunt,
+        hunt: Hunt,
         pending: Sequence[int],
         place: tuple[str, int],
         ask: Ask,
@@ -219,7 +139,7 @@ class ValueReads:
         for index, read in zip(pending, plan.read_of_object, strict=True):
             hunt.note(index, found[read])
 
-    def _dead_stores(self, hunt: _Hunt, region: str, region_index: int, ask: Ask) -> frozenset[ObjectType]:
+    def _dead_stores(self, hunt: Hunt, region: str, region_index: int, ask: Ask) -> frozenset[ObjectType]:
         """Stores of pending objects that need not be asked in this region; one that is due is probed beside us."""
         dead = set()
         for store, service in SERVICES.items():
@@ -237,9 +157,9 @@ class ValueReads:
                 dead.add(store)
         return frozenset(dead)
 
-    async def _fetch_region(self, plan: FetchPlan, ask: Ask, *, has_other_way: bool) -> dict[Read, _ReadOutcome]:
+    async def _fetch_region(self, plan: FetchPlan, ask: Ask, *, has_other_way: bool) -> dict[Read, RegionOutcome]:
         """Answer every read of the plan, within FAILOVER_AFTER_SECONDS if there is another way to an answer."""
-        found: dict[Read, _ReadOutcome] = {}
+        found: dict[Read, RegionOutcome] = {}
         reads = dict.fromkeys(plan.read_of_object)
         for read in reads:
             remembered = self._find_young(read, plan.region, ask)
@@ -258,10 +178,10 @@ class ValueReads:
             found[read] = result
         for batch, batch_flight in batches:
             outcome = await self._land(batch_flight, plan.region, ask, deadline, action="ssm:GetParameters")
-            found.update(_outcomes_of_batch(batch, plan.region, outcome))
+            found.update(outcomes_of_batch(batch, plan.region, outcome))
         return found
 
-    def _batches(self, plan: FetchPlan, found: dict[Read, _ReadOutcome]) -> tuple[ParameterBatch, ...]:
+    def _batches(self, plan: FetchPlan, found: dict[Read, RegionOutcome]) -> tuple[ParameterBatch, ...]:
         missing = [read for batch in plan.batches for read in batch.reads if read not in found]
         return plan_batches(missing)
 
@@ -394,16 +314,3 @@ class ValueReads:
     def _evict(self, identity: CallerIdentity, region: str, reads: Iterable[Read]) -> None:
         if self._cache is not None:
             self._cache.evict(identity, [(region, read) for read in reads], now=self._clock.monotonic())
-
-
-def _may_go_on(outcome: ObjectOutcome) -> bool:
-    return isinstance(outcome, FailedRead) and outcome.failures[-1].may_fail_over
-
-
-def _outcomes_of_batch(
-    batch: ParameterBatch, region: str, outcome: ParameterOutcome | CallError
-) -> dict[Read, _ReadOutcome]:
-    if isinstance(outcome, CallError):
-        return dict.fromkeys(batch.reads, outcome)
-    invalid = InvalidParameters(region=region, names=outcome.invalid)
-    return {read: outcome.found.get(read, invalid) for read in batch.reads}

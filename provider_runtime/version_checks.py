@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from provider_runtime.mount_request import MountRequest
     from provider_runtime.object_values import SecretObject
     from provider_runtime.ports import Clock, SecretReader
+    from provider_runtime.read_outcomes import Ask
     from provider_runtime.redaction import SecretBytes
-    from provider_runtime.value_reads import Ask, ValueReads
+    from provider_runtime.value_reads import ValueReads
 
 DEFAULT_STAGE: Final = "AWSCURRENT"
 _SHAPE_DIGEST: Final = re.compile(r"-[0-9a-f]{12}$")

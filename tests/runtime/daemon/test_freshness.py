@@ -18,7 +18,8 @@ from provider_runtime.credential_cache import CredentialCache
 from provider_runtime.errors import Culprit, ErrorCode, MountError
 from provider_runtime.mount_request import MountRequest, parse_mount_request
 from provider_runtime.mounting import Mounter, MountNotes
-from provider_runtime.value_reads import Tally, ValueReads
+from provider_runtime.read_outcomes import Tally
+from provider_runtime.value_reads import ValueReads
 from provider_runtime.version_checks import VersionChecks
 from tests.fakes.driver import Pod
 from tests.fakes.ports import FakeClock, FakeExchange, FakeLookup, FakeReader, Spawner
