@@ -162,7 +162,7 @@ class VolumeDriver(DriverClient):
     def __init__(self, socket_path: Path, volume: Path, *, writes: bool) -> None:
         super().__init__(socket_path)
         self.volume = volume
-        self._writes = writes
+        self.is_writer = writes
 
     def mount(self, pod: Pod, *, timeout: float = 20.0) -> Answer:
         """Mount; on success the answer's files are those of the volume, on failure the volume is as before."""
@@ -173,8 +173,8 @@ class VolumeDriver(DriverClient):
         if not answer.is_ok:
             assert self.files() == before
             return answer
-        assert bool(answer.files) is self._writes, "files are in the answer, or on disk, never both"
-        if not self._writes:
+        assert bool(answer.files) is self.is_writer, "files are in the answer, or on disk, never both"
+        if not self.is_writer:
             return replace(answer, files=self.files())
         self._write(answer.files)
         return answer
@@ -184,7 +184,7 @@ class VolumeDriver(DriverClient):
         return {
             str(path.relative_to(self.volume)): (path.read_bytes(), path.stat().st_mode & 0o7777)
             for path in sorted(self.volume.rglob("*"))
-            if path.is_file() and not path.relative_to(self.volume).parts[0].startswith("..")
+            if path.is_file() and not (self.is_writer and path.relative_to(self.volume).parts[0].startswith(".."))
         }
 
     def _write(self, files: Mapping[str, tuple[bytes, int]]) -> None:
