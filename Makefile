@@ -13,9 +13,12 @@ EMULATOR := .venv-emulator
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 EMULATOR_READY := $(EMULATOR)/.ready
+FUZZ := .venv-fuzz
+FUZZ_READY := $(FUZZ)/.ready
+FUZZ_SECONDS ?= 60
 PYTEST_ARGS ?=
 
-.PHONY: help dev local test lint fmt golden proto lock check clean
+.PHONY: help dev local test fuzz lint fmt golden proto lock check clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | awk -F'\t' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -28,6 +31,10 @@ $(EMULATOR_READY): requirements-emulator.txt .ci/make-venv
 	@.ci/make-venv "$(PYTHON)" $(EMULATOR) requirements-emulator.txt
 	@touch $@
 
+$(FUZZ_READY): requirements-fuzz.txt .ci/make-venv
+	@.ci/make-venv "$(PYTHON)" $(FUZZ) requirements-fuzz.txt
+	@touch $@
+
 dev: $(READY) $(EMULATOR_READY) ## build both environments (.venv and the emulator's)
 
 local: dev ## the main job on the embedded stack: emulated AWS, the real program, the real provider, real mounts (ARGS=--keep)
@@ -35,6 +42,9 @@ local: dev ## the main job on the embedded stack: emulated AWS, the real program
 
 test: dev ## every test (PYTEST_ARGS='-k rotation' for some)
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+
+fuzz: $(FUZZ_READY) ## fuzz the provider's parsers, coverage-guided and bounded (FUZZ_SECONDS=60 in all)
+	@$(FUZZ)/bin/python -m tests.fuzz.session --seconds $(FUZZ_SECONDS)
 
 lint: dev ## lint, format check, types, import rules
 	$(BIN)/ruff check .
@@ -59,5 +69,5 @@ lock: dev ## resolve requirements*.in again into locks with hashes and without a
 check: test lint ## exactly what CI runs
 
 clean: ## remove what make built
-	rm -rf $(VENV) $(EMULATOR) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .local build *.egg-info
+	rm -rf $(VENV) $(EMULATOR) $(FUZZ) .fuzz .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .local build *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _Answer = TypeVar("_Answer")
 
 QUEUE_LIMIT: Final = 20_000
-"""Calls that may wait for a thread; two classes of ten thousand objects. One more is refused at once."""
+"""Calls that may wait for a thread; ten classes of two thousand secrets. One more is refused at once."""
 
 
 class DeadlinePassed(Exception):  # noqa: N818  # the caller turns it into the error that fits
