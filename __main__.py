@@ -7,7 +7,7 @@ import pulumi
 from components.app_access import AppAccess, AppAccessArgs, AppNamespaces, AppNamespacesArgs
 from components.cluster import ClusterError, EksCluster, EksClusterArgs, fetch_cluster
 from components.csi_driver import SecretsStoreCsiDriver, SecretsStoreCsiDriverArgs
-from components.derivation import SpecErrors, derive_all, load_specs
+from components.derivation import SpecErrors, derive_fleet, load_specs
 from components.provider_daemonset import ProviderDaemonSet, ProviderDaemonSetArgs
 from components.settings import read_settings
 from components.stack_config import SettingsErrors
@@ -21,7 +21,7 @@ try:
         certificate=settings.cluster_certificate,
     )
     specs = load_specs([Path(__file__).parent / path for path in settings.apps])
-    apps = derive_all(specs, settings.environment(facts.oidc_issuer))
+    apps = derive_fleet(specs, settings.environment(facts.oidc_issuer)).apps
 except (SettingsErrors, SpecErrors, ClusterError) as errors:
     raise pulumi.RunError(f"nothing was changed:\n{errors}") from None
 
@@ -70,4 +70,10 @@ for app in apps:
 
 pulumi.export("clusterName", facts.name)
 pulumi.export("oidcIssuer", facts.oidc_issuer)
-pulumi.export("apps", {str(app.app): {"roleArn": app.role_arn, "mountPath": app.mount_path} for app in apps})
+pulumi.export(
+    "apps",
+    {
+        str(app.app): {"roleArn": app.role_arn, "mountPaths": {mount.class_name: mount.path for mount in app.mounts}}
+        for app in apps
+    },
+)

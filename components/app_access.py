@@ -1,8 +1,8 @@
-"""One app's access, placed: its AWS identity, its ServiceAccount and its SecretProviderClass; and the namespaces.
+"""One app's access, placed: its AWS identity, its ServiceAccount and its SecretProviderClasses; and the namespaces.
 
 Not done here: deriving it (components.derivation). Manifests arrive finished. Order of creation: the role and its
-policies, then the class, so that whoever sees the class can mount; removal runs the other way, so that no class is left
-without its grant.
+policies, then the classes, so that whoever sees a class can mount it; removal runs the other way, so that no class is
+left without its grant.
 
 An app's namespace is expected to exist: whoever runs the app owns it. `AppNamespaces` makes them where a stack says so;
 they are then kept when the stack no longer names them, because everything in a namespace goes with it.
@@ -64,8 +64,8 @@ class AppAccessArgs:
 
     Attributes:
         access: What `derive` gave for the app.
-        platform: What a mount needs besides this app's own objects: the driver's release and the provider. The class
-            is placed after them and removed before them.
+        platform: What a mount needs besides this app's own objects: the driver's release and the provider. Classes are
+            placed after them and removed before them.
         namespaces: What makes the app's namespace, if the stack does.
     """
 
@@ -79,7 +79,7 @@ class AppAccess(pulumi.ComponentResource):
 
     identity: WorkloadIdentity
     service_account: kubernetes.core.v1.ServiceAccount
-    secret_provider_class: kubernetes.apiextensions.CustomResource
+    secret_provider_classes: tuple[kubernetes.apiextensions.CustomResource, ...]
 
     def __init__(self, name: str, args: AppAccessArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         access = args.access
@@ -93,19 +93,21 @@ class AppAccess(pulumi.ComponentResource):
             metadata=_part(access.service_account_manifest, "metadata"),
             opts=pulumi.ResourceOptions(parent=self, depends_on=[self.identity.role, *args.namespaces]),
         )
-        manifest = access.secret_provider_class
-        self.secret_provider_class = kubernetes.apiextensions.CustomResource(
-            name,
+        needed = [*self.identity.grants, self.service_account, *args.platform, *args.namespaces]
+        self.secret_provider_classes = tuple(self._class(mount, needed) for mount in access.mounts)
+        classes = [mount.class_name for mount in access.mounts]
+        self.register_outputs({"roleArn": access.role_arn, "secretProviderClasses": classes})
+
+    def _class(self, mount: derivation.Mount, needed: list[pulumi.Resource]) -> kubernetes.apiextensions.CustomResource:
+        manifest = mount.secret_provider_class
+        return kubernetes.apiextensions.CustomResource(
+            mount.class_name,
             api_version=str(manifest["apiVersion"]),
             kind=str(manifest["kind"]),
             metadata=_part(manifest, "metadata"),
             spec=_part(manifest, "spec"),
-            opts=pulumi.ResourceOptions(
-                parent=self,
-                depends_on=[*self.identity.grants, self.service_account, *args.platform, *args.namespaces],
-            ),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=needed),
         )
-        self.register_outputs({"roleArn": access.role_arn, "secretProviderClass": str(access.app)})
 
 
 def _part(manifest: derivation.Manifest, key: str) -> Mapping[str, Any]:

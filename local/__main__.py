@@ -88,8 +88,9 @@ def _start_pods(stage: Stage) -> tuple[Mapping[str, Pod], list[FailedMount]]:
 def _show_files(stage: Stage, pods: Mapping[str, Pod]) -> None:
     stage.report.heading("What each pod sees")
     rows = [
-        (app, f"{stage.app(app).mount_path}/{file.path}", f"{file.mode:04o}", str(file.size_bytes), file.version)
+        (app, f"{paths[file.volume]}/{file.path}", f"{file.mode:04o}", str(file.size_bytes), file.version)
         for app, pod in pods.items()
+        for paths in [{str(mount.volume["name"]): mount.path for mount in stage.app(app).mounts}]
         for file in stage.kubelet.list_files(pod)
     ]
     stage.report.table(("app", "file", "mode", "bytes", "version"), rows)

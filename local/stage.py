@@ -174,8 +174,9 @@ class Stage:
 
     def pod(self, app: AppAccess, number: int, *, class_name: str | None = None) -> Pod:
         """Return a pod of an app, as its Deployment would make it; `class_name` mounts another class instead."""
-        volume = parse_volume(app.volume)
+        volumes = tuple(parse_volume(mount.volume) for mount in app.mounts)
         if class_name is not None:
-            volume = Volume(name=volume.name, attributes={**volume.attributes, "secretProviderClass": class_name})
+            first = volumes[0]
+            volumes = (Volume(name=first.name, attributes={**first.attributes, "secretProviderClass": class_name}),)
         name = f"{class_name or app.app}-{number}"
-        return Pod(name=name, namespace=app.namespace, service_account=app.service_account, volumes=(volume,))
+        return Pod(name=name, namespace=app.namespace, service_account=app.service_account, volumes=volumes)

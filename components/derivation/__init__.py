@@ -4,10 +4,24 @@ No Pulumi, no AWS SDK, no clock, no environment variable, no randomness: the sam
 bytes. `load_specs` reads and checks, `derive_all` derives, `render_json` prints.
 """
 
-from components.derivation.access import AppAccess, DerivedFile, Manifest, NamedPolicy, PodIdentityAssociation
-from components.derivation.derive import derive, derive_all
+from components.derivation.access import (
+    AppAccess,
+    DerivedFile,
+    FleetAccess,
+    ForeignAccount,
+    ForeignStatements,
+    Manifest,
+    Mount,
+    NamedPolicy,
+    PodIdentityAssociation,
+    RoleChainAccess,
+    SecretPolicy,
+)
+from components.derivation.derive import derive
 from components.derivation.environment import Environment
 from components.derivation.errors import Problem, SpecErrors, Spot
+from components.derivation.fleet import derive_all, derive_fleet
+from components.derivation.grants import Grant
 from components.derivation.iam import PolicyDocument, Statement
 from components.derivation.render import render_document, render_files, render_json, render_yaml
 from components.derivation.spec import AppSpec, Identity, Store
@@ -19,18 +33,26 @@ __all__ = [
     "AppSpec",
     "DerivedFile",
     "Environment",
+    "FleetAccess",
+    "ForeignAccount",
+    "ForeignStatements",
+    "Grant",
     "Identity",
     "Manifest",
+    "Mount",
     "NamedPolicy",
     "PodIdentityAssociation",
     "PolicyDocument",
     "Problem",
+    "RoleChainAccess",
+    "SecretPolicy",
     "SpecErrors",
     "Spot",
     "Statement",
     "Store",
     "derive",
     "derive_all",
+    "derive_fleet",
     "json_schema",
     "load_specs",
     "parse_specs",

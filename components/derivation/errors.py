@@ -87,6 +87,7 @@ CODES: dict[str, str] = {
     "SPEC025": "access that does not fit IAM's limits",
     "SPEC026": "an environment value that is malformed",
     "SPEC027": "a spec file that cannot be read",
+    "SPEC028": "mounts that do not fit together",
 }
 
 

@@ -1,29 +1,27 @@
 """The objects of an app to IAM statements: exact resources, and Decrypt bound to service and object.
 
 Sources: Secrets Manager and Systems Manager in the service authorization reference (GetSecretValue, DescribeSecret and
-GetParameters are authorised per secret and per parameter); KMS developer guide, `kms:ViaService` and
-`kms:EncryptionContext:` (Secrets Manager encrypts with the context SecretARN, Parameter Store with PARAMETER_ARN).
-The managed keys aws/secretsmanager and aws/ssm need no grant inside their account.
+GetParameters are authorised per secret and per parameter; the condition keys VersionStage and VersionId exist for
+GetSecretValue only); KMS developer guide, `kms:ViaService` and `kms:EncryptionContext:` (Secrets Manager encrypts with
+the context SecretARN, Parameter Store with PARAMETER_ARN). The managed keys aws/secretsmanager and aws/ssm need no
+grant inside their account.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 
-from components.derivation.arn import parameter_arn, secret_pattern
 from components.derivation.environment import Environment
+from components.derivation.errors import Spot
 from components.derivation.iam import Condition, PolicyDocument, Statement
 from components.derivation.spec import Store
 
 _CONTEXT_KEY = {Store.SECRETS_MANAGER: "SecretARN", Store.PARAMETER_STORE: "PARAMETER_ARN"}
-_SERVICE = {Store.SECRETS_MANAGER: "secretsmanager", Store.PARAMETER_STORE: "ssm"}
-_ACTIONS = {
-    Store.SECRETS_MANAGER: ("secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"),
-    Store.PARAMETER_STORE: ("ssm:GetParameters",),
-}
-_READ_SID = {Store.SECRETS_MANAGER: "ReadSecrets", Store.PARAMETER_STORE: "ReadParameters"}
-_DECRYPT_SID = {Store.SECRETS_MANAGER: "DecryptSecrets", Store.PARAMETER_STORE: "DecryptParameters"}
+SERVICES = {Store.SECRETS_MANAGER: "secretsmanager", Store.PARAMETER_STORE: "ssm"}
+DESCRIBE_SECRET, GET_SECRET_VALUE = "secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"
+GET_PARAMETERS = "ssm:GetParameters"
+DECRYPT = "kms:Decrypt"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -35,47 +33,106 @@ class Grant:
         region: Of the read.
         resource: IAM resource; ends in `-??????` where a secret's suffix is unknown.
         key: ARN or "".
+        stages: Values of the condition `secretsmanager:VersionStage`; () for none.
+        version_id: Value of the condition `secretsmanager:VersionId`; "" for none.
+        absent_as: The ARN that AWS asks about while no such secret exists, for an optional object; "" otherwise. Only
+            with leave for it does AWS answer NotFound instead of a denial.
+        source: Name or ARN as the spec asks for it in this region, variables replaced.
+        owner: Who owns the object; "" unknown.
+        at: Place in the spec.
     """
 
     store: Store
     region: str
     resource: str
     key: str = ""
+    stages: tuple[str, ...] = ()
+    version_id: str = ""
+    absent_as: str = ""
+    source: str = ""
+    owner: str = ""
+    at: Spot | None = field(default=None, compare=False)
+
+    @property
+    def is_conditional(self) -> bool:
+        """Whether only one version may be read."""
+        return bool(self.stages or self.version_id)
 
 
-def grant_for(name: str, store: Store, region: str, key: str, environment: Environment) -> Grant:
-    """Return the grant for one object in one region; the name's variables are replaced."""
-    place = {"partition": environment.partition, "region": region, "account": environment.account}
-    resource = secret_pattern(name, **place) if store is Store.SECRETS_MANAGER else parameter_arn(name, **place)
-    return Grant(store=store, region=region, resource=resource, key=key)
+def unique_grants(grants: Iterable[Grant]) -> tuple[Grant, ...]:
+    """Return equal grants once, sorted; of equal ones the first in the given order keeps its place in the spec."""
+    found: dict[Grant, Grant] = {}
+    for grant in grants:
+        found.setdefault(grant, grant)
+    return tuple(sorted(found.values()))
 
 
 def policy_for(grants: Iterable[Grant], environment: Environment) -> PolicyDocument:
     """Return one document that allows exactly the given grants; equal sets of grants give equal documents."""
-    unique = sorted(set(grants))
-    statements: list[Statement] = []
-    for store in Store:
-        resources = tuple(grant.resource for grant in unique if grant.store is store)
-        if resources:
-            statements.append(Statement(sid=_READ_SID[store], actions=_ACTIONS[store], resources=resources))
-    for store in Store:
-        keys = sorted({(grant.region, grant.key) for grant in unique if grant.store is store and grant.key})
+    unique = unique_grants(grants)
+    reads = (*_read_secrets(unique), *_read_parameters(unique))
+    return PolicyDocument(statements=(*reads, *decrypt_statements(unique, environment)))
+
+
+def _read_secrets(grants: tuple[Grant, ...]) -> Iterator[Statement]:
+    """Yield the plain reads, then one statement for each condition, then the versions that may be described.
+
+    A conditional read of what may be read anyway adds nothing and is left out.
+    """
+    secrets = [grant for grant in grants if grant.store is Store.SECRETS_MANAGER]
+    plain = {grant.resource for grant in secrets if not grant.is_conditional}
+    pinned = [grant for grant in secrets if grant.resource not in plain]
+    plain |= {grant.absent_as for grant in secrets if grant.absent_as}
+    if plain:
+        actions = (DESCRIBE_SECRET, GET_SECRET_VALUE)
+        yield Statement(sid="ReadSecrets", actions=actions, resources=tuple(plain))
+    conditions = sorted({(grant.stages, grant.version_id) for grant in pinned})
+    for number, (stages, version_id) in enumerate(conditions, start=1):
+        yield Statement(
+            sid=f"ReadSecretVersions{number}",
+            actions=(GET_SECRET_VALUE,),
+            resources=tuple(g.resource for g in pinned if (g.stages, g.version_id) == (stages, version_id)),
+            conditions=_version_conditions(stages, version_id),
+        )
+    if pinned:
+        resources = tuple(grant.resource for grant in pinned)
+        yield Statement(sid="DescribeSecretVersions", actions=(DESCRIBE_SECRET,), resources=resources)
+
+
+def _version_conditions(stages: tuple[str, ...], version_id: str) -> tuple[Condition, ...]:
+    stage = (Condition.of("StringEquals", "secretsmanager:VersionStage", stages),) if stages else ()
+    version = (Condition.of("StringEquals", "secretsmanager:VersionId", [version_id]),) if version_id else ()
+    return (*stage, *version)
+
+
+def _read_parameters(grants: tuple[Grant, ...]) -> Iterator[Statement]:
+    resources = tuple(grant.resource for grant in grants if grant.store is Store.PARAMETER_STORE)
+    if resources:
+        yield Statement(sid="ReadParameters", actions=(GET_PARAMETERS,), resources=resources)
+
+
+def decrypt_statements(grants: tuple[Grant, ...], environment: Environment) -> Iterator[Statement]:
+    """Yield one statement per store, region and customer key."""
+    for store, name in ((Store.SECRETS_MANAGER, "DecryptSecrets"), (Store.PARAMETER_STORE, "DecryptParameters")):
+        keys = sorted({(grant.region, grant.key) for grant in grants if grant.store is store and grant.key})
         for number, (region, key) in enumerate(keys, start=1):
-            sid = f"{_DECRYPT_SID[store]}{number}"
-            contexts = [g.resource for g in unique if (g.store, g.region, g.key) == (store, region, key)]
-            statements.append(_decrypt(sid, store, region, key, contexts, environment))
-    return PolicyDocument(statements=tuple(statements))
+            contexts = [g.resource for g in grants if (g.store, g.region, g.key) == (store, region, key)]
+            yield Statement(
+                sid=f"{name}{number}",
+                actions=(DECRYPT,),
+                resources=(key,),
+                conditions=decrypt_conditions(store, region, contexts, environment),
+            )
 
 
-def _decrypt(sid: str, store: Store, region: str, key: str, contexts: list[str], environment: Environment) -> Statement:
+def decrypt_conditions(
+    store: Store, region: str, contexts: Iterable[str], environment: Environment
+) -> tuple[Condition, ...]:
+    """Return what binds a Decrypt to a service in a region and to objects."""
+    values = tuple(contexts)
     # Only StringLike reads the `?` of an unknown suffix; a known ARN is compared as it stands.
-    operator = "StringLike" if any("?" in context for context in contexts) else "StringEquals"
-    return Statement(
-        sid=sid,
-        actions=("kms:Decrypt",),
-        resources=(key,),
-        conditions=(
-            Condition.of("StringEquals", "kms:ViaService", [f"{_SERVICE[store]}.{region}.{environment.dns_suffix}"]),
-            Condition.of(operator, f"kms:EncryptionContext:{_CONTEXT_KEY[store]}", contexts),
-        ),
+    operator = "StringLike" if any("?" in context for context in values) else "StringEquals"
+    return (
+        Condition.of("StringEquals", "kms:ViaService", [f"{SERVICES[store]}.{region}.{environment.dns_suffix}"]),
+        Condition.of(operator, f"kms:EncryptionContext:{_CONTEXT_KEY[store]}", values),
     )

@@ -6,10 +6,10 @@ EKS user guide (annotation of the role on a service account).
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 from components.derivation.access import Manifest
-from components.derivation.environment import Environment
-from components.derivation.spec import AppVariant, Identity
-from provider_runtime.secret_objects import SecretObject, dump_objects
+from components.derivation.spec import Identity, SyncEntry
 
 VOLUME_NAME = "lockstep-secrets"
 ROLE_ANNOTATION = "eks.amazonaws.com/role-arn"
@@ -17,41 +17,24 @@ _LABELS = {"app.kubernetes.io/managed-by": "lockstep"}
 
 
 def secret_provider_class(
-    variant: AppVariant,
-    objects: tuple[SecretObject, ...],
-    *,
-    namespace: str,
-    identity: Identity,
-    role_arn: str,
-    environment: Environment,
+    *, name: str, namespace: str, parameters: Mapping[str, str], sync: Iterable[SyncEntry]
 ) -> Manifest:
-    """Return the class. It carries region and role, so that a mount costs no call to the Kubernetes API."""
-    parameters = {"objectVersions": "content", "objects": dump_objects(objects), "region": environment.region}
-    if variant.failover_regions:
-        plural = "failoverRegion" if len(variant.failover_regions) == 1 else "failoverRegions"
-        parameters[plural] = ",".join(variant.failover_regions)
-    if any("/" in file for item in objects for file in (item.alias, *(key.alias for key in item.json_keys))):
-        parameters["pathTranslation"] = "False"
-    if identity is Identity.IRSA:
-        parameters["roleArn"] = role_arn
-    else:
-        parameters["usePodIdentity"] = "true"
+    """Return the class; `sync` are the copies of this class's files."""
     spec: Manifest = {"provider": "aws", "parameters": dict(sorted(parameters.items()))}
-    if variant.sync:
-        spec["secretObjects"] = [
-            {
-                "secretName": entry.secret,
-                "type": entry.type,
-                "data": [
-                    {"key": item.key, "objectName": item.file} for item in sorted(entry.data, key=lambda i: i.key)
-                ],
-            }
-            for entry in sorted(variant.sync, key=lambda entry: entry.secret)
-        ]
+    secret_objects = [
+        {
+            "secretName": entry.secret,
+            "type": entry.type,
+            "data": [{"key": item.key, "objectName": item.file} for item in sorted(entry.data, key=lambda i: i.key)],
+        }
+        for entry in sorted(sync, key=lambda entry: entry.secret)
+    ]
+    if secret_objects:
+        spec["secretObjects"] = secret_objects
     return {
         "apiVersion": "secrets-store.csi.x-k8s.io/v1",
         "kind": "SecretProviderClass",
-        "metadata": {"name": str(variant.app), "namespace": namespace, "labels": dict(_LABELS)},
+        "metadata": {"name": name, "namespace": namespace, "labels": dict(_LABELS)},
         "spec": spec,
     }
 
@@ -64,10 +47,19 @@ def service_account(*, name: str, namespace: str, identity: Identity, role_arn: 
     return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
 
 
-def volume(class_name: str) -> Manifest:
+def volume_name(mount: str) -> str:
+    """Return the name of a mount's volume; "" is the default mount.
+
+    >>> volume_name("tls")
+    'lockstep-secrets-tls'
+    """
+    return f"{VOLUME_NAME}-{mount}" if mount else VOLUME_NAME
+
+
+def volume(mount: str, class_name: str) -> Manifest:
     """Return the entry for the pod's `volumes`."""
     return {
-        "name": VOLUME_NAME,
+        "name": volume_name(mount),
         "csi": {
             "driver": "secrets-store.csi.k8s.io",
             "readOnly": True,
@@ -76,6 +68,6 @@ def volume(class_name: str) -> Manifest:
     }
 
 
-def volume_mount(mount_path: str) -> Manifest:
+def volume_mount(mount: str, path: str) -> Manifest:
     """Return the entry for the container's `volumeMounts`."""
-    return {"name": VOLUME_NAME, "mountPath": mount_path, "readOnly": True}
+    return {"name": volume_name(mount), "mountPath": path, "readOnly": True}

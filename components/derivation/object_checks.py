@@ -139,8 +139,29 @@ def default_file(name: str) -> str:
     return name.replace("/", "_")
 
 
+class FileSets:
+    """The files of every mount of one app."""
+
+    def __init__(self) -> None:
+        """Start without a mount; `of` makes them."""
+        self._sets: dict[str, FileSet] = {}
+        self._complete = True
+
+    def of(self, mount: str) -> FileSet:
+        """Return the files of one mount; "" is the default one."""
+        files = self._sets.setdefault(mount, FileSet())
+        files.complete = files.complete and self._complete
+        return files
+
+    def give_up(self) -> None:
+        """Note that an object could not be read: any mount may lack a file."""
+        self._complete = False
+        for files in self._sets.values():
+            files.complete = False
+
+
 class FileSet:
-    """The files of one app, to find two objects that would be the same file.
+    """The files of one mount, to find two objects that would be the same file.
 
     `complete` turns False when a file could not be read: rules that need all of them then stay silent.
     """

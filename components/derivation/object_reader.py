@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from components.derivation.arn import Arn
 from components.derivation.errors import ProblemList, Spot
-from components.derivation.object_checks import FileSet, check_file, check_json_path, check_name, default_file
+from components.derivation.object_checks import FileSets, check_file, check_json_path, check_name, default_file
 from components.derivation.shape import Read, ReadList, ReadMap, ReadRecord, ReadValue
 from components.derivation.spec import DEFAULT_MODE, JsonKeyEntry, KeyEntry, ObjectEntry, Store
 from components.derivation.variables import SAMPLE, substitute
@@ -16,17 +16,17 @@ _MULTI_REGION_KEY = "key/mrk-"
 
 
 def read_objects(
-    read: Read | None, store: Store, files: FileSet, failover_regions: tuple[str, ...], problems: ProblemList
+    read: Read | None, store: Store, files: FileSets, failover_regions: tuple[str, ...], problems: ProblemList
 ) -> Iterator[ObjectEntry]:
     """Yield the entries of one list that could be read, and add their files to `files`."""
     if read is None:
         return
     if not isinstance(read.value, ReadList):
-        files.complete = False
+        files.give_up()
         return
     for item in read.value.items:
         if not isinstance(item.value, ReadRecord):
-            files.complete = False
+            files.give_up()
             continue
         entry = _EntryReader(item.value, store, files, problems).read(failover_regions)
         if entry is not None:
@@ -34,10 +34,14 @@ def read_objects(
 
 
 class _EntryReader:
-    def __init__(self, record: ReadRecord, store: Store, files: FileSet, problems: ProblemList) -> None:
+    def __init__(self, record: ReadRecord, store: Store, files: FileSets, problems: ProblemList) -> None:
         self._fields = record.fields
         self._store = store
-        self._files = files
+        mount = self._value("mount")
+        self._mount = mount if isinstance(mount, str) else ""
+        if "mount" in self._fields and not isinstance(mount, str):
+            files.give_up()
+        self._files = files.of(self._mount)
         self._problems = problems
 
     def read(self, failover_regions: tuple[str, ...]) -> ObjectEntry | None:
@@ -56,18 +60,21 @@ class _EntryReader:
             self._problems.add(at, "SPEC012", "a version and a label stand together", rule, "remove one of them")
         if name_text is None:
             return None
-        mode = self._value("mode")
+        mode, owner = self._value("mode"), self._value("owner")
         return ObjectEntry(
             store=self._store,
             name=name_text,
             file=file,
             mode=mode if isinstance(mode, str) else DEFAULT_MODE,
+            mount=self._mount,
+            owner=owner if isinstance(owner, str) else "",
             keys=keys,
             kms_keys=kms_keys,
             version=version if isinstance(version, int) else None,
             label=label if isinstance(label, str) else None,
             at=name.node.at,
             file_at=file_at,
+            mount_at=self._fields["mount"].node.at if "mount" in self._fields else name.node.at,
         )
 
     def _value(self, name: str) -> ReadValue | None:

@@ -2,7 +2,7 @@
 
 Shape of the document:
     {"environment": …, "apps": {"<app>": {"policies": [IAM documents], "trust": {…}, "roleName": …,
-     "secretProviderClass": {…}, "serviceAccount": {…}, "volume": {…}, "volumeMount": {…}, …}}}
+     "secretProviderClasses": […], "serviceAccount": {…}, "volumes": […], "volumeMounts": […], …}}}
 """
 
 from __future__ import annotations
@@ -38,9 +38,11 @@ def render_files(apps: Iterable[AppAccess]) -> dict[str, str]:
         for policy in app.policies:
             files[f"{app.app}/policy-{policy.name}.json"] = dump_json(policy.document.to_dict())
         files[f"{app.app}/trust.json"] = dump_json(app.trust.to_dict())
-        files[f"{app.app}/secret-provider-class.yaml"] = dump_yaml(app.secret_provider_class)
+        for mount in app.mounts:
+            suffix = f"-{mount.name}" if mount.name else ""
+            files[f"{app.app}/secret-provider-class{suffix}.yaml"] = dump_yaml(mount.secret_provider_class)
         files[f"{app.app}/service-account.yaml"] = dump_yaml(app.service_account_manifest)
-        files[f"{app.app}/pod-volume.yaml"] = dump_yaml({"volumes": [app.volume], "volumeMounts": [app.volume_mount]})
+        files[f"{app.app}/pod-volume.yaml"] = dump_yaml(_pod_part(app))
         if app.association:
             files[f"{app.app}/pod-identity-association.json"] = dump_json(_association(app))
     return dict(sorted(files.items()))
@@ -80,16 +82,22 @@ def _app(app: AppAccess) -> Manifest:
         "roleArn": app.role_arn,
         "trust": app.trust.to_dict(),
         "policies": [policy.document.to_dict() for policy in app.policies],
-        "secretProviderClass": app.secret_provider_class,
+        "secretProviderClasses": [mount.secret_provider_class for mount in app.mounts],
         "serviceAccount": app.service_account_manifest,
-        "volume": app.volume,
-        "volumeMount": app.volume_mount,
+        **_pod_part(app),
     }
     if app.permissions_boundary:
         document["permissionsBoundary"] = app.permissions_boundary
     if app.association:
         document["podIdentityAssociation"] = _association(app)
     return document
+
+
+def _pod_part(app: AppAccess) -> Manifest:
+    return {
+        "volumes": [mount.volume for mount in app.mounts],
+        "volumeMounts": [mount.volume_mount for mount in app.mounts],
+    }
 
 
 def _association(app: AppAccess) -> Manifest:

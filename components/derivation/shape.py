@@ -166,6 +166,40 @@ class Count:
         return {"type": "integer", "minimum": 1}
 
 
+_DURATION = re.compile(r"(?:(?P<hours>[0-9]{1,5})h)?(?:(?P<minutes>[0-9]{1,5})m)?(?:(?P<seconds>[0-9]{1,6})s)?")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Duration:
+    """Hours, minutes and seconds in whole numbers, `90s`, `5m` or `1h30m`, within bounds in seconds.
+
+    The bounds: kubelet republishes a pod every 60 to 90 s, so less than 30 s makes nothing fresher; a revoked right
+    bites at the next refresh, so a day is the longest (the provider refuses more).
+    """
+
+    shortest: int = 30
+    longest: int = 24 * 3600
+
+    def read(self, node: Node, problems: ProblemList) -> int | Broken:
+        """Return seconds."""
+        if is_refused(node):
+            return BROKEN
+        text = node.text if isinstance(node, Scalar) else kind_of(node)
+        found = _DURATION.fullmatch(text) if isinstance(node, Scalar) else None
+        parts = {name: int(part) for name, part in (found.groupdict() if found else {}).items() if part}
+        seconds = parts.get("hours", 0) * 3600 + parts.get("minutes", 0) * 60 + parts.get("seconds", 0)
+        if parts and self.shortest <= seconds <= self.longest:
+            return seconds
+        what = f"{_shown(text)} is {'out of range' if parts else 'not a duration'}"
+        rule = f"It is hours, minutes and seconds in whole numbers, {self.shortest}s to {self.longest // 3600}h"
+        problems.add(node.at, "SPEC006", what, rule, "write it like 90s or 5m")
+        return BROKEN
+
+    def schema(self) -> JsonSchema:
+        """Return the JSON Schema."""
+        return {"type": "string", "pattern": "^(?=[0-9])(?:[0-9]+h)?(?:[0-9]+m)?(?:[0-9]+s)?$"}
+
+
 @dataclass(frozen=True, slots=True)
 class ListOf:
     """A list of one shape."""
@@ -292,7 +326,7 @@ class Record:
         }
 
 
-Shape = Text | Choice | Mode | Count | ListOf | MapOf | Either | Record
+Shape = Text | Choice | Mode | Count | Duration | ListOf | MapOf | Either | Record
 
 
 def _wrong_type(node: Node, wanted: str, problems: ProblemList, fix: str) -> Broken:

@@ -60,6 +60,8 @@ class ObjectEntry:
         name: Friendly name or ARN.
         file: Path below the mount; None means the name as the provider translates it.
         mode: Four octal digits.
+        mount: Name of the mount that holds its files; "" for the default one.
+        owner: Who owns the secret; "" when the spec does not say.
         keys: JSON keys, in file order.
         kms_keys: Customer keys; () means the AWS managed key.
         version: Parameter version.
@@ -71,19 +73,23 @@ class ObjectEntry:
     name: str
     file: str | None
     mode: str
+    mount: str
+    owner: str
     keys: tuple[JsonKeyEntry, ...]
     kms_keys: tuple[KeyEntry, ...]
     version: int | None
     label: str | None
     at: Spot = field(compare=False)
     file_at: Spot = field(compare=False)
+    mount_at: Spot = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncEntry:
-    """One Kubernetes Secret filled from mounted files; `data` in file order."""
+    """One Kubernetes Secret filled from files of one mount; `data` in file order."""
 
     secret: str
+    mount: str
     type: str
     data: tuple[SyncItem, ...]
     at: Spot = field(compare=False)
@@ -99,14 +105,33 @@ class SyncItem:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MountEntry:
+    """A further mount: files under a path of its own, from a class of its own."""
+
+    name: str
+    path: str
+    at: Spot = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AppVariant:
-    """An app as it is in one environment: the base with the environment's overlay laid over it."""
+    """An app as it is in one environment: the base with the environment's overlay laid over it.
+
+    Attributes:
+        owner: Team or person who answers for the app; "" when the spec does not say.
+        mount_path: Of the default mount.
+        mounts: The others, sorted by name; each holds an object.
+        refresh_interval_seconds: How old a value may get; None means the stack's setting.
+    """
 
     app: AppName
+    owner: str
     namespace: str
     service_account: str
     identity: Identity | None
     mount_path: str
+    mounts: tuple[MountEntry, ...]
+    refresh_interval_seconds: int | None
     failover_regions: tuple[str, ...]
     objects: tuple[ObjectEntry, ...]
     sync: tuple[SyncEntry, ...]

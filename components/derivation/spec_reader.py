@@ -12,7 +12,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from components.derivation.errors import ProblemList, Spot
-from components.derivation.object_checks import FileSet
+from components.derivation.mount_reader import check_mounts, read_mounts
+from components.derivation.object_checks import FileSet, FileSets
 from components.derivation.object_reader import read_objects
 from components.derivation.overlay import lay_over
 from components.derivation.shape import BROKEN, Read, ReadList, ReadMap, ReadRecord
@@ -149,7 +150,7 @@ class _VariantReader:
         app = self._text("app")
         namespace = self._text("namespace")
         failover = self._failover_regions()
-        files = FileSet()
+        files = FileSets()
         objects = [
             *read_objects(self._fields.get("secrets"), Store.SECRETS_MANAGER, files, failover, self._problems),
             *read_objects(self._fields.get("parameters"), Store.PARAMETER_STORE, files, failover, self._problems),
@@ -160,15 +161,23 @@ class _VariantReader:
                 self._at("app"), "SPEC021", "the app reads nothing", rule, "add 'secrets:' or 'parameters:'"
             )
         sync = self._sync(files)
+        mounts = read_mounts(self._fields.get("mounts"))
+        mount_path = self._text("mountPath") or DEFAULT_MOUNT_PATH
+        if self._is_whole("mounts"):
+            check_mounts(mounts, objects, sync, (mount_path, self._at("mountPath")), self._problems)
+        refresh = self._fields.get("refreshInterval")
         if app is None or namespace is None:
             return None
         identity = self._text("identity")
         return AppVariant(
             app=AppName(app),
+            owner=self._text("owner") or "",
             namespace=namespace,
             service_account=self._text("serviceAccount") or app,
             identity=Identity(identity) if identity else None,
-            mount_path=self._text("mountPath") or DEFAULT_MOUNT_PATH,
+            mount_path=mount_path,
+            mounts=mounts,
+            refresh_interval_seconds=refresh.value if refresh and isinstance(refresh.value, int) else None,
             failover_regions=failover,
             objects=tuple(objects),
             sync=sync,
@@ -179,6 +188,14 @@ class _VariantReader:
     def _names_objects(self) -> bool:
         lists = [read.value for name in ("secrets", "parameters") if (read := self._fields.get(name))]
         return any(not isinstance(value, ReadList) or value.items for value in lists)
+
+    def _is_whole(self, name: str) -> bool:
+        """Say whether a mapping is absent, or was read without a problem."""
+        read = self._fields.get(name)
+        value = read.value if read else None
+        return read is None or (
+            isinstance(value, ReadMap) and all(entry.value is not BROKEN for _, entry in value.entries)
+        )
 
     def _at(self, name: str) -> Spot:
         read = self._fields.get(name)
@@ -203,7 +220,7 @@ class _VariantReader:
                 regions.append(item.value)
         return tuple(regions)
 
-    def _sync(self, files: FileSet) -> tuple[SyncEntry, ...]:
+    def _sync(self, files: FileSets) -> tuple[SyncEntry, ...]:
         read = self._fields.get("sync")
         if read is None or not isinstance(read.value, ReadList):
             return ()
@@ -221,14 +238,16 @@ class _VariantReader:
                 entries.append(entry)
         return tuple(entries)
 
-    def _sync_entry(self, record: ReadRecord, at: Spot, files: FileSet) -> SyncEntry:
+    def _sync_entry(self, record: ReadRecord, at: Spot, files: FileSets) -> SyncEntry:
         secret, kind, data = (record.fields.get(name) for name in ("secret", "type", "data"))
+        mount = record.fields.get("mount")
+        mount_name = mount.value if mount and isinstance(mount.value, str) else ""
         items: list[SyncItem] = []
         if data and isinstance(data.value, ReadMap):
             for key, value in data.value.entries:
                 if isinstance(value.value, str):
                     items.append(SyncItem(key=key.text, file=value.value, at=value.node.at))
-                    self._check_reference(value.value, value.node.at, files)
+                    self._check_reference(value.value, value.node.at, files.of(mount_name))
         kind_text = kind.value if kind and isinstance(kind.value, str) else "Opaque"
         if kind_text == _TLS_TYPE and data and {item.key for item in items} != _TLS_KEYS:
             rule = f"A Secret of type {_TLS_TYPE} has exactly the keys tls.crt and tls.key"
@@ -236,15 +255,18 @@ class _VariantReader:
                 data.node.at, "SPEC016", "the keys do not fit the type", rule, "name both keys, and only them"
             )
         name = secret.value if secret and isinstance(secret.value, str) else ""
-        return SyncEntry(secret=name, type=kind_text, data=tuple(items), at=secret.node.at if secret else at)
+        place = secret.node.at if secret else at
+        return SyncEntry(secret=name, mount=mount_name, type=kind_text, data=tuple(items), at=place)
 
     def _check_reference(self, file: str, at: Spot, files: FileSet) -> None:
         if not files.complete or file in files:
             return
         close = difflib.get_close_matches(file, files.names(), n=1)
-        fix = f"did you mean {close[0]!r}?" if close else f"name one of: {', '.join(files.names())}"
-        rule = "A synced key copies a mounted file, by the file's name"
-        self._problems.add(at, "SPEC015", f"no object of this app is the file {file!r}", rule, fix)
+        names = ", ".join(files.names())
+        fix = f"name one of: {names}" if names else "name the mount that holds it with 'mount:'"
+        fix = f"did you mean {close[0]!r}?" if close else fix
+        rule = "A synced key copies a file of its mount, by the file's name"
+        self._problems.add(at, "SPEC015", f"no object of the mount is the file {file!r}", rule, fix)
 
 
 def _check_unique(specs: list[AppSpec], problems: ProblemList) -> None:

@@ -8,7 +8,19 @@ Parameter Store PutParameter (letters, digits, _.-/), KMS key ARNs.
 
 from __future__ import annotations
 
-from components.derivation.shape import Choice, Count, Either, Field, JsonSchema, ListOf, MapOf, Mode, Record, Text
+from components.derivation.shape import (
+    Choice,
+    Count,
+    Duration,
+    Either,
+    Field,
+    JsonSchema,
+    ListOf,
+    MapOf,
+    Mode,
+    Record,
+    Text,
+)
 
 SCHEMA_ID = "https://lockstep.example/schemas/app-spec-v1.json"
 
@@ -53,6 +65,18 @@ MOUNT_PATH = Text(
     rule="It is an absolute path without '..', ':' or a slash at the end",
     fix="write it like '/mnt/secrets'",
 )
+MOUNT_NAME = Text(
+    pattern=r"[a-z0-9](?:[-a-z0-9]{0,38}[a-z0-9])?",
+    limit=40,
+    rule="A mount's name is a DNS label of at most 40 characters",
+    fix="write it like 'tls'",
+)
+OWNER = Text(
+    pattern=r"[A-Za-z0-9](?:[A-Za-z0-9 _.@/-]{0,98}[A-Za-z0-9])?",
+    limit=100,
+    rule="An owner is a name of letters, digits, spaces and _.@/-, at most 100 characters",
+    fix="write it like 'payments-team'",
+)
 SECRET_KEY = Text(
     pattern=r"(?!\.{1,2}$)[-._A-Za-z0-9]+",
     limit=253,
@@ -84,6 +108,8 @@ _OBJECT_FIELDS = (
         "kmsKey", KMS_KEY, "ARN of the customer key that encrypts it, or one ARN per region; leave out for AWS's own."
     ),
     Field("keys", KEYS, "JSON keys (JMESPath) as files of their own."),
+    Field("mount", MOUNT_NAME, "The entry of 'mounts' that holds its files; default: the one at mountPath."),
+    Field("owner", OWNER, "Who owns it, where that is not the app's owner."),
 )
 SECRET = Record(
     title="a secret",
@@ -106,6 +132,7 @@ SYNC = Record(
     fields=(
         Field("secret", SUBDOMAIN, "Name of the Kubernetes Secret.", required=True),
         Field("type", SECRET_TYPE, "Type of the Secret; default Opaque."),
+        Field("mount", MOUNT_NAME, "The mount whose files it copies; default: the mount at mountPath."),
         Field("data", MapOf(SECRET_KEY, FILE_REFERENCE), "Secret key: mounted file.", required=True),
     ),
 )
@@ -114,7 +141,10 @@ _SETTINGS = (
     Field("namespace", LABEL_WITH_VARIABLES, "Namespace of the app's pods.", required=True),
     Field("serviceAccount", SUBDOMAIN_WITH_VARIABLES, "Service account of the pods; default: the app's name."),
     Field("identity", Choice(words=("irsa", "podIdentity")), "How pods get their role; default: the stack's."),
+    Field("owner", OWNER, "Team or person who answers for the app and, unless said otherwise, owns its secrets."),
     Field("mountPath", MOUNT_PATH, "Where the files appear in the container; default /mnt/secrets."),
+    Field("mounts", MapOf(MOUNT_NAME, MOUNT_PATH), "Further mounts, name: path, for objects that name one."),
+    Field("refreshInterval", Duration(), "How old a mounted value may get, such as 5m; default: the stack's setting."),
     Field("failoverRegions", ListOf(REGION), "Regions asked, in order, when the one before is out of reach."),
     Field("secrets", ListOf(SECRET), "Secrets of AWS Secrets Manager."),
     Field("parameters", ListOf(PARAMETER), "Parameters of AWS Systems Manager Parameter Store."),

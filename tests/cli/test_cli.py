@@ -111,7 +111,7 @@ def test_rendering_is_the_same_to_the_byte_under_any_hash_seed(form: str, projec
     document = yaml.safe_load(outputs[0].stdout)
     assert document["environment"] == "dev"
     assert list(document["apps"]) == ["mailer", "payments", "reports"]
-    keys = {"policies", "trust", "roleName", "secretProviderClass", "serviceAccount", "volume", "volumeMount"}
+    keys = {"policies", "trust", "roleName", "secretProviderClasses", "serviceAccount", "volumes", "volumeMounts"}
     assert all(keys <= set(app) for app in document["apps"].values())
 
 

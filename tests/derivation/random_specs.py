@@ -23,6 +23,7 @@ class SpecText:
     parameter_names: tuple[str, ...]
     failover: tuple[str, ...]
     files: tuple[str, ...] = field(default=())
+    mounted: tuple[tuple[str, str], ...] = field(default=())
 
 
 @st.composite
@@ -35,19 +36,20 @@ def spec_texts(draw: st.DrawFn) -> SpecText:
         lines.append(f"serviceAccount: {draw(LABEL)!r}")
     if draw(st.booleans()):
         lines.append(f"identity: {draw(st.sampled_from(['irsa', 'podIdentity']))}")
+    if draw(st.booleans()):
+        lines += ["owner: payments-team", f"refreshInterval: {draw(st.sampled_from(['90s', '5m', '1h30m']))}"]
     if failover:
         lines.append(f"failoverRegions: [{', '.join(failover)}]")
     secrets = draw(st.lists(SECRET_NAME, unique=True, max_size=4))
     parameters = draw(st.lists(PARAMETER_NAME, unique=True, min_size=0 if secrets else 1, max_size=4))
     files: list[str] = []
+    mounted: list[tuple[str, str]] = []
     for title, names in (("secrets", secrets), ("parameters", parameters)):
         if names:
             lines.append(f"{title}:")
             for name in names:
-                lines += _entry(draw, name, files, failover, parameter=title == "parameters")
-    if draw(st.booleans()):
-        lines += ["sync:", f"  - secret: {app}-env", "    data:"]
-        lines += [f"      KEY_{index}: {file}" for index, file in enumerate(files)]
+                lines += _entry(draw, name, files, mounted, failover, parameter=title == "parameters")
+    lines += _mounts(app, mounted, sync=draw(st.booleans()))
     return SpecText(
         text="\n".join(lines) + "\n",
         app=app,
@@ -55,11 +57,26 @@ def spec_texts(draw: st.DrawFn) -> SpecText:
         parameter_names=tuple(parameters),
         failover=failover,
         files=tuple(files),
+        mounted=tuple(mounted),
     )
 
 
-def _entry(draw: st.DrawFn, name: str, files: list[str], failover: tuple[str, ...], *, parameter: bool) -> list[str]:
+def _entry(
+    draw: st.DrawFn,
+    name: str,
+    files: list[str],
+    mounted: list[tuple[str, str]],
+    failover: tuple[str, ...],
+    *,
+    parameter: bool,
+) -> list[str]:
     lines = [f"  - name: {name!r}", f"    file: {_new_file(draw, files)}"]
+    mount = draw(st.sampled_from(["", "tls", "more"]))
+    mounted.append((mount, files[-1]))
+    if mount:
+        lines.append(f"    mount: {mount}")
+    if draw(st.booleans()):
+        lines.append("    owner: platform")
     if draw(st.booleans()):
         lines.append(f'    mode: "{draw(MODE)}"')
     key = draw(st.sampled_from(["none", "multi", "map"]))
@@ -75,6 +92,19 @@ def _entry(draw: st.DrawFn, name: str, files: list[str], failover: tuple[str, ..
         lines.append(f'      "db.port": {{file: {_new_file(draw, files)}, mode: "{draw(MODE)}"}}')
     if parameter:
         lines += draw(st.sampled_from([[], ["    version: 3"], ["    label: blue"]]))
+    return lines
+
+
+def _mounts(app: str, mounted: list[tuple[str, str]], *, sync: bool) -> list[str]:
+    names = sorted({mount for mount, _ in mounted})
+    further = [f"  {name}: /etc/{name}" for name in names if name]
+    lines = ["mounts:", *further] if further else []
+    if sync:
+        lines.append("sync:")
+    for name in names if sync else ():
+        lines += [f"  - secret: {app}-env{name}", *([f"    mount: {name}"] if name else []), "    data:"]
+        own = (file for mount, file in mounted if mount == name)
+        lines += [f"      KEY_{index}: {file}" for index, file in enumerate(own)]
     return lines
 
 

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from components.derivation import AppAccess, Environment, Identity, SpecErrors, derive, derive_all, parse_specs
+from components.derivation import AppAccess, Environment, Identity, Mount, SpecErrors, derive, derive_all, parse_specs
 from components.derivation import render_json as render
-from provider_runtime.secret_objects import parse_objects, parse_path_translation
+from provider_runtime.mount_request import MountRequest, ObjectVersions, parse_mount_request
+from provider_runtime.secret_objects import parse_objects
 from tests.derivation.iam_oracle import allows
 from tests.derivation.random_specs import SpecText, spec_texts
 
@@ -114,18 +115,48 @@ def test_i1_a_customer_key_decrypts_for_its_service_and_object_only(spec: SpecTe
 @LAW
 def test_the_provider_reads_back_exactly_the_derived_objects(spec: SpecText) -> None:
     access = access_of(spec)
-    parameters = access.secret_provider_class["spec"]["parameters"]  # type: ignore[index]
-    failover = parameters.get("failoverRegion") or parameters.get("failoverRegions") or ""
-    parsed = parse_objects(
-        parameters["objects"],
-        region=parameters["region"],
-        failover_regions=tuple(filter(None, failover.split(","))),
-        translation=parse_path_translation(parameters.get("pathTranslation", "")),
-    )
-    assert parsed == access.objects
-    assert sorted(file.path for file in access.files) == sorted(
-        path for item in parsed for path in (item.alias, *(key.alias for key in item.json_keys))
-    )
+    for mount in access.mounts:
+        request = request_for(mount, access)
+        parsed = parse_objects(
+            request.objects_text,
+            region=str(request.region),
+            failover_regions=request.failover_regions,
+            translation=request.translation,
+        )
+        assert parsed == mount.objects
+        assert [file.path for file in mount.files] == sorted(
+            path for item in parsed for path in (item.alias, *(key.alias for key in item.json_keys))
+        )
+        assert request.region == ENVIRONMENT.region
+        assert request.failover_regions == spec.failover
+        assert request.use_pod_identity == (access.identity is Identity.POD_IDENTITY)
+        assert request.role_arn == (None if request.use_pod_identity else access.role_arn)
+        assert request.refresh_interval_seconds == access.refresh_interval_seconds
+        assert request.object_versions is ObjectVersions.CONTENT
+
+
+def request_for(mount: Mount, access: AppAccess) -> MountRequest:
+    """Return what the provider makes of a mount: the class's parameters as the driver sends them."""
+    spec = mount.secret_provider_class["spec"]
+    assert isinstance(spec, dict)
+    attributes = {
+        **spec["parameters"],
+        "csi.storage.k8s.io/pod.namespace": access.namespace,
+        "csi.storage.k8s.io/serviceAccount.tokens": json.dumps({access.audience: {"token": "t"}}),
+    }
+    return parse_mount_request(json.dumps(attributes), "/mnt", "420", (), default_region=None)
+
+
+@given(spec_texts())
+@LAW
+def test_every_object_is_in_the_mount_that_it_names(spec: SpecText) -> None:
+    access = access_of(spec)
+    assert [mount.name for mount in access.mounts] == sorted({name for name, _ in spec.mounted})
+    by_file = {(mount.name, file.path) for mount in access.mounts for file in mount.files if not file.json_path}
+    assert by_file == set(spec.mounted)
+    volumes = [mount.volume["name"] for mount in access.mounts]
+    assert len(set(volumes)) == len(volumes)
+    assert len({mount.path for mount in access.mounts}) == len(access.mounts)
 
 
 @given(spec_texts())

@@ -96,7 +96,8 @@ def test_a_real_stack_is_placed_left_alone_and_taken_down(project: Path, endpoin
             placed = iam.get_role_policy(RoleName=access.role_name, PolicyName=policy.name)
             assert _document(placed["PolicyDocument"]) == policy.document.to_dict()
     placed_classes = [value for key, value in manifests.objects.items() if key.kind == "SecretProviderClass"]
-    assert sorted(placed_classes, key=str) == sorted((access.secret_provider_class for access in apps), key=str)
+    derived_classes = [mount.secret_provider_class for access in apps for mount in access.mounts]
+    assert sorted(placed_classes, key=str) == sorted(derived_classes, key=str)
 
     again = run("up", up.state)
     assert set(again.digest["changeSummary"]) == {"same"}  # type: ignore[arg-type]

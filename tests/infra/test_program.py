@@ -93,7 +93,8 @@ def test_what_is_placed_is_what_was_derived(project: Path, stack: str) -> None:
                 "policy": policy.document.to_json(),
                 "role": access.role_name,
             }
-        assert run.one(CLASS, name).inputs == access.secret_provider_class
+        for mount in access.mounts:
+            assert run.one(CLASS, mount.class_name).inputs == mount.secret_provider_class
         assert run.one(SERVICE_ACCOUNT, name).inputs == access.service_account_manifest
 
 
@@ -268,7 +269,7 @@ def test_the_stack_exports_what_an_operator_asks_for(project: Path) -> None:
     assert isinstance(apps, dict)
     assert apps["payments"] == {
         "roleArn": "arn:aws:iam::444455556666:role/lockstep/prod-eu-west-1-payments",
-        "mountPath": "/mnt/secrets",
+        "mountPaths": {"payments": "/mnt/secrets"},
     }
 
 
