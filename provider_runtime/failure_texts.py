@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from provider_runtime.errors import Culprit, ErrorCode, MountError, shown, shown_list
-from provider_runtime.fetch_plan import ReadResult, invalid_parameters_error
+from provider_runtime.fetch_plan import ReadResult, invalid_parameters_error, plan_reads
 from provider_runtime.object_values import ObjectType
 from provider_runtime.read_outcomes import FailedRead, InvalidParameters
 
@@ -25,43 +25,78 @@ if TYPE_CHECKING:
 
 
 def render_outcomes(
-    objects: Sequence[SecretObject], outcomes: Sequence[ObjectOutcome], *, where: str, caller: str
+    objects: Sequence[SecretObject],
+    outcomes: Sequence[ObjectOutcome],
+    *,
+    regions: Sequence[str],
+    where: str,
+    caller: str,
 ) -> tuple[ReadResult | MountError, ...]:
     """Turn each failed outcome into its error; values pass through.
+
+    Only the primary region can say that an object is missing: a failover region is asked when the primary does not
+    answer, and may lack the object because it was never replicated. There `is_missing` is False whatever AWS said.
 
     Args:
         objects: In document order.
         outcomes: Parallel to the objects.
+        regions: Of the class, the primary first.
         where: `SecretProviderClass <namespace>/<name>`.
         caller: The role or service account that asked.
     """
-    invalid = _render_invalid(outcomes, where=where, caller=caller)
+    invalid = _InvalidNames(objects, outcomes, regions)
     shared = _names_by_failure(objects, outcomes)
     rendered: list[ReadResult | MountError] = []
     for index, (value, outcome) in enumerate(zip(objects, outcomes, strict=True)):
         if isinstance(outcome, ReadResult):
             rendered.append(outcome)
         elif isinstance(outcome, InvalidParameters):
-            rendered.append(invalid[outcome.region])
+            rendered.append(_invalid_error(outcome, invalid.names_for(value, outcome), regions[0], where, caller))
         elif outcome.failures[-1].is_of_credentials:
             rendered.append(_credentials_error(outcome.failures, where))
         elif value.type is ObjectType.SECRETS_MANAGER:
             place = f"{where} parameters.objects[{index}]"
-            rendered.append(_secret_error(shown(value.name), outcome.failures, place))
+            rendered.append(_secret_error(shown(value.name), outcome.failures, regions[0], place))
         else:
             rendered.append(_parameters_error(shown_list(shared[id(outcome.failures[-1])]), outcome.failures, where))
     return tuple(rendered)
 
 
-def _render_invalid(outcomes: Sequence[ObjectOutcome], *, where: str, caller: str) -> dict[str, MountError]:
-    """One error per region for all batches, names in document order of the batches."""
-    names: dict[str, dict[str, None]] = {}
-    for outcome in outcomes:
-        if isinstance(outcome, InvalidParameters):
-            names.setdefault(outcome.region, {}).update(dict.fromkeys(outcome.names))
-    return {
-        region: invalid_parameters_error(region, found, where=where, role=caller) for region, found in names.items()
-    }
+class _InvalidNames:
+    """Names that Parameter Store called invalid, region by region, those of absent optional objects apart.
+
+    They come in AWS's order, all batches of a region together, so that one error names them all; but an error about
+    parameters that must exist does not ask for one that need not.
+    """
+
+    def __init__(
+        self, objects: Sequence[SecretObject], outcomes: Sequence[ObjectOutcome], regions: Sequence[str]
+    ) -> None:
+        self._primary = regions[0]
+        self._names: dict[str, dict[str, None]] = {}
+        asked: dict[bool, set[str]] = {True: set(), False: set()}
+        for value, outcome in zip(objects, outcomes, strict=True):
+            if isinstance(outcome, InvalidParameters):
+                self._names.setdefault(outcome.region, {}).update(dict.fromkeys(outcome.names))
+                if outcome.region == self._primary:
+                    asked[value.optional].update(plan_reads([value], self._primary).batches[0].names)
+        self._absent = asked[True] - asked[False]
+
+    def names_for(self, value: SecretObject, outcome: InvalidParameters) -> list[str]:
+        """Return the names that the error of this object lists."""
+        names = self._names[outcome.region]
+        if outcome.region != self._primary:
+            return list(names)
+        return [name for name in names if value.optional or name not in self._absent]
+
+
+def _invalid_error(
+    outcome: InvalidParameters, names: Sequence[str], primary: str, where: str, caller: str
+) -> MountError:
+    if outcome.region == primary:
+        return invalid_parameters_error(outcome.region, names, where=where, role=caller)
+    because = _because(outcome.region, primary, outcome.earlier)
+    return invalid_parameters_error(outcome.region, names, where=where, role=caller, because=because, is_missing=False)
 
 
 def _names_by_failure(objects: Sequence[SecretObject], outcomes: Sequence[ObjectOutcome]) -> dict[int, list[str]]:
@@ -73,10 +108,12 @@ def _names_by_failure(objects: Sequence[SecretObject], outcomes: Sequence[Object
     return names
 
 
-def _secret_error(name: str, failures: Sequence[CallError], where: str) -> MountError:
+def _secret_error(name: str, failures: Sequence[CallError], primary: str, where: str) -> MountError:
     last = failures[-1]
     if last.is_modelled:
-        return _error(last, where, f"{last.region}: Failed fetching secret {name}: {last.cause}")
+        because = "" if last.region == primary else _because(last.region, primary, failures[:-1])
+        what = f"{last.region}: Failed fetching secret {name}: {last.cause}"
+        return _error(last, where, what, because=because)
     return _error(last, where, f"Failed to fetch secret from all regions: {name}: {_causes(failures)}")
 
 
@@ -95,9 +132,22 @@ def _causes(failures: Sequence[CallError]) -> str:
     return "; ".join(f"{shown(failure.region)}: {failure.action}: {failure.cause}" for failure in failures)
 
 
-def _error(failure: CallError, where: str, what: str) -> MountError:
+def _because(region: str, primary: str, earlier: Sequence[CallError]) -> str:
+    """Say why a region that is not the primary was asked; no earlier failures: the primary is known to be dead."""
+    return f"{shown(region)} was asked because {_causes(earlier) or f'{shown(primary)} has not answered lately'}"
+
+
+def _error(failure: CallError, where: str, what: str, *, because: str = "") -> MountError:
     # Whatever AWS said about the credentials themselves is for whoever owns the role, as is a refused exchange.
     culprit = Culprit.CREDENTIALS if failure.is_of_credentials and not failure.may_fail_over else None
     if failure.code is ErrorCode.CREDENTIALS_UNAVAILABLE:
         culprit = Culprit.NETWORK
-    return MountError(failure.code, where=where, what=what, rule=failure.rule, fix=failure.fix, culprit=culprit)
+    return MountError(
+        failure.code,
+        where=where,
+        what=what,
+        rule=". ".join(sentence for sentence in (because, failure.rule) if sentence),
+        fix=failure.fix,
+        culprit=culprit,
+        is_missing=False if because else None,
+    )

@@ -160,7 +160,15 @@ def match_parameters(
     return found
 
 
-def invalid_parameters_error(region: str, names: Iterable[str], *, where: str, role: str = "") -> MountError:
+def invalid_parameters_error(
+    region: str,
+    names: Iterable[str],
+    *,
+    where: str,
+    role: str = "",
+    because: str = "",
+    is_missing: bool | None = None,
+) -> MountError:
     """Build the error for InvalidParameters of one batch.
 
     Args:
@@ -168,13 +176,17 @@ def invalid_parameters_error(region: str, names: Iterable[str], *, where: str, r
         names: As AWS lists them, selectors included; repeats are said once, order kept.
         where: Start of the message.
         role: The role that asked, for the fix; may be empty.
+        because: Why this region was asked, as a sentence; may be empty.
+        is_missing: See MountError.
     """
+    rule = "Parameter Store names a parameter, version or label that does not exist in this region this way"
     distinct = list(dict.fromkeys(names))
     return MountError(
         ErrorCode.PARAMETERS_INVALID,
         where=where,
         what=f"400: {shown(region)}: invalid parameters: {shown_list(distinct)}",
-        rule="Parameter Store names a parameter, version or label that does not exist in this region this way",
+        rule=f"{because}. {rule}" if because else rule,
+        is_missing=is_missing,
         fix="correct the names, versions or labels, or create the parameters" + (f" (asked as {role})" if role else ""),
     )
 

@@ -116,7 +116,9 @@ class Mounter:
             tally=notes.tally,
         )
         outcomes = await self._fetch(request, objects, regions, ask)
-        results = render_outcomes(objects, outcomes, where=request.where, caller=caller.identity.described)
+        results = render_outcomes(
+            objects, outcomes, regions=regions, where=request.where, caller=caller.identity.described
+        )
         assembled = await _assemble(request, objects, results)
         notes.absent = tuple(one.name for one in assembled.absent)
         now = self._clock.monotonic()

@@ -5,7 +5,7 @@ Not done here: asking (`value_reads`), saying what failed (`failure_texts`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from provider_runtime.fetch_plan import ReadResult
@@ -46,6 +46,8 @@ class InvalidParameters:
 
     region: str
     names: tuple[str, ...]
+    earlier: tuple[CallError, ...] = ()
+    """Why the regions before this one gave no answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +100,8 @@ class Hunt:
         if isinstance(outcome, CallError):
             self._failures[index] += (outcome,)
             self.outcomes[index] = FailedRead(failures=self._failures[index])
+        elif isinstance(outcome, InvalidParameters):
+            self.outcomes[index] = replace(outcome, earlier=self._failures[index])
         else:
             self.outcomes[index] = outcome
 
