@@ -45,6 +45,8 @@ class _Circuit:
     pause_seconds: float = 0.0
     """0: closed."""
     probe_at: float = 0.0
+    is_probed: bool = False
+    """A probe was let through and has not come back."""
 
 
 class CircuitBreaker:
@@ -61,6 +63,7 @@ class CircuitBreaker:
         if now < circuit.probe_at:
             return CircuitState.OPEN
         circuit.probe_at = now + circuit.pause_seconds
+        circuit.is_probed = True
         return CircuitState.PROBE
 
     def note(self, service: str, region: str, contact: Contact, now: float) -> None:
@@ -77,8 +80,8 @@ class CircuitBreaker:
         if not circuit.pause_seconds:
             circuit.pause_seconds = FIRST_PAUSE_SECONDS
             circuit.probe_at = now + circuit.pause_seconds
-        elif now >= circuit.probe_at - circuit.pause_seconds / 2:
-            # A call of this pause, not a late one that began before the circuit opened.
+        elif circuit.is_probed:  # else it is a late call that began before the circuit opened, and tells nothing new
+            circuit.is_probed = False
             circuit.pause_seconds = min(2 * circuit.pause_seconds, LONGEST_PAUSE_SECONDS)
             circuit.probe_at = now + circuit.pause_seconds
 

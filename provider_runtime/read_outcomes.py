@@ -110,6 +110,13 @@ def _may_go_on(outcome: ObjectOutcome) -> bool:
     return isinstance(outcome, FailedRead) and outcome.failures[-1].may_fail_over
 
 
+def is_refused(outcome: ObjectOutcome) -> bool:
+    """Whether AWS answered and the answer was no: denied, not found, not readable."""
+    return isinstance(outcome, InvalidParameters) or (
+        isinstance(outcome, FailedRead) and outcome.failures[-1].is_refusal
+    )
+
+
 def outcomes_of_batch(
     batch: ParameterBatch, region: str, outcome: ParameterOutcome | CallError
 ) -> dict[Read, RegionOutcome]:

@@ -20,7 +20,7 @@ from provider_runtime.errors import ErrorCode
 from provider_runtime.fetch_plan import ParameterBatch, ParameterRead, ReadResult, plan_batches, plan_reads
 from provider_runtime.object_values import ObjectType
 from provider_runtime.ports import CallError, ParameterOutcome
-from provider_runtime.read_outcomes import Hunt, outcomes_of_batch
+from provider_runtime.read_outcomes import Hunt, is_refused, outcomes_of_batch
 from provider_runtime.single_flight import SingleFlight
 
 if TYPE_CHECKING:
@@ -101,6 +101,7 @@ class ValueReads:
         for position, region_index in enumerate(passed_over):
             others = len(passed_over) - position - 1
             await self._ask_region(hunt, hunt.pending(), (regions[region_index], region_index), ask, bridged, others)
+        self._forget_refused(hunt, regions, ask)
         for index in hunt.pending():
             # Looked up again: what was refused meanwhile, to whichever mount, is gone.
             bridge = self._find_last_known(objects[index], regions, ask)
@@ -108,6 +109,12 @@ class ValueReads:
                 self._count_bridge(bridge, ask)
                 hunt.outcomes[index] = bridge.value
         return tuple(hunt.outcomes[index] for index in range(len(objects)))
+
+    def _forget_refused(self, hunt: Hunt, regions: Sequence[str], ask: Ask) -> None:
+        """Forget in every region what one region refused: nothing older than a refusal may bridge a later outage."""
+        refused = [value for index, value in enumerate(hunt.objects) if is_refused(hunt.outcomes[index])]
+        for region_index, region in enumerate(regions if refused else ()):
+            self._evict(ask.caller.identity, region, plan_reads(refused, region, region_index).read_of_object)
 
     def is_young(self, read: Read, region: str, ask: Ask) -> bool:
         """Whether memory will answer this read."""

@@ -4,170 +4,95 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 
-from provider_runtime.authorised_calls import AuthorisedCalls
-from provider_runtime.cache import AgeLimits, CacheBounds, ValueCache, VolumeAges
-from provider_runtime.circuit_breaker import CircuitBreaker
-from provider_runtime.credential_cache import CredentialCache
 from provider_runtime.errors import Culprit, ErrorCode, MountError
-from provider_runtime.mount_request import MountRequest, parse_mount_request
-from provider_runtime.mounting import Mounter, MountNotes
-from provider_runtime.read_outcomes import Tally
-from provider_runtime.value_reads import ValueReads
-from provider_runtime.version_checks import VersionChecks
 from tests.fakes.driver import Pod
-from tests.fakes.ports import FakeClock, FakeExchange, FakeLookup, FakeReader, Spawner
+from tests.fakes.nodes import FAR_FUTURE_SECONDS, OBJECTS, REGION, Node, build_node, shop_pod
 from tests.fakes.tokens import make_token
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-REGION = "eu-west-1"
-LIMITS = AgeLimits(first_mount_max_age_seconds=10, refresh_interval_seconds=120, max_stale_seconds=3600)
-OBJECTS = "- {objectName: db, objectType: secretsmanager}\n"
-FAR_FUTURE_SECONDS = 10.0**9
-
-
-@dataclass(slots=True)
-class Node:
-    """A provider's inside on one node."""
-
-    clock: FakeClock
-    reader: FakeReader
-    exchange: FakeExchange
-    lookup: FakeLookup
-    mounter: Mounter
-
-    async def mount(self, pod: Pod, *, seconds: float = 5.0) -> tuple[dict[str, bytes], Tally]:
-        """Mount one volume; return contents by path, and the cost."""
-        notes = MountNotes(tally=Tally())
-        files = await self.mounter.mount(_request(pod), self.clock.monotonic() + seconds, notes)
-        return {file.path: file.contents.reveal() for file in files}, notes.tally
-
-
-def _request(pod: Pod) -> MountRequest:
-    message = pod.request()
-    return parse_mount_request(message.attributes, message.target_path, message.permission, [], default_region=None)
-
-
-def _pod(uid: str = "a", *, account: str = "api", serial: int = 0, **fields: str) -> Pod:
-    token = make_token("shop", account, lifetime_seconds=FAR_FUTURE_SECONDS, serial=serial)
-    return Pod(
-        uid=uid,
-        namespace="shop",
-        service_account=account,
-        region=REGION,
-        objects=fields.pop("objects", OBJECTS),
-        tokens={"sts.amazonaws.com": token},
-        parameters=fields,
-    )
-
-
-def _build(tasks: asyncio.TaskGroup, *, has_cache: bool = True) -> Node:
-    clock = FakeClock()
-    reader = FakeReader(clock, values={(REGION, "db"): (b"one", "v1")})
-    exchange = FakeExchange(clock)
-    spawn = Spawner(tasks)
-    cache: ValueCache | None = None  # type: ignore[type-arg]  # the test does not look inside
-    if has_cache:
-        cache = ValueCache(bounds=CacheBounds(), keep_seconds=3600, draw=lambda: 0.0)
-    lookup = FakeLookup()
-    breaker = CircuitBreaker() if has_cache else None
-    credentials = CredentialCache(exchange, spawn=spawn, clock=clock, exchange_seconds=60, breaker=breaker)
-    calls = AuthorisedCalls(credentials=credentials, breaker=breaker, clock=clock, call_seconds=60)
-    reads = ValueReads(
-        reader=reader,
-        calls=calls,
-        cache=cache,
-        spawn=spawn,
-        clock=clock,
-        max_stale_seconds=LIMITS.max_stale_seconds,
-    )
-    checks = VersionChecks(reader=reader, calls=calls, reads=reads, read_file=lambda *_: None, clock=clock)
-    mounter = Mounter(reader=reader, reads=reads, checks=checks, lookup=lookup, ages=VolumeAges(LIMITS), clock=clock)
-    return Node(clock=clock, reader=reader, exchange=exchange, lookup=lookup, mounter=mounter)
-
 
 @pytest.fixture
 async def node() -> AsyncIterator[Node]:
     async with asyncio.TaskGroup() as tasks:
-        yield _build(tasks)
+        yield build_node(tasks)
 
 
 async def test_a_rollout_of_many_pods_is_one_read_and_one_exchange(node: Node) -> None:
-    mounts = await asyncio.gather(*(node.mount(_pod(f"pod-{number}")) for number in range(100)))
+    mounts = await asyncio.gather(*(node.mount(shop_pod(f"pod-{number}")) for number in range(100)))
     assert all(files == {"db": b"one"} for files, _ in mounts)
     assert len(node.reader.reads) == len(node.exchange.exchanges) == 1
 
 
 async def test_a_first_mount_takes_no_value_older_than_its_age(node: Node) -> None:
-    await node.mount(_pod("a"))
+    await node.mount(shop_pod("a"))
     node.reader.values[REGION, "db"] = (b"two", "v2")
     node.clock.pass_by(9.9)
-    assert (await node.mount(_pod("b")))[0] == {"db": b"one"}
+    assert (await node.mount(shop_pod("b")))[0] == {"db": b"one"}
     node.clock.pass_by(0.2)
-    assert (await node.mount(_pod("c")))[0] == {"db": b"two"}
+    assert (await node.mount(shop_pod("c")))[0] == {"db": b"two"}
 
 
 async def test_an_ordinary_republish_asks_aws_once_per_refresh_interval(node: Node) -> None:
     for _ in range(49):  # one hour at kubelet's 75 s
-        await node.mount(_pod("a"))
+        await node.mount(shop_pod("a"))
         node.clock.pass_by(75)
     assert len(node.reader.reads) == 25
 
 
 async def test_a_republish_that_was_asked_for_wants_a_young_value(node: Node) -> None:
-    await node.mount(_pod("a"))
+    await node.mount(shop_pod("a"))
     node.clock.pass_by(75)
-    await node.mount(_pod("a"))
+    await node.mount(shop_pod("a"))
     node.reader.values[REGION, "db"] = (b"two", "v2")
     node.clock.pass_by(20)  # sooner than kubelet comes by itself: somebody patched the pod
-    assert (await node.mount(_pod("a")))[0] == {"db": b"two"}
+    assert (await node.mount(shop_pod("a")))[0] == {"db": b"two"}
 
 
 async def test_a_mount_that_failed_does_not_count_as_mounted(node: Node) -> None:
-    await node.mount(_pod("other"))
+    await node.mount(shop_pod("other"))
     node.reader.values[REGION, "db"] = (b"two", "v2")
     objects = OBJECTS + "- {objectName: missing, objectType: secretsmanager}\n"
     with pytest.raises(MountError):
-        await node.mount(_pod("a", objects=objects))
+        await node.mount(shop_pod("a", objects=objects))
     node.clock.pass_by(50)
-    assert (await node.mount(_pod("a")))[0] == {"db": b"two"}
+    assert (await node.mount(shop_pod("a")))[0] == {"db": b"two"}
 
 
 async def test_a_rotated_token_is_not_a_cache_miss(node: Node) -> None:
-    await node.mount(_pod("a", serial=1))
-    _, tally = await node.mount(_pod("a", serial=2))
+    await node.mount(shop_pod("a", serial=1))
+    _, tally = await node.mount(shop_pod("a", serial=2))
     assert (tally.aws_calls, tally.remembered) == (0, 1)
     assert len(node.exchange.exchanges) == 1
 
 
 async def test_another_service_account_never_hits(node: Node) -> None:
-    await node.mount(_pod("a"))
-    other = _pod("b", account="other")
+    await node.mount(shop_pod("a"))
+    other = shop_pod("b", account="other")
     await node.mount(other)
     assert len(node.reader.reads) == len(node.exchange.exchanges) == 2
 
 
 async def test_an_identity_that_is_denied_gets_nothing_that_another_was_given(node: Node) -> None:
-    await node.mount(_pod("a"))
+    await node.mount(shop_pod("a"))
     allowed = node.reader.reads[0][0]
     with contextlib.suppress(MountError):
-        await node.mount(_pod("b", account="other"))
+        await node.mount(shop_pod("b", account="other"))
     denied = node.reader.reads[1][0]
     assert denied != allowed
     node.reader.denied.add(denied)
     node.clock.pass_by(200)
     with pytest.raises(MountError) as caught:
-        await node.mount(_pod("b", account="other"))
+        await node.mount(shop_pod("b", account="other"))
     assert caught.value.culprit is Culprit.ACCESS_DENIED
-    assert (await node.mount(_pod("a")))[0] == {"db": b"one"}
+    assert (await node.mount(shop_pod("a")))[0] == {"db": b"one"}
 
 
 @settings(max_examples=25, deadline=None)
@@ -182,12 +107,12 @@ def test_whatever_the_interleaving_nobody_gets_what_another_read(steps: list[tup
 
     async def run() -> None:
         async with asyncio.TaskGroup() as tasks:
-            node = _build(tasks)
+            node = build_node(tasks)
             node.reader.says_who = True
             for passed, (uid, account, seconds, is_down) in enumerate(steps):
                 node.clock.pass_by(seconds if passed % 3 == 0 else 0)
                 node.reader.failures = {REGION: ErrorCode.NETWORK} if is_down else {}
-                tasks.create_task(check(node, _pod(f"{account}-{uid}", account=account), account))
+                tasks.create_task(check(node, shop_pod(f"{account}-{uid}", account=account), account))
                 if passed % 2:
                     await asyncio.sleep(0)
 
@@ -206,75 +131,75 @@ async def test_an_unreadable_token_is_shared_with_nobody(node: Node) -> None:
 
 
 async def test_a_denial_bites_at_the_first_check_and_nothing_older_is_served_after_it(node: Node) -> None:
-    await node.mount(_pod("a"))
+    await node.mount(shop_pod("a"))
     node.reader.denied.add(node.reader.reads[0][0])
     node.clock.pass_by(11)
     for uid in ("b", "a", "c"):
         with pytest.raises(MountError) as caught:
-            await node.mount(_pod(uid))
+            await node.mount(shop_pod(uid))
         assert caught.value.culprit is Culprit.ACCESS_DENIED
 
 
 async def test_a_secret_that_is_gone_is_forgotten_at_once(node: Node) -> None:
-    await node.mount(_pod("a"))
+    await node.mount(shop_pod("a"))
     del node.reader.values[REGION, "db"]
     node.clock.pass_by(11)
     with pytest.raises(MountError):
-        await node.mount(_pod("b"))
+        await node.mount(shop_pod("b"))
     node.reader.failures[REGION] = ErrorCode.NETWORK
     with pytest.raises(MountError) as caught:
-        await node.mount(_pod("a"))
+        await node.mount(shop_pod("a"))
     assert caught.value.culprit is Culprit.NETWORK, "an outage does not bring a deleted secret back"
 
 
 @pytest.mark.parametrize("code", [ErrorCode.NETWORK, ErrorCode.THROTTLED, ErrorCode.AWS_SERVER, ErrorCode.DEADLINE])
 async def test_an_outage_is_bridged_with_the_last_known_value_and_said(node: Node, code: ErrorCode) -> None:
-    await node.mount(_pod("a"))
+    await node.mount(shop_pod("a"))
     node.reader.failures[REGION] = code
     node.clock.pass_by(1800)
-    files, tally = await node.mount(_pod("b"))
+    files, tally = await node.mount(shop_pod("b"))
     assert files == {"db": b"one"}
     assert (tally.stale, tally.oldest_seconds) == (1, 1800)
     node.clock.pass_by(1801)
     with pytest.raises(MountError):
-        await node.mount(_pod("b"))
+        await node.mount(shop_pod("b"))
 
 
 async def test_an_outage_gives_nothing_to_an_identity_that_never_read_the_value(node: Node) -> None:
-    await node.mount(_pod("a"))
+    await node.mount(shop_pod("a"))
     node.reader.failures[REGION] = ErrorCode.NETWORK
     with pytest.raises(MountError):
-        await node.mount(_pod("b", account="other"))
+        await node.mount(shop_pod("b", account="other"))
 
 
 async def test_an_outage_of_sts_is_bridged_but_a_refusal_of_sts_forgets_everything(node: Node) -> None:
-    await node.mount(_pod("a"))
+    await node.mount(shop_pod("a"))
     node.clock.pass_by(1000)
     node.exchange.failure = ErrorCode.NETWORK
-    assert (await node.mount(_pod("b")))[1].stale == 1
+    assert (await node.mount(shop_pod("b")))[1].stale == 1
     node.exchange.failure = ErrorCode.CREDENTIALS_REFUSED
     with pytest.raises(MountError) as caught:
-        await node.mount(_pod("b"))
+        await node.mount(shop_pod("b"))
     assert caught.value.culprit is Culprit.CREDENTIALS
     node.exchange.failure = ErrorCode.NETWORK
     with pytest.raises(MountError):
-        await node.mount(_pod("b"))
+        await node.mount(shop_pod("b"))
 
 
 async def test_a_removed_trust_bites_when_the_session_ends(node: Node) -> None:
-    await node.mount(_pod("a"))
+    await node.mount(shop_pod("a"))
     node.exchange.failure = ErrorCode.CREDENTIALS_REFUSED
     for _ in range(6):
         node.clock.pass_by(130)
-        assert (await node.mount(_pod("a")))[0] == {"db": b"one"}
+        assert (await node.mount(shop_pod("a")))[0] == {"db": b"one"}
     node.clock.pass_by(130)
     with pytest.raises(MountError):
-        await node.mount(_pod("a"))
+        await node.mount(shop_pod("a"))
 
 
 async def test_the_failover_region_is_asked_only_when_the_primary_cannot_answer(node: Node) -> None:
     node.reader.values["us-west-2", "db"] = (b"replica", "r1")
-    pod = _pod("a", failoverRegion="us-west-2")
+    pod = shop_pod("a", failoverRegion="us-west-2")
     assert (await node.mount(pod))[0] == {"db": b"one"}
     assert {region for _, region, _ in node.reader.reads} == {REGION}
     node.reader.failures[REGION] = ErrorCode.AWS_SERVER
@@ -285,8 +210,8 @@ async def test_the_failover_region_is_asked_only_when_the_primary_cannot_answer(
 async def test_one_cancelled_pod_does_not_fail_its_neighbours(node: Node) -> None:
     node.reader.gate = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
-        first = tasks.create_task(node.mount(_pod("a")))
-        second = tasks.create_task(node.mount(_pod("b")))
+        first = tasks.create_task(node.mount(shop_pod("a")))
+        second = tasks.create_task(node.mount(shop_pod("b")))
         while not node.reader.reads:  # noqa: ASYNC110  # the reader records, it does not signal
             await asyncio.sleep(0)
         first.cancel()
@@ -300,9 +225,9 @@ async def test_one_cancelled_pod_does_not_fail_its_neighbours(node: Node) -> Non
 async def test_a_mount_that_runs_out_of_time_leaves_the_read_to_its_neighbours(node: Node) -> None:
     node.reader.gate = asyncio.Event()
     with pytest.raises(MountError) as caught:
-        await node.mount(_pod("a"), seconds=0.05)
+        await node.mount(shop_pod("a"), seconds=0.05)
     assert caught.value.code is ErrorCode.DEADLINE
-    waiting = asyncio.gather(node.mount(_pod("b")))
+    waiting = asyncio.gather(node.mount(shop_pod("b")))
     await asyncio.sleep(0)
     node.reader.gate.set()
     assert (await waiting)[0][0] == {"db": b"one"}
@@ -316,8 +241,8 @@ async def test_parameters_that_are_remembered_are_not_asked_for_again(node: Node
     def objects(chosen: list[str]) -> str:
         return "".join(f"- {{objectName: {name}, objectType: ssmparameter}}\n" for name in chosen)
 
-    await node.mount(_pod("a", objects=objects(names[:5])))
-    await node.mount(_pod("b", objects=objects(names)))
+    await node.mount(shop_pod("a", objects=objects(names[:5])))
+    await node.mount(shop_pod("b", objects=objects(names)))
     assert [target for _, _, target in node.reader.reads] == [",".join(names[:5]), ",".join(names[5:])]
 
 
@@ -325,14 +250,14 @@ async def test_an_invalid_parameter_fails_the_mount_and_keeps_the_good_ones(node
     node.reader.values[REGION, "good"] = (b"1", "1")
     objects = "- {objectName: good, objectType: ssmparameter}\n- {objectName: bad, objectType: ssmparameter}\n"
     with pytest.raises(MountError, match="400: eu-west-1: invalid parameters: bad"):
-        await node.mount(_pod("a", objects=objects))
+        await node.mount(shop_pod("a", objects=objects))
     node.reader.values[REGION, "bad"] = (b"2", "1")
-    assert (await node.mount(_pod("a", objects=objects)))[0] == {"good": b"1", "bad": b"2"}
+    assert (await node.mount(shop_pod("a", objects=objects)))[0] == {"good": b"1", "bad": b"2"}
     assert node.reader.reads[-1][2] == "bad"
 
 
 async def test_a_class_without_role_and_region_costs_two_lookups_and_one_with_them_none(node: Node) -> None:
-    await node.mount(_pod("a"))
+    await node.mount(shop_pod("a"))
     assert node.lookup.lookups == 0
     token = make_token("fakeNS", "fakeSvcAcc", lifetime_seconds=FAR_FUTURE_SECONDS)
     await node.mount(Pod(objects=OBJECTS, region="", role_arn="", tokens={"sts.amazonaws.com": token}))
@@ -341,10 +266,10 @@ async def test_a_class_without_role_and_region_costs_two_lookups_and_one_with_th
 
 async def test_without_cache_every_mount_asks_and_nothing_is_bridged() -> None:
     async with asyncio.TaskGroup() as tasks:
-        node = _build(tasks, has_cache=False)
-        await node.mount(_pod("a"))
-        await node.mount(_pod("a"))
+        node = build_node(tasks, has_cache=False)
+        await node.mount(shop_pod("a"))
+        await node.mount(shop_pod("a"))
         assert len(node.reader.reads) == 2
         node.reader.failures[REGION] = ErrorCode.NETWORK
         with pytest.raises(MountError):
-            await node.mount(_pod("a"))
+            await node.mount(shop_pod("a"))
