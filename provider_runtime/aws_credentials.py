@@ -227,13 +227,15 @@ def _sts_error(code: ErrorCode, cause: str, identity: CallerIdentity, region: st
 def _chain_error(failure: AwsFailure, identity: CallerIdentity, region: str) -> CallError:
     may_pass = failure.code in _PASSING_FAILURES
     first = identity.first.described
-    external = f" and sts:ExternalId {shown(identity.external_id)}" if identity.external_id else ""
+    sent = "was sent" if identity.external_id else "is not set, so none was sent"
     return CallError(
         failure.code if may_pass else ErrorCode.CREDENTIALS_REFUSED,
         region=region,
         action=CHAIN_ACTION,
         cause=f"role {shown(identity.assumed_role_arn)}, assumed by {first}: {failure.cause}",
-        rule=f"The second role's trust policy must name the {first}{external}, which itself needs {CHAIN_ACTION} on it",
+        # The id itself is not shown: it names a relation between two accounts, and this text ends in an event.
+        rule=f"The second role's trust policy must name the {first}, which itself needs {CHAIN_ACTION} on it; "
+        f"an external id that it asks for comes from externalId, which {sent}",
         fix=_UNREACHABLE_FIXES[CHAIN_ACTION]
         if may_pass
         else "correct the trust of the second role, the grant of the first, or assumeRoleArn and externalId",

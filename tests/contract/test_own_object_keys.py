@@ -1,5 +1,6 @@
-"""The object keys that only this provider knows, through a real socket in both write modes: optional, encoding, nonText,
-keys, template. Upstream ignores them, so a class that has none of them meets nothing of this page.
+"""The object keys of our own, through a real socket in both write modes: optional, encoding, nonText, keys, template.
+
+Upstream ignores them, so a class that has none of them meets nothing of this page.
 """
 
 from __future__ import annotations
@@ -188,7 +189,10 @@ def test_a_single_json_key_may_be_base64_and_a_decoded_value_may_be_json(either_
 
 # ------------------------------------------------------------------------------------------------- keys and nonText
 
-NUMBERS = '{"port": 5432, "big": 12345678901234567890, "e": 1e21, "small": 1.50e-7, "flag": true, "o": {"b": [1, null], "a": "ü"}}'
+NUMBERS = (
+    '{"port": 5432, "big": 12345678901234567890, "e": 1e21, "small": 1.50e-7, "flag": true,'
+    ' "o": {"b": [1, null], "a": "ü"}}'
+)
 RENDERED = {
     "port": b"5432",
     "big": b"12345678901234567890",
