@@ -48,17 +48,19 @@ def _request(pod: Pod) -> MountRequest:
     )
 
 
-def shop_pod(uid: str = "a", *, account: str = "api", serial: int = 0, **fields: str) -> Pod:
-    """Make a pod of the shop; other fields are class parameters."""
+def shop_pod(
+    uid: str = "a", *, account: str = "api", serial: int = 0, objects: str = OBJECTS, **parameters: str
+) -> Pod:
+    """Make a pod of the shop; other names are class parameters."""
     token = make_token("shop", account, lifetime_seconds=FAR_FUTURE_SECONDS, serial=serial)
     return Pod(
         uid=uid,
         namespace="shop",
         service_account=account,
         region=REGION,
-        objects=fields.pop("objects", OBJECTS),
+        objects=objects,
         tokens={"sts.amazonaws.com": token},
-        parameters=fields,
+        parameters=parameters,
     )
 
 

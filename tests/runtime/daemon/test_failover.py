@@ -11,7 +11,8 @@ import pytest
 
 from provider_runtime.circuit_breaker import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS
 from provider_runtime.errors import ErrorCode, MountError
-from tests.fakes.nodes import REGION, Node, build_node, shop_pod
+from tests.fakes.driver import with_parameters
+from tests.fakes.nodes import OBJECTS, REGION, Node, build_node, shop_pod
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -32,8 +33,9 @@ async def node() -> AsyncIterator[Node]:
         yield found
 
 
-def _pod(uid: str = "a", **parameters: str) -> Pod:
-    return shop_pod(uid, failoverRegions=f"{SECOND}, {THIRD}", **parameters)
+def _pod(uid: str = "a", **fields: str) -> Pod:
+    pod = shop_pod(uid, account=fields.pop("account", "api"), objects=fields.pop("objects", OBJECTS))
+    return with_parameters(pod, failoverRegions=f"{SECOND}, {THIRD}", **fields)
 
 
 async def _value(node: Node, pod: Pod) -> bytes:
@@ -186,9 +188,8 @@ async def test_pauses_double_to_a_minute_and_no_further(node: Node) -> None:
 async def test_a_class_with_its_own_refresh_interval_keeps_to_it(node: Node) -> None:
     reads = {}
     for interval in ("10s", "5m", ""):
-        pod = shop_pod(
-            f"uid {interval}", account=f"api{interval}", **({"refreshInterval": interval} if interval else {})
-        )
+        pod = shop_pod(f"uid {interval}", account=f"api{interval}")
+        pod = with_parameters(pod, refreshInterval=interval) if interval else pod
         for _ in range(48):  # an hour at kubelet's 75 s
             await node.mount(pod)
             node.clock.pass_by(75)
