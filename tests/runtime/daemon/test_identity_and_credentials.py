@@ -335,10 +335,10 @@ async def test_another_identity_or_region_never_finds_credentials() -> None:
 
 
 async def test_the_exchange_ends_at_the_deadline_whatever_sts_does(aws: FakeAws) -> None:
-    aws.fail(ASSUME_ROLE, Fault(hang_seconds=5))
+    aws.fail(ASSUME_ROLE, Fault(hang_seconds=20))
     began = time.monotonic()
     with pytest.raises(CallError) as caught:
         await _Node(aws).fetch(_caller(), seconds=0.2)
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 5, "the fake answers after 20 s"
     assert caught.value.code is ErrorCode.DEADLINE
     aws.heal()
