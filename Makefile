@@ -18,7 +18,7 @@ FUZZ_READY := $(FUZZ)/.ready
 FUZZ_SECONDS ?= 60
 PYTEST_ARGS ?=
 
-.PHONY: help dev local test fuzz lint fmt golden proto lock check clean
+.PHONY: help dev local test fuzz lint fmt golden proto lock image check clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | awk -F'\t' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -65,6 +65,9 @@ proto: dev ## generate the gRPC stubs from the driver's proto again
 
 lock: dev ## resolve requirements*.in again into locks with hashes and without addresses
 	.ci/lock $(BIN)/python
+
+image: ## build and push the provider's image, print its digest (PUSH=<repository> BUILD_DIGEST= RUNTIME_DIGEST=)
+	@.ci/push-image "$(PUSH)"
 
 check: test lint ## exactly what CI runs
 

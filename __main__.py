@@ -6,9 +6,9 @@ import pulumi
 
 from components.app_access import AppAccess, AppAccessArgs, AppNamespaces, AppNamespacesArgs
 from components.cluster import ClusterError, EksCluster, EksClusterArgs, fetch_cluster
-from components.csi_driver import SecretsStoreCsiDriver, SecretsStoreCsiDriverArgs
 from components.derivation import SpecErrors, derive_fleet, load_specs
-from components.provider_daemonset import ProviderDaemonSet, ProviderDaemonSetArgs
+from components.image_repository import ImageRepository, ImageRepositoryArgs
+from components.secrets_platform import SecretsPlatform, SecretsPlatformArgs
 from components.settings import read_settings
 from components.stack_config import SettingsErrors
 
@@ -38,22 +38,16 @@ cluster = EksCluster(
     ),
 )
 in_cluster = pulumi.ResourceOptions(providers=[cluster.kubernetes])
-driver = SecretsStoreCsiDriver(
-    "csi-driver",
-    SecretsStoreCsiDriverArgs(
-        chart_repository=settings.chart_repository,
-        chart_version=settings.chart_version,
-        audiences=(*audiences, *settings.extra_audiences),
-        sync_secrets=any(app.needs_sync for app in apps),
-        refresh_interval_seconds=settings.refresh_interval_seconds,
+platform = SecretsPlatform(
+    "platform",
+    SecretsPlatformArgs(
+        settings=settings.platform, audiences=audiences, sync_secrets=any(app.needs_sync for app in apps)
     ),
     opts=in_cluster,
 )
-provider = ProviderDaemonSet(
-    "provider",
-    ProviderDaemonSetArgs(image=settings.provider_image, refresh_interval_seconds=settings.refresh_interval_seconds),
-    opts=in_cluster,
-)
+if settings.platform.image_repository:
+    images = ImageRepository("images", ImageRepositoryArgs(repository=settings.platform.image_repository))
+    pulumi.export("imageRepository", images.url)
 namespaces = AppNamespaces(
     "namespaces",
     AppNamespacesArgs(names=tuple(app.namespace for app in apps), create=settings.create_namespaces),
@@ -62,9 +56,7 @@ namespaces = AppNamespaces(
 for app in apps:
     AppAccess(
         str(app.app),
-        AppAccessArgs(
-            access=app, platform=(driver.release, provider.daemon_set), namespaces=namespaces.of(app.namespace)
-        ),
+        AppAccessArgs(access=app, platform=platform.ready, namespaces=namespaces.of(app.namespace)),
         opts=in_cluster,
     )
 

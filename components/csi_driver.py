@@ -17,6 +17,12 @@ from components.placement import EXCLUDED_NODES, NAMESPACE, PRIORITY_CLASS
 #: Name of the chart and of the release: the chart's cluster-wide names are fixed, so there is one per cluster.
 CHART = "secrets-store-csi-driver"
 
+#: Name of the CSIDriver object, and of the driver in a volume.
+DRIVER_NAME = "secrets-store.csi.k8s.io"
+
+#: Where the driver serves its metrics, on every node. Source: chart 1.6.0, `linux.metricsAddr`.
+_METRICS_ADDRESS = ":8095"
+
 #: From this version on, `rotationPollInterval` means "skip a republish while the target is younger than this".
 _REPUBLISHING_SINCE = (1, 6, 0)
 
@@ -46,6 +52,12 @@ class SecretsStoreCsiDriverArgs:
             it is off unless a spec needs it.
         refresh_interval_seconds: How old values may get. The provider keeps to it by itself; the driver needs it before
             1.6.0 only.
+        poll_interval: Instead of the derived `rotationPollInterval`, a Go duration, for clusters where another provider
+            of the driver has no memory of its own. Longer than kubelet's first retry it lets a pod start with an empty
+            volume after a failed first mount; derived pods then need their guard.
+        prevents_early_pods: Keep pods with secrets away from nodes where the driver has not registered. Needs
+            Kubernetes 1.37 (`preventPodSchedulingIfMissing`); it says nothing of the provider.
+        max_reply_bytes: Largest answer that the driver takes from a provider; None for the driver's own 4 MiB.
     """
 
     chart_repository: str
@@ -53,12 +65,20 @@ class SecretsStoreCsiDriverArgs:
     audiences: tuple[str, ...]
     sync_secrets: bool
     refresh_interval_seconds: int
+    poll_interval: str | None = None
+    prevents_early_pods: bool = False
+    max_reply_bytes: int | None = None
 
 
 class SecretsStoreCsiDriver(pulumi.ComponentResource):
-    """Installs the driver. SecretProviderClasses depend on `release`, which brings their CRD."""
+    """Installs the driver. SecretProviderClasses depend on `release`, which brings their CRD.
+
+    Attributes:
+        early_pods: The patch of the chart's CSIDriver object; None unless it was asked for.
+    """
 
     release: kubernetes.helm.v3.Release
+    early_pods: kubernetes.storage.v1.CSIDriverPatch | None
 
     def __init__(self, name: str, args: SecretsStoreCsiDriverArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("lockstep:index:SecretsStoreCsiDriver", name, {"chartVersion": args.chart_version}, opts)
@@ -75,6 +95,15 @@ class SecretsStoreCsiDriver(pulumi.ComponentResource):
             timeout=_TIMEOUT_SECONDS,
             opts=pulumi.ResourceOptions(parent=self),
         )
+        self.early_pods = None
+        if args.prevents_early_pods:
+            # The object is the chart's; the chart has no value for this field, and Helm leaves other fields alone.
+            self.early_pods = kubernetes.storage.v1.CSIDriverPatch(
+                f"{name}-early-pods",
+                metadata=kubernetes.meta.v1.ObjectMetaPatchArgs(name=DRIVER_NAME),
+                spec=kubernetes.storage.v1.CSIDriverSpecPatchArgs(prevent_pod_scheduling_if_missing=True),
+                opts=pulumi.ResourceOptions(parent=self, depends_on=[self.release]),
+            )
         self.register_outputs({"chartVersion": args.chart_version})
 
 
@@ -86,13 +115,17 @@ def derive_driver_values(args: SecretsStoreCsiDriverArgs) -> ChartValues:
     """
     expressions = [{"key": key, "operator": "NotIn", "values": [value]} for key, value in EXCLUDED_NODES]
     required = {"nodeSelectorTerms": [{"matchExpressions": expressions}]}
+    derived = derive_poll_interval(args.chart_version, args.refresh_interval_seconds)
+    limit = {} if args.max_reply_bytes is None else {"maxCallRecvMsgSize": args.max_reply_bytes}
     return {
+        **limit,
         "enableSecretRotation": True,
-        "rotationPollInterval": derive_poll_interval(args.chart_version, args.refresh_interval_seconds),
+        "rotationPollInterval": args.poll_interval or derived,
         "syncSecret": {"enabled": args.sync_secrets},
         "tokenRequests": [{"audience": audience} for audience in sorted(set(args.audiences))],
         "linux": {
             "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}},
+            "metricsAddr": _METRICS_ADDRESS,
             "priorityClassName": PRIORITY_CLASS,
             "tolerations": [{"operator": "Exists"}],
         },

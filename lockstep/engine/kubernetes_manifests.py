@@ -44,8 +44,27 @@ class _Kind:
     namespaced: bool = True
 
 
+_ADMISSION: Final = "admissionregistration.k8s.io/v1"
+_MONITORING: Final = "monitoring.coreos.com/v1"
+_RBAC: Final = "rbac.authorization.k8s.io/v1"
+
 _KINDS: Final[Mapping[str, _Kind]] = {
+    f"kubernetes:{_ADMISSION}:ValidatingAdmissionPolicy": _Kind(
+        api_version=_ADMISSION, kind="ValidatingAdmissionPolicy", namespaced=False
+    ),
+    f"kubernetes:{_ADMISSION}:ValidatingAdmissionPolicyBinding": _Kind(
+        api_version=_ADMISSION, kind="ValidatingAdmissionPolicyBinding", namespaced=False
+    ),
+    f"kubernetes:{_MONITORING}:PodMonitor": _Kind(api_version=_MONITORING, kind="PodMonitor"),
+    f"kubernetes:{_MONITORING}:PrometheusRule": _Kind(api_version=_MONITORING, kind="PrometheusRule"),
+    f"kubernetes:{_RBAC}:ClusterRole": _Kind(api_version=_RBAC, kind="ClusterRole", namespaced=False),
+    f"kubernetes:{_RBAC}:ClusterRoleBinding": _Kind(api_version=_RBAC, kind="ClusterRoleBinding", namespaced=False),
     "kubernetes:apps/v1:DaemonSet": _Kind(api_version="apps/v1", kind="DaemonSet"),
+    "kubernetes:core/v1:ConfigMap": _Kind(api_version="v1", kind="ConfigMap"),
+    "kubernetes:networking.k8s.io/v1:NetworkPolicy": _Kind(api_version="networking.k8s.io/v1", kind="NetworkPolicy"),
+    "kubernetes:storage.k8s.io/v1:CSIDriverPatch": _Kind(
+        api_version="storage.k8s.io/v1", kind="CSIDriver", namespaced=False
+    ),
     "kubernetes:core/v1:Namespace": _Kind(api_version="v1", kind="Namespace", namespaced=False),
     "kubernetes:core/v1:ServiceAccount": _Kind(api_version="v1", kind="ServiceAccount"),
     "kubernetes:secrets-store.csi.x-k8s.io/v1:SecretProviderClass": _Kind(

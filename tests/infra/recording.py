@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import runpy
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +32,8 @@ RELEASE = "kubernetes:helm.sh/v3:Release"
 DAEMON_SET = "kubernetes:apps/v1:DaemonSet"
 NAMESPACE = "kubernetes:core/v1:Namespace"
 SERVICE_ACCOUNT = "kubernetes:core/v1:ServiceAccount"
+ADMISSION_POLICY = "kubernetes:admissionregistration.k8s.io/v1:ValidatingAdmissionPolicy"
+ADMISSION_BINDING = "kubernetes:admissionregistration.k8s.io/v1:ValidatingAdmissionPolicyBinding"
 CLASS = "kubernetes:secrets-store.csi.x-k8s.io/v1:SecretProviderClass"
 
 #: What EKS answers for the looked-up cluster: the facts that the stacks of this project have as literals.
@@ -182,12 +184,31 @@ def run_stack(project: Path, stack: str, *, preview: bool, overrides: Mapping[st
     """
     recorded = Recorded()
     config = load_stack_config(project, stack, dict(overrides or {})).as_text()
+    program = str(project / "__main__.py")
     # A context of its own: Pulumi keeps its root resource and settings in context variables.
-    contextvars.copy_context().run(_run_in_context, project, stack, config, recorded, preview=preview)
+    contextvars.copy_context().run(
+        _run_in_context, project, stack, config, recorded, lambda: _run(program), preview=preview
+    )
     return recorded
 
 
-def _run_in_context(project: Path, stack: str, config: dict[str, str], recorded: Recorded, *, preview: bool) -> None:
+def run_components(make: Callable[[], object], *, preview: bool = True) -> Recorded:
+    """Run a few components alone, without the project's program or configuration."""
+    recorded = Recorded()
+    nowhere = Path("/nonexistent")
+    contextvars.copy_context().run(_run_in_context, nowhere, "alone", {}, recorded, make, preview=preview)
+    return recorded
+
+
+def _run_in_context(
+    project: Path,
+    stack: str,
+    config: dict[str, str],
+    recorded: Recorded,
+    program: Callable[[], object],
+    *,
+    preview: bool,
+) -> None:
     monitor = RecordingMonitor(_Answers(preview=preview), recorded)
     with _fresh_loop() as loop:
         settings.ROOT.set(None)
@@ -202,8 +223,12 @@ def _run_in_context(project: Path, stack: str, config: dict[str, str], recorded:
             )
         )
         pulumi.runtime.set_all_config(config, [])
-        program = str(project / "__main__.py")
-        loop.run_until_complete(pulumi.runtime.run_in_stack(lambda: _run(program)))
+        loop.run_until_complete(pulumi.runtime.run_in_stack(lambda: _call(program)))
+
+
+def _call(program: Callable[[], object]) -> None:
+    """Run it, and drop what it returns: Pulumi would wait for it."""
+    program()
 
 
 def _run(program: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,9 +11,14 @@ from typing import Any
 import pytest
 
 from components.cluster import ClusterFacts, render_kubeconfig
-from components.csi_driver import SecretsStoreCsiDriverArgs, derive_driver_values, derive_poll_interval
+from components.csi_driver import (
+    SecretsStoreCsiDriver,
+    SecretsStoreCsiDriverArgs,
+    derive_driver_values,
+    derive_poll_interval,
+)
 from provider_runtime.config import FLAGS
-from tests.infra.recording import DAEMON_SET, RELEASE, SERVICE_ACCOUNT, Recorded, run_stack
+from tests.infra.recording import DAEMON_SET, RELEASE, SERVICE_ACCOUNT, Recorded, run_components, run_stack
 
 DRIVER = SecretsStoreCsiDriverArgs(
     chart_repository="https://charts.example",
@@ -67,13 +73,7 @@ def test_the_values_do_not_depend_on_the_order_of_audiences() -> None:
 
 
 def _with(audiences: tuple[str, ...]) -> SecretsStoreCsiDriverArgs:
-    return SecretsStoreCsiDriverArgs(
-        chart_repository=DRIVER.chart_repository,
-        chart_version=DRIVER.chart_version,
-        audiences=audiences,
-        sync_secrets=DRIVER.sync_secrets,
-        refresh_interval_seconds=DRIVER.refresh_interval_seconds,
-    )
+    return dataclasses.replace(DRIVER, audiences=audiences)
 
 
 def test_rights_on_kubernetes_secrets_are_asked_for_only_when_a_spec_syncs() -> None:
@@ -129,7 +129,7 @@ def test_the_only_host_path_is_the_socket_directory(pod: Mapping[str, Any]) -> N
 
 def test_nothing_in_the_pod_can_talk_to_the_kubernetes_api(prod: Recorded, pod: Mapping[str, Any]) -> None:
     """Derived classes carry region and role, so no call is needed and no role is bound."""
-    account = prod.one(SERVICE_ACCOUNT, "provider")
+    account = prod.one(SERVICE_ACCOUNT, "platform-provider")
     assert account.inputs["automountServiceAccountToken"] is False
     assert pod["automountServiceAccountToken"] is False
     assert not [item for item in prod.resources if "rbac.authorization.k8s.io" in item.type]
@@ -145,8 +145,12 @@ def test_the_flags_are_ones_that_the_provider_has(pod: Mapping[str, Any]) -> Non
     arguments = pod["containers"][0]["args"]
     assert arguments == [
         "--provider-volume=/var/run/secrets-store-csi-providers",
+        "--provider-name=aws",
         "--driver-writes-secrets=true",
         "--refresh-interval=120s",
+        "--metrics-address=:8989",
+        "--kubernetes-events=false",
+        "--log-format=json",
     ]
     assert {argument[2:].split("=")[0] for argument in arguments} <= {flag.name for flag in FLAGS}
 
@@ -156,7 +160,6 @@ def test_upstreams_label_selects_the_provider(prod: Recorded) -> None:
     labels = {"app": "secrets-store-csi-driver-provider-aws"}
     assert spec["selector"] == {"matchLabels": labels}
     assert spec["template"]["metadata"]["labels"] == labels
-    assert spec["updateStrategy"]["type"] == "RollingUpdate"
 
 
 # --------------------------------------------------------------------------------------------------------- the cluster
@@ -168,3 +171,18 @@ def test_a_kubeconfig_holds_an_address_and_a_command_but_no_credential() -> None
     assert set(user["user"]) == {"exec"}
     command = [user["user"]["exec"]["command"], *user["user"]["exec"]["args"]]
     assert " ".join(command) == "aws eks get-token --cluster-name dev --region eu-west-1 --output json"
+
+
+# ------------------------------------------------------------------------------------------------- the driver's options
+def test_a_poll_interval_of_ones_own_replaces_the_derived_one() -> None:
+    values = derive_driver_values(dataclasses.replace(DRIVER, poll_interval="2m", max_reply_bytes=8_388_608))
+    assert (values["rotationPollInterval"], values["maxCallRecvMsgSize"]) == ("2m", 8_388_608)
+
+
+def test_early_pods_are_prevented_by_a_patch_of_the_charts_own_object_after_the_release() -> None:
+    args = dataclasses.replace(DRIVER, prevents_early_pods=True)
+    run = run_components(lambda: SecretsStoreCsiDriver("driver", args))
+    patch = run.one("kubernetes:storage.k8s.io/v1:CSIDriverPatch")
+    assert patch.inputs["spec"] == {"preventPodSchedulingIfMissing": True}
+    assert patch.inputs["metadata"] == {"name": "secrets-store.csi.k8s.io"}
+    assert run.dependencies(patch) == {run.one(RELEASE).label}

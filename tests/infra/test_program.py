@@ -11,6 +11,7 @@ import pytest
 from components.derivation import AppAccess, derive_all, load_specs
 from components.settings import load_settings
 from tests.infra.recording import (
+    ADMISSION_BINDING,
     ASSOCIATION,
     CLASS,
     DAEMON_SET,
@@ -28,6 +29,13 @@ from tests.infra.recording import (
 )
 
 STACKS = ("local", "dev", "prod")
+
+PARTS_OF_THE_PLATFORM = {
+    "lockstep:index:AccessAdmission",
+    "lockstep:index:ProviderDaemonSet",
+    "lockstep:index:ProviderObservability",
+    "lockstep:index:SecretsStoreCsiDriver",
+}
 
 #: Every stack and mode is run once; the tests only look.
 _RUNS: dict[tuple[Path, str, bool], Recorded] = {}
@@ -132,6 +140,8 @@ def test_every_resource_has_the_parent_that_its_type_says(run: Recorded) -> None
             assert parent.type == expected[item.type], item.label
             if parent.type in {"lockstep:index:WorkloadIdentity", "lockstep:index:AppAccess"}:
                 assert item.name == parent.name or item.name.startswith(f"{parent.name}-")
+        elif item.type in PARTS_OF_THE_PLATFORM:
+            assert run.by_urn(item.parent).type == "lockstep:index:SecretsPlatform"
         elif item.type.startswith("lockstep:index:"):
             assert item.parent.endswith(f"::lockstep-{_stack_name(item)}")
 
@@ -146,6 +156,7 @@ def test_a_class_comes_after_everything_that_a_mount_needs(run: Recorded) -> Non
         needed |= {policy.label for policy in run.of_type(ROLE_POLICY) if policy.name.startswith(f"{item.name}-")}
         needed |= {pair.label for pair in run.of_type(ASSOCIATION) if pair.name == item.name}
         needed |= {run.one(RELEASE).label, run.one(DAEMON_SET).label}
+        needed |= {rule.label for rule in run.of_type(ADMISSION_BINDING)}
         needed |= {place.label for place in run.of_type(NAMESPACE) if place.name == _namespace(item)}
         assert run.dependencies(item) == needed
 

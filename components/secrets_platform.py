@@ -1,0 +1,92 @@
+"""What a cluster needs before any app can mount: driver, provider, admission rules and what watches them, as one.
+
+Not done here: the cluster (cluster.py) and any app's access (app_access.py). Each part is a component of its own and
+usable alone; here they are wired, once, so that a platform team imports one thing.
+"""
+
+from dataclasses import dataclass
+
+import pulumi
+
+from components.admission import AccessAdmission, AccessAdmissionArgs
+from components.csi_driver import SecretsStoreCsiDriver, SecretsStoreCsiDriverArgs
+from components.platform_settings import PlatformSettings, ProviderExtra
+from components.provider_daemonset import ProviderDaemonSet, ProviderDaemonSetArgs
+from components.provider_observability import ProviderObservability, ProviderObservabilityArgs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretsPlatformArgs:
+    """Arguments of `SecretsPlatform`.
+
+    Attributes:
+        settings: What is wanted.
+        audiences: Token audiences of the apps; those of `settings` come on top.
+        sync_secrets: Whether any app copies files into Kubernetes Secrets.
+    """
+
+    settings: PlatformSettings
+    audiences: tuple[str, ...]
+    sync_secrets: bool = False
+
+
+class SecretsPlatform(pulumi.ComponentResource):
+    """Installs what serves mounts.
+
+    Attributes:
+        ready: What a mount needs besides the app's own objects. Classes depend on it: made after, removed before.
+    """
+
+    driver: SecretsStoreCsiDriver
+    provider: ProviderDaemonSet
+    observability: ProviderObservability
+    admission: AccessAdmission
+    ready: tuple[pulumi.Resource, ...]
+
+    def __init__(self, name: str, args: SecretsPlatformArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        settings = args.settings
+        audiences = sorted({*args.audiences, *settings.extra_audiences})
+        super().__init__("lockstep:index:SecretsPlatform", name, {"audiences": audiences}, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        self.driver = SecretsStoreCsiDriver(
+            f"{name}-csi-driver",
+            SecretsStoreCsiDriverArgs(
+                chart_repository=settings.chart_repository,
+                chart_version=settings.chart_version,
+                audiences=tuple(audiences),
+                sync_secrets=args.sync_secrets,
+                refresh_interval_seconds=settings.refresh_interval_seconds,
+                poll_interval=settings.poll_interval,
+                prevents_early_pods=settings.prevents_early_pods,
+            ),
+            opts=child,
+        )
+        provider_args = _provider_args(settings)
+        self.provider = ProviderDaemonSet(f"{name}-provider", provider_args, opts=child)
+        self.observability = ProviderObservability(
+            f"{name}-observability",
+            ProviderObservabilityArgs(
+                object_name=provider_args.object_name,
+                pod_labels=provider_args.labels,
+                metrics_port=provider_args.metrics_port,
+                extras=settings.provider_extras,
+                scraping_namespaces=settings.scraping_namespaces,
+            ),
+            opts=child,
+        )
+        self.admission = AccessAdmission(
+            f"{name}-admission",
+            AccessAdmissionArgs(mode=settings.admission, exempt_namespaces=settings.admission_exempt_namespaces),
+            opts=child,
+        )
+        self.ready = (self.driver.release, self.provider.daemon_set, *self.admission.bindings)
+        self.register_outputs({"audiences": audiences})
+
+
+def _provider_args(settings: PlatformSettings) -> ProviderDaemonSetArgs:
+    return ProviderDaemonSetArgs(
+        image=settings.provider_image,
+        refresh_interval_seconds=settings.refresh_interval_seconds,
+        tells_pods=ProviderExtra.KUBERNETES_EVENTS in settings.provider_extras,
+        looks_up_classes=ProviderExtra.CLASS_LOOKUPS in settings.provider_extras,
+    )
