@@ -9,7 +9,7 @@ import typer
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
-    app.command()(schema)
+    app.command(epilog="\b\nExample:\n  lockstep schema > app-spec.schema.json")(schema)
 
 
 def schema() -> None:
