@@ -36,7 +36,8 @@ def _no_settings_from_outside() -> Iterator[None]:
         yield
 
 
-def _serve(*flags: str, **environment: str) -> Iterator[World]:
+def serve(*flags: str, **environment: str) -> Iterator[World]:
+    """Serve one provider with these flags and this environment, for a fixture."""
     with (
         FakeAws() as aws,
         socket_directory() as directory,
@@ -49,25 +50,25 @@ def _serve(*flags: str, **environment: str) -> Iterator[World]:
 @pytest.fixture(scope="session")
 def driver_writes_world() -> Iterator[World]:
     """The provider in driver-writes mode, started once."""
-    yield from _serve()
+    yield from serve()
 
 
 @pytest.fixture(scope="session")
 def provider_writes_world() -> Iterator[World]:
     """The provider in provider-writes mode, started once."""
-    yield from _serve("--driver-writes-secrets=false")
+    yield from serve("--driver-writes-secrets=false")
 
 
 @pytest.fixture(scope="session")
 def quick_driver_writes_world() -> Iterator[World]:
     """As `driver_writes_world`, one attempt per call: vectors count calls, and pauses between attempts cost time."""
-    yield from _serve(AWS_MAX_ATTEMPTS="1")
+    yield from serve(AWS_MAX_ATTEMPTS="1")
 
 
 @pytest.fixture(scope="session")
 def quick_provider_writes_world() -> Iterator[World]:
     """As above in provider-writes mode."""
-    yield from _serve("--driver-writes-secrets=false", AWS_MAX_ATTEMPTS="1")
+    yield from serve("--driver-writes-secrets=false", AWS_MAX_ATTEMPTS="1")
 
 
 @pytest.fixture(params=["D", "W"])

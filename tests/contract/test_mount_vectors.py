@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.fakes.aws import GET_PARAMETERS, GET_SECRET, KUBERNETES, FakeParameter, FakeSecret, Fault, object_of
+from tests.fakes.aws import GET_PARAMETERS, GET_SECRET, FakeParameter, FakeSecret, Fault, object_of
 from tests.fakes.driver import FAKE_BACKUP_REGION, FAKE_REGION, FINAL_CODES, Answer, Pod, with_parameters
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ def _assert_refused(answer: Answer, fragment: str) -> None:
     assert not answer.files
 
 
+@pytest.mark.vector("A01")
 def test_a01_a_permission_of_its_own(world: World) -> None:
     world.aws.secrets[FAKE_REGION, "TestSecret1"] = FakeSecret(value=J1)
     pod = Pod(objects='- {objectName: TestSecret1, objectType: secretsmanager, filePermission: "0600"}')
@@ -58,6 +59,7 @@ def test_a01_a_permission_of_its_own(world: World) -> None:
     _assert_calls(world, secrets=1, parameters=0)
 
 
+@pytest.mark.vector("A02")
 def test_a02_a_permission_that_is_not_octal(world: World) -> None:
     pod = Pod(objects='- {objectName: TestSecret1, objectType: secretsmanager, filePermission: "0900"}')
     _assert_refused(world.driver.mount(pod), "Invalid File Permission: 0900")
@@ -74,6 +76,7 @@ _A03 = """
 """
 
 
+@pytest.mark.vector("A03")
 def test_a03_json_keys_inherit_or_set_their_mode(world: World) -> None:
     world.aws.secrets[FAKE_REGION, "TestSecret1"] = FakeSecret(value=J1)
     answer = world.driver.mount(Pod(objects=_A03 % "0777"))
@@ -86,11 +89,13 @@ def test_a03_json_keys_inherit_or_set_their_mode(world: World) -> None:
     _assert_calls(world, secrets=1, parameters=0)
 
 
+@pytest.mark.vector("A04")
 def test_a04_a_json_key_with_a_permission_that_is_not_octal(world: World) -> None:
     _assert_refused(world.driver.mount(Pod(objects=_A03 % "a987")), "Invalid File Permission: a987")
     _assert_calls(world, secrets=0, parameters=0)
 
 
+@pytest.mark.vector("A05", "A06")
 @pytest.mark.parametrize("parameters", [{}, {"usePodIdentity": "false"}], ids=["A05", "A06"])
 def test_a05_a06_a_secret_and_a_parameter(world: World, parameters: dict[str, str]) -> None:
     _fill(world)
@@ -99,6 +104,7 @@ def test_a05_a06_a_secret_and_a_parameter(world: World, parameters: dict[str, st
     _assert_calls(world, secrets=1, parameters=1)
 
 
+@pytest.mark.vector("A07")
 def test_a07_the_failover_region_answers_when_the_primary_is_broken(world: World) -> None:
     """Upstream's vector fails the primary with anything unmodelled; a denial would not move on here."""
     _fill(world)
@@ -110,6 +116,7 @@ def test_a07_the_failover_region_answers_when_the_primary_is_broken(world: World
     assert world.aws.count(GET_PARAMETERS) == 1
 
 
+@pytest.mark.vector("A07")
 def test_a07_a_denial_is_never_carried_to_the_failover_region(world: World) -> None:
     _fill(world)
     world.aws.fail(GET_SECRET, UNMODELLED, region=FAKE_REGION)
@@ -119,6 +126,7 @@ def test_a07_a_denial_is_never_carried_to_the_failover_region(world: World) -> N
     assert world.aws.count(GET_SECRET, FAKE_BACKUP_REGION) == 0
 
 
+@pytest.mark.vector("A08")
 def test_a08_json_keys_of_a_secret_and_of_a_parameter(world: World) -> None:
     world.aws.secrets[FAKE_REGION, "TestSecret1"] = FakeSecret(value=J1)
     world.aws.parameters[FAKE_REGION, "TestParm1"] = FakeParameter(value=J1.replace("SecretsManager", "Parameter"))
@@ -143,6 +151,7 @@ def test_a08_json_keys_of_a_secret_and_of_a_parameter(world: World) -> None:
     _assert_calls(world, secrets=1, parameters=1)
 
 
+@pytest.mark.vector("A09")
 def test_a09_an_arn_tells_the_type(world: World) -> None:
     arn = f"arn:aws:secretsmanager:{FAKE_REGION}:111122223333:secret:geheimnis-ABc123"
     world.aws.secrets[FAKE_REGION, arn] = FakeSecret(value=CREDENTIALS)
@@ -159,6 +168,7 @@ def test_a09_an_arn_tells_the_type(world: World) -> None:
     _assert_calls(world, secrets=1, parameters=0)
 
 
+@pytest.mark.vector("A10")
 def test_a10_binary_secrets_are_written_as_they_are(world: World) -> None:
     _fill(world)
     world.aws.secrets[FAKE_REGION, "TestSecret1"] = FakeSecret(value=b"BinarySecret\x00\xff")
@@ -166,6 +176,7 @@ def test_a10_binary_secrets_are_written_as_they_are(world: World) -> None:
     _assert_calls(world, secrets=1, parameters=1)
 
 
+@pytest.mark.vector("A11")
 def test_a11_parameters_come_in_batches_of_ten_and_in_any_order(world: World) -> None:
     """The fake answers in the order of a hash, so position tells nothing."""
     world.aws.secrets[FAKE_REGION, "TestSecret1"] = FakeSecret(value="secret1")
@@ -186,6 +197,7 @@ _POD_PATH = "/api/v1/namespaces/fakeNS/pods/{name}"
 _NODE_PATH = "/api/v1/nodes/node-of-{name}"
 
 
+@pytest.mark.vector("A12", "A13", "A14")
 @pytest.mark.parametrize(
     ("name", "present"),
     [("a12", ()), ("a13", ("pod",)), ("a14", ("pod", "node"))],
@@ -203,31 +215,13 @@ def test_a12_a13_a14_a_region_that_cannot_be_looked_up(world: World, name: str, 
     _assert_calls(world, secrets=0, parameters=0)
 
 
-def test_region_and_role_are_looked_up_when_the_class_names_neither(world: World) -> None:
-    _fill(world)
-    world.aws.cluster[_POD_PATH.format(name="looked-up")] = object_of(spec={"nodeName": "node-of-looked-up"})
-    labels = {"topology.kubernetes.io/region": FAKE_REGION}
-    world.aws.cluster[_NODE_PATH.format(name="looked-up")] = object_of(metadata={"labels": labels})
-    annotations = {"eks.amazonaws.com/role-arn": "fakeRole"}
-    account = "/api/v1/namespaces/fakeNS/serviceaccounts/looked-up"
-    world.aws.cluster[account] = object_of(metadata={"annotations": annotations})
-    pod = Pod(objects=SECRET, region="", role_arn="", name="looked-up", service_account="looked-up")
-    assert world.driver.mount(pod).files == {"TestSecret1": (b"secret1", 0o644)}
-    assert world.aws.count(KUBERNETES) == 3
-    assert next(call.role for call in world.aws.calls if call.action == GET_SECRET) == "fakeRole"
-
-
-def test_a_class_with_region_and_role_costs_no_kubernetes_call(world: World) -> None:
-    _fill(world)
-    assert world.driver.mount(A05).is_ok
-    assert world.aws.count(KUBERNETES) == 0
-
-
+@pytest.mark.vector("A15")
 def test_a15_an_empty_permission(world: World) -> None:
     answer = world.driver.mount(Pod(objects=SECRET, permission=""))
     _assert_refused(answer, "failed to unmarshal file permission")
 
 
+@pytest.mark.vector("A16")
 @pytest.mark.parametrize("annotations", [{}, {"eks.amazonaws.com/role-arn": ""}])
 def test_a16_a_service_account_without_role(world: World, annotations: dict[str, str]) -> None:
     account = "/api/v1/namespaces/fakeNS/serviceaccounts/roleless"
@@ -236,18 +230,21 @@ def test_a16_a_service_account_without_role(world: World, annotations: dict[str,
     _assert_refused(answer, "An IAM role must be associated")
 
 
+@pytest.mark.vector("A17")
 def test_a17_a_word_that_is_no_go_boolean(world: World) -> None:
     answer = world.driver.mount(with_parameters(A05, usePodIdentity="yes"))
     _assert_refused(answer, "failed to parse usePodIdentity value")
     _assert_calls(world, secrets=0, parameters=0)
 
 
+@pytest.mark.vector("A18")
 def test_a18_an_object_without_name(world: World) -> None:
     answer = world.driver.mount(Pod(objects=f"{SECRET}- {{objectType: ssmparameter}}"))
     _assert_refused(answer, "Object name must be specified")
     _assert_calls(world, secrets=0, parameters=0)
 
 
+@pytest.mark.vector("A19")
 def test_a19_a_secret_that_cannot_be_read_shows_the_cause(world: World) -> None:
     _fill(world)
     world.aws.fail(GET_SECRET, UNMODELLED)
@@ -258,6 +255,7 @@ def test_a19_a_secret_that_cannot_be_read_shows_the_cause(world: World) -> None:
     assert world.aws.count(GET_PARAMETERS) <= 1
 
 
+@pytest.mark.vector("A20")
 def test_a20_parameters_that_cannot_be_read_show_the_cause(world: World) -> None:
     _fill(world)
     world.aws.fail(GET_PARAMETERS, UNMODELLED)
@@ -268,6 +266,7 @@ def test_a20_parameters_that_cannot_be_read_show_the_cause(world: World) -> None
     assert world.aws.count(GET_SECRET) <= 1
 
 
+@pytest.mark.vector("A21")
 def test_a21_invalid_parameters_are_listed_once_each_in_order(world: World) -> None:
     _fill(world)
     world.aws.parameters[FAKE_REGION, "TestParm3"] = FakeParameter(value="parm3")
@@ -279,6 +278,7 @@ def test_a21_invalid_parameters_are_listed_once_each_in_order(world: World) -> N
     assert world.aws.count(GET_PARAMETERS) == 1
 
 
+@pytest.mark.vector("A22", "A23")
 @pytest.mark.parametrize(
     ("name", "kind"), [("../TestParm1", "ssmparameter"), ("./../TestSecret1", "secretsmanager")], ids=["A22", "A23"]
 )
@@ -288,6 +288,7 @@ def test_a22_a23_a_name_that_would_leave_the_volume(world: World, name: str, kin
     _assert_calls(world, secrets=0, parameters=0)
 
 
+@pytest.mark.vector("A24", "A25")
 @pytest.mark.parametrize(
     ("translation", "prefix"),
     [({}, "mypath_"), ({"pathTranslation": "-"}, "mypath-")],
@@ -302,12 +303,14 @@ def test_a24_a25_slashes_are_translated(world: World, translation: dict[str, str
     _assert_calls(world, secrets=1, parameters=1)
 
 
+@pytest.mark.vector("A26")
 def test_a26_a_translation_of_two_characters(world: World) -> None:
     answer = world.driver.mount(with_parameters(A05, pathTranslation="--"))
     _assert_refused(answer, "pathTranslation must be")
     _assert_calls(world, secrets=0, parameters=0)
 
 
+@pytest.mark.vector("A27")
 def test_a27_without_translation_the_leading_slash_goes_from_the_file_only(world: World) -> None:
     world.aws.secrets[FAKE_REGION, "/TestSecret1"] = FakeSecret(value="secret1")
     world.aws.parameters[FAKE_REGION, "/TestParm1"] = FakeParameter(value="parm1")
@@ -318,6 +321,7 @@ def test_a27_without_translation_the_leading_slash_goes_from_the_file_only(world
     _assert_calls(world, secrets=1, parameters=1)
 
 
+@pytest.mark.vector("A28", "A29")
 @pytest.mark.parametrize(
     ("name", "kind"),
     [("mypath/TestSecret1", "secretsmanager"), ("mypath/TestParm1", "ssmparameter")],
@@ -337,6 +341,7 @@ def test_a28_a29_the_provider_itself_writes_no_directories(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.vector("A30")
 def test_a30_the_driver_writes_directories(driver_writes_world: World) -> None:
     world = driver_writes_world
     world.aws.reset()
@@ -346,25 +351,3 @@ def test_a30_the_driver_writes_directories(driver_writes_world: World) -> None:
     answer = world.driver.mount(Pod(objects=objects, parameters={"pathTranslation": "False"}))
     assert answer.files == {"mypath/TestSecret1": (b"secret1", 0o644), "mypath/TestParm1": (b"parm1", 0o644)}
     _assert_calls(world, secrets=1, parameters=1)
-
-
-def test_in_provider_writes_mode_the_answer_holds_versions_and_the_directory_the_files(
-    writer_world: World, tmp_path: Path
-) -> None:
-    """A01 in mode W; the second mount leaves the unchanged file alone and still moves the directory's time."""
-    writer_world.aws.secrets[FAKE_REGION, "TestSecret1"] = FakeSecret(value=J1)
-    pod = Pod(
-        objects='- {objectName: TestSecret1, objectType: secretsmanager, filePermission: "0600"}',
-        target_path=str(tmp_path),
-    )
-    answer = writer_world.driver.mount(pod)
-    written = tmp_path / "TestSecret1"
-    assert answer.files == {}
-    assert answer.versions == {"TestSecret1": "1"}
-    assert written.read_text() == J1
-    assert written.stat().st_mode & 0o7777 == 0o600
-    before = (written.stat().st_ino, tmp_path.stat().st_mtime_ns)
-    assert writer_world.driver.mount(pod).is_ok
-    assert written.stat().st_ino == before[0]
-    assert tmp_path.stat().st_mtime_ns > before[1]
-    assert [path.name for path in tmp_path.iterdir()] == ["TestSecret1"]

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.contract.conftest import World
 from tests.fakes.aws import DESCRIBE_SECRET, GET_PARAMETERS, GET_SECRET, FakeParameter, FakeSecret, Fault
 from tests.fakes.driver import FAKE_BACKUP_REGION, FAKE_REGION, Answer, Pod, VolumeDriver
 
 if TYPE_CHECKING:
-    from tests.contract.conftest import World
+    from pathlib import Path
 
 CLASS = """
 - {objectName: TestSecret1, objectType: secretsmanager}
@@ -79,6 +80,7 @@ def _first_state(world: World) -> None:
         _set_parameter(world, number, 1)
 
 
+@pytest.mark.vector("R0", "R1", "R2", "R3", "R4")
 def test_r0_to_r4_only_what_changed_is_read_again(world: World) -> None:
     _first_state(world)
     volume = Volume(world)
@@ -122,6 +124,7 @@ def test_r0_to_r4_only_what_changed_is_read_again(world: World) -> None:
     assert r4.versions["TestSecret3"] == "TestSecret3-2"
 
 
+@pytest.mark.vector("X30")
 def test_x30_a_file_that_vanished_is_fetched_again(world: World) -> None:
     _first_state(world)
     volume = Volume(world)
@@ -135,6 +138,7 @@ def test_x30_a_file_that_vanished_is_fetched_again(world: World) -> None:
     assert volume.calls()[1] == 2, "the two that are gone, nothing else"
 
 
+@pytest.mark.vector("X31")
 def test_x31_what_the_class_no_longer_lists_goes_with_its_version(world: World) -> None:
     _first_state(world)
     volume = Volume(world)
@@ -145,6 +149,7 @@ def test_x31_what_the_class_no_longer_lists_goes_with_its_version(world: World) 
     assert "TestSecret1" not in answer.files
 
 
+@pytest.mark.vector("X38", "X39", "X40")
 def test_x38_x39_x40_the_backup_region_takes_no_part_in_a_remount(world: World) -> None:
     """Ours: upstream's list of versions belongs to whichever region was asked last, so its polls never settle."""
     _first_state(world)
@@ -212,20 +217,22 @@ def test_driver_1_6_sends_nothing_and_every_mount_reads(world: World) -> None:
     assert volume.calls() == (0, 4, 2)
 
 
-def test_in_provider_writes_mode_an_unchanged_file_stays_and_the_directory_moves(either_world: World) -> None:
+def test_in_provider_writes_mode_an_unchanged_file_stays_and_the_directory_moves(
+    quick_provider_writes_world: World, tmp_path: Path
+) -> None:
     """Contract 0.2: drivers throttle by the directory's time; inotify watchers see no needless change."""
-    _first_state(either_world)
-    volume = Volume(either_world)
-    volume.mount()
-    driver = either_world.driver
-    assert isinstance(driver, VolumeDriver)
-    if driver.is_writer:
-        return  # the driver writes: its own writer compares
-    before = {path.name: path.stat().st_ino for path in driver.volume.iterdir()}
-    moved = driver.volume.stat().st_mtime_ns
-    volume.mount()
-    assert {path.name: path.stat().st_ino for path in driver.volume.iterdir()} == before
-    assert driver.volume.stat().st_mtime_ns > moved
+    world = quick_provider_writes_world
+    world.aws.reset()
+    _first_state(world)
+    with VolumeDriver(world.socket, tmp_path, writes=False) as driver:
+        volume = Volume(World(aws=world.aws, driver=driver, socket=world.socket))
+        volume.mount()
+        before = {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in tmp_path.iterdir()}
+        moved = tmp_path.stat().st_mtime_ns
+        volume.mount()
+    assert len(before) == 16
+    assert {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in tmp_path.iterdir()} == before
+    assert tmp_path.stat().st_mtime_ns > moved
 
 
 def test_an_unreadable_version_list_changes_nothing(world: World) -> None:

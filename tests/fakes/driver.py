@@ -86,6 +86,15 @@ class Pod:
         )
 
 
+def with_attributes(request: service_pb2.MountRequest, changed: Mapping[str, object]) -> service_pb2.MountRequest:
+    """Return the request with other attributes; None takes one away."""
+    attributes = json.loads(request.attributes) | dict(changed)
+    fresh = service_pb2.MountRequest()
+    fresh.CopyFrom(request)
+    fresh.attributes = json.dumps({name: value for name, value in attributes.items() if value is not None})
+    return fresh
+
+
 def with_parameters(pod: Pod, **parameters: str) -> Pod:
     """Return the pod with more class parameters."""
     return replace(pod, parameters={**pod.parameters, **parameters})
