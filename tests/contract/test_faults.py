@@ -311,6 +311,7 @@ def test_sigterm_answers_running_mounts_with_a_final_status_before_the_server_st
         assert not daemon.path.exists()
 
 
+@pytest.mark.vector("X48")
 def test_sigterm_lets_a_mount_finish_that_ends_within_the_grace() -> None:
     with (
         FakeAws() as aws,
@@ -327,6 +328,7 @@ def test_sigterm_lets_a_mount_finish_that_ends_within_the_grace() -> None:
             daemon.signal(signal.SIGTERM)
             assert running.result().is_ok
         assert daemon.wait() == 0
+        assert not daemon.path.exists()
 
 
 def test_a_second_signal_ends_the_process_at_once() -> None:

@@ -12,6 +12,7 @@ import contextlib
 import hashlib
 import json
 import re
+import socket
 import threading
 import time
 import urllib.parse
@@ -73,6 +74,8 @@ class Call:
     role: str
     body: dict[str, Any]
     headers: dict[str, str]
+    is_proxied: bool = False
+    """Whether it was sent as to a proxy, with a whole address in its first line."""
 
 
 @dataclass(slots=True)
@@ -95,14 +98,19 @@ class FakeAws:
     denied_roles: set[str] = field(default_factory=set)
     roles: dict[str, str] = field(default_factory=dict)
     released: threading.Event = field(default_factory=threading.Event)
-    _server: ThreadingHTTPServer | None = None
-    _thread: threading.Thread | None = None
+    _servers: list[ThreadingHTTPServer] = field(default_factory=list)
+    _threads: list[threading.Thread] = field(default_factory=list)
 
     @property
     def url(self) -> str:
         """Base URL of every service."""
-        assert self._server is not None
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return f"http://127.0.0.1:{self._servers[0].server_address[1]}"
+
+    @property
+    def second_url(self) -> str:
+        """The same at IPv6's loopback address; where the machine has none, at another address of IPv4's."""
+        host, port = self._servers[1].server_address[:2]
+        return f"http://[{host!s}]:{port}" if ":" in str(host) else f"http://{host!s}:{port}"
 
     def count(self, action: str, region: str = "") -> int:
         """Calls of an action, in one region or in all."""
@@ -140,20 +148,23 @@ class FakeAws:
         return None
 
     def __enter__(self) -> Self:
-        self._server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"aws": self}))
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
-        self._thread.start()
+        handler = type("Handler", (_Handler,), {"aws": self})
+        self._servers = [_Server(("127.0.0.1", 0), handler), _serve_elsewhere(handler)]
+        self._threads = [
+            threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}) for server in self._servers
+        ]
+        for thread in self._threads:
+            thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self._server is not None
-        assert self._thread is not None
         self.released.set()
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        for server, thread in zip(self._servers, self._threads, strict=True):
+            server.shutdown()
+            thread.join()
+            server.server_close()
 
 
 class _Server(ThreadingHTTPServer):
@@ -163,6 +174,17 @@ class _Server(ThreadingHTTPServer):
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Stay silent: a client that gave up is part of many tests."""
+
+
+class _Ipv6Server(_Server):
+    address_family = socket.AF_INET6
+
+
+def _serve_elsewhere(handler: type[BaseHTTPRequestHandler]) -> ThreadingHTTPServer:
+    try:
+        return _Ipv6Server(("::1", 0), handler)
+    except OSError:
+        return _Server(("127.0.0.2", 0), handler)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -316,7 +338,16 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _record(self, action: str, region: str, target: str, role: str, body: dict[str, Any]) -> None:
         headers = {name.lower(): value for name, value in self.headers.items()}
-        self.aws.calls.append(Call(action=action, region=region, target=target, role=role, body=body, headers=headers))
+        call = Call(
+            action=action,
+            region=region,
+            target=target,
+            role=role,
+            body=body,
+            headers=headers,
+            is_proxied=not self.path.startswith("/"),
+        )
+        self.aws.calls.append(call)
 
     def _broke(self, action: str, region: str) -> bool:
         fault = self.aws.take_fault(action, region)
