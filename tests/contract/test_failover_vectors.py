@@ -61,6 +61,7 @@ def _assert_refused(answer: Answer, fragment: str) -> None:
     assert answer.code in FINAL_CODES
 
 
+@pytest.mark.vector("F01", "F12")
 @pytest.mark.parametrize("vector", ["F01", "F12"])
 def test_f01_f12_a_secret_comes_from_the_backup_when_the_primary_is_broken(world: World, vector: str) -> None:
     del vector
@@ -70,6 +71,7 @@ def test_f01_f12_a_secret_comes_from_the_backup_when_the_primary_is_broken(world
     assert _counts(world, GET_SECRET) == (1, 1)
 
 
+@pytest.mark.vector("F02", "F15")
 @pytest.mark.parametrize("vector", ["F02", "F15"])
 def test_f02_f15_a_parameter_comes_from_the_backup_when_the_primary_is_broken(world: World, vector: str) -> None:
     del vector
@@ -79,6 +81,7 @@ def test_f02_f15_a_parameter_comes_from_the_backup_when_the_primary_is_broken(wo
     assert _counts(world, GET_PARAMETERS) == (1, 1)
 
 
+@pytest.mark.vector("F03")
 def test_f03_both_stores_come_from_the_backup(world: World) -> None:
     _fill(world, FAKE_BACKUP_REGION)
     world.aws.fail(GET_SECRET, BROKEN, region=FAKE_REGION)
@@ -87,6 +90,7 @@ def test_f03_both_stores_come_from_the_backup(world: World) -> None:
     assert _texts(answer) == {"TestSecret1": "secret1", "TestParm1": "parm1"}
 
 
+@pytest.mark.vector("F04")
 def test_f04_the_backup_is_not_asked_when_the_primary_answers(world: World) -> None:
     """Ours: upstream asks both, and answers with the backup's version."""
     _fill(world, FAKE_REGION)
@@ -98,6 +102,7 @@ def test_f04_the_backup_is_not_asked_when_the_primary_answers(world: World) -> N
     assert not [call for call in world.aws.calls if call.region == FAKE_BACKUP_REGION]
 
 
+@pytest.mark.vector("F05", "F06")
 @pytest.mark.parametrize(
     ("action", "objects", "fragment"),
     [
@@ -114,16 +119,19 @@ def test_f05_f06_both_regions_broken(world: World, action: str, objects: str, fr
     assert _counts(world, action) == (1, 1)
 
 
+@pytest.mark.vector("F07")
 def test_f07_no_region_and_no_node(world: World) -> None:
     pod = Pod(objects=_secrets(1), region="", name="f07", parameters={"failoverRegion": FAKE_BACKUP_REGION})
     _assert_refused(world.driver.mount(pod), "failed to retrieve region from node")
 
 
+@pytest.mark.vector("F08")
 def test_f08_the_backup_is_the_primary(world: World) -> None:
     pod = Pod(objects=_secrets(1), parameters={"failoverRegion": FAKE_REGION})
     _assert_refused(world.driver.mount(pod), "failover region cannot be the same")
 
 
+@pytest.mark.vector("F09")
 def test_f09_no_role(world: World) -> None:
     world.aws.cluster["/api/v1/namespaces/fakeNS/serviceaccounts/f09"] = {"metadata": {}}
     pod = Pod(
@@ -135,6 +143,7 @@ def test_f09_no_role(world: World) -> None:
     _assert_refused(world.driver.mount(pod), "An IAM role must be associated")
 
 
+@pytest.mark.vector("F10")
 def test_f10_a_parameter_that_the_primary_does_not_have_ends_the_mount_there(world: World) -> None:
     world.aws.parameters[FAKE_REGION, "TestParm2"] = FakeParameter(value="parm2")
     world.aws.parameters[FAKE_BACKUP_REGION, "TestParm1"] = FakeParameter(value="parm1")
@@ -143,6 +152,7 @@ def test_f10_a_parameter_that_the_primary_does_not_have_ends_the_mount_there(wor
     assert _counts(world, GET_PARAMETERS) == (1, 0)
 
 
+@pytest.mark.vector("F11")
 def test_f11_a_refusal_of_the_primary_ends_the_mount_there(world: World) -> None:
     _fill(world, FAKE_BACKUP_REGION)
     world.aws.fail(GET_SECRET, REFUSED, region=FAKE_REGION)
@@ -150,6 +160,7 @@ def test_f11_a_refusal_of_the_primary_ends_the_mount_there(world: World) -> None
     assert _counts(world, GET_SECRET) == (1, 0)
 
 
+@pytest.mark.vector("F13")
 def test_f13_a_refusal_of_the_backup_names_the_backup(world: World) -> None:
     world.aws.fail(GET_SECRET, BROKEN, region=FAKE_REGION)
     world.aws.fail(GET_SECRET, REFUSED, region=FAKE_BACKUP_REGION)
@@ -157,6 +168,7 @@ def test_f13_a_refusal_of_the_backup_names_the_backup(world: World) -> None:
     _assert_refused(answer, "fakeBackupRegion: Failed fetching secret TestSecret1: 400:")
 
 
+@pytest.mark.vector("F14")
 def test_f14_a_refusal_of_the_primary_for_parameters(world: World) -> None:
     _fill(world, FAKE_BACKUP_REGION)
     world.aws.fail(GET_PARAMETERS, BAD_KEY, region=FAKE_REGION)
@@ -164,6 +176,7 @@ def test_f14_a_refusal_of_the_primary_for_parameters(world: World) -> None:
     assert _counts(world, GET_PARAMETERS) == (1, 0)
 
 
+@pytest.mark.vector("F16")
 def test_f16_a_refusal_of_the_backup_for_parameters(world: World) -> None:
     world.aws.fail(GET_PARAMETERS, BROKEN, region=FAKE_REGION)
     world.aws.fail(GET_PARAMETERS, BAD_KEY, region=FAKE_BACKUP_REGION)
@@ -171,6 +184,7 @@ def test_f16_a_refusal_of_the_backup_for_parameters(world: World) -> None:
     _assert_refused(answer, "fakeBackupRegion: Failed fetching parameters: 400:")
 
 
+@pytest.mark.vector("F17", "F18", "F19")
 @pytest.mark.parametrize(
     "backup_fault", [None, (GET_PARAMETERS, BAD_KEY), (GET_SECRET, REFUSED)], ids=["F17", "F18", "F19"]
 )
@@ -186,6 +200,7 @@ def test_f17_f18_f19_what_the_backup_lacks_or_refuses_does_not_matter(
     assert (_counts(world, GET_SECRET), _counts(world, GET_PARAMETERS)) == ((2, 0), (1, 0))
 
 
+@pytest.mark.vector("F20")
 def test_f20_an_unknown_key_of_an_object_is_ignored(world: World) -> None:
     arn = f"arn:aws:secretsmanager:{FAKE_REGION}:111122223333:secret:geheimnis-ABc123"
     world.aws.secrets[FAKE_BACKUP_REGION, arn] = FakeSecret(value="secret1")
@@ -194,6 +209,7 @@ def test_f20_an_unknown_key_of_an_object_is_ignored(world: World) -> None:
     assert _texts(world.driver.mount(_pod(objects))) == {"TestSecret1": "secret1"}
 
 
+@pytest.mark.vector("F21")
 def test_f21_a_parameter_that_the_backup_does_not_have(world: World) -> None:
     _fill(world, FAKE_REGION)
     _fill(world, FAKE_BACKUP_REGION)
@@ -203,6 +219,7 @@ def test_f21_a_parameter_that_the_backup_does_not_have(world: World) -> None:
     _assert_refused(answer, "400: fakeBackupRegion: invalid parameters: TestParm11.")
 
 
+@pytest.mark.vector("F22")
 def test_f22_two_batches_from_the_backup(world: World) -> None:
     _fill(world, FAKE_REGION)
     _fill(world, FAKE_BACKUP_REGION)
@@ -212,6 +229,7 @@ def test_f22_two_batches_from_the_backup(world: World) -> None:
     assert (_counts(world, GET_SECRET), _counts(world, GET_PARAMETERS)) == ((2, 0), (2, 2))
 
 
+@pytest.mark.vector("F23")
 def test_f23_invalid_parameters_of_one_of_two_batches(world: World) -> None:
     """Ours: both batches are asked at the same time; upstream stops after the first."""
     _fill(world, FAKE_REGION)
@@ -226,6 +244,7 @@ def test_f23_invalid_parameters_of_one_of_two_batches(world: World) -> None:
     assert _counts(world, GET_PARAMETERS)[1] == 0
 
 
+@pytest.mark.vector("F24")
 def test_f24_the_name_of_the_backup_region(world: World) -> None:
     for number in (13, 14):
         world.aws.parameters[FAKE_BACKUP_REGION, f"TestParm{number}"] = FakeParameter(value=f"parm{number}")
@@ -239,6 +258,7 @@ def test_f24_the_name_of_the_backup_region(world: World) -> None:
     assert texts == {"TestParm13": "parm13", "TestParm14": "parm14", "TestParm15Alias": "parm15"}
 
 
+@pytest.mark.vector("F25")
 def test_f25_two_secrets_and_twenty_parameters_with_keys(world: World) -> None:
     _fill(world, FAKE_REGION)
     _fill(world, FAKE_BACKUP_REGION)

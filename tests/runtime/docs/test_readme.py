@@ -114,7 +114,7 @@ def test_every_metric_is_there_with_its_type_and_labels() -> None:
 
 
 def test_every_deliberate_difference_is_there_with_its_reason() -> None:
-    expected = [[one.vectors, one.ours, one.reason] for one in DIFFERENCES]
+    expected = [[one.subject, one.ours, one.reason] for one in DIFFERENCES]
     assert table("Coming from AWS's provider") == expected
 
 
