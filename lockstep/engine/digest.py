@@ -82,6 +82,7 @@ def render_digest(
     steps: Sequence[Step],
     diagnostics: Sequence[Diagnostic],
     duration_seconds: float | None = None,
+    show_sames: bool = False,
 ) -> dict[str, Json]:
     """Return the document.
 
@@ -89,6 +90,7 @@ def render_digest(
         config: Full configuration of the stack, `namespace:key` to text.
         secret_keys: Keys of `config` whose values must not be shown.
         steps: In any order; steps of default providers and unchanged resources are left out, as Pulumi does.
+        show_sames: Keep unchanged resources, as `pulumi preview --show-sames` does: who compares needs all of them.
         diagnostics: In the order they were given; debug messages are left out.
         duration_seconds: Wall time; the document has nanoseconds.
     """
@@ -101,7 +103,7 @@ def render_digest(
         "steps": [
             _render_step(step)
             for step in visible
-            if step.operation is not Operation.SAME or step.state.type == STACK_TYPE
+            if show_sames or step.operation is not Operation.SAME or step.state.type == STACK_TYPE
         ],
         "diagnostics": [_render_diagnostic(item) for item in diagnostics if item.severity is not Severity.DEBUG],
         "changeSummary": {name: summary[name] for name in sorted(summary)},

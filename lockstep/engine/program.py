@@ -80,6 +80,7 @@ def run_program(
     config_overrides: Mapping[str, str] | None = None,
     checkpoint: Checkpoint | None = None,
     timeout_seconds: float = 600.0,
+    show_sames: bool = False,
 ) -> EngineResult:
     """Run one stack of a project.
 
@@ -93,6 +94,7 @@ def run_program(
         config_overrides: Full key (`lockstep:oidcIssuer`) to text, over both files.
         checkpoint: Called with the state after each change of it, so that a killed run loses nothing.
         timeout_seconds: Bound for the program; past it the program is ended and the run has failed.
+        show_sames: Whether the digest holds unchanged resources too.
 
     Returns:
         The result, whether it went well or not: problems of the program and of providers are diagnostics.
@@ -126,6 +128,7 @@ def run_program(
         steps=journal.steps,
         diagnostics=journal.diagnostics,
         duration_seconds=time.monotonic() - started,
+        show_sames=show_sames,
     )
     return EngineResult(
         digest=digest,

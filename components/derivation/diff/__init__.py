@@ -1,0 +1,30 @@
+"""Who gains and who loses access to what, between two sides of one environment. Pure.
+
+A side is `FleetDocuments`: from derived values (`read_derived`), from rendered JSON (`read_rendered`) or from the
+resources of a preview (`read_preview`). `diff_fleets` compares any two of them; `Row` is one difference.
+"""
+
+from components.derivation.diff.documents import FleetDocuments, NotRenderedError, read_derived, read_rendered
+from components.derivation.diff.facts import About
+from components.derivation.diff.fleets import Difference, diff_fleets
+from components.derivation.diff.preview_documents import read_preview
+from components.derivation.diff.preview_resources import NotAPreviewError, Sides, read_sides
+from components.derivation.diff.rows import MEANINGS, Change, Risk, Row
+
+__all__ = [
+    "MEANINGS",
+    "About",
+    "Change",
+    "Difference",
+    "FleetDocuments",
+    "NotAPreviewError",
+    "NotRenderedError",
+    "Risk",
+    "Row",
+    "Sides",
+    "diff_fleets",
+    "read_derived",
+    "read_preview",
+    "read_rendered",
+    "read_sides",
+]

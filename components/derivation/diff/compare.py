@@ -1,0 +1,261 @@
+"""Facts of one app on both sides to rows: gained, lost, widened, narrowed, changed.
+
+Every subject whose terms differ is in at least one row, so there is no row exactly when the facts are equal. Only the
+direction is judged here; risks.py adds what makes a row dangerous.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from components.derivation.diff.conditions import is_weaker_or_equal, tests_text
+from components.derivation.diff.facts import HIDDEN, About, Facts, Subject, Terms, Way
+from components.derivation.diff.patterns import contains
+from components.derivation.diff.rows import Change, Row
+from components.derivation.diff.trust import OWN
+
+_NOTHING = Terms()
+_NOT_SHOWN = "(not shown)"
+#: Subject of the one row that introduces a new app, or takes leave of one.
+WHOLE_APP = "app"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """One app on one side of a comparison."""
+
+    facts: Facts
+    files_of: Mapping[Subject, tuple[Subject, ...]]
+
+
+def compare(before: Side, after: Side, *, environment: str, app: str) -> list[Row]:
+    """Return the rows of one app, unordered and without risks."""
+    rows: list[Row] = []
+    for subject in sorted(before.facts.keys() | after.facts.keys()):
+        old, new = before.facts.get(subject), after.facts.get(subject)
+        if old == new:
+            continue
+        blank = Row(environment=environment, app=app, about=subject.about, change=Change.CHANGED, parts=subject.parts)
+        rows += _rows(blank, old, new)
+    rows = _merged(_folded(rows, before, after))
+    if not before.facts or not after.facts:
+        return _introduced(rows)
+    return rows
+
+
+def _rows(blank: Row, old: Terms | None, new: Terms | None) -> Iterator[Row]:
+    if old is None or new is None:
+        there = old or new or _NOTHING
+        row = replace(blank, regions=_regions(there), why=there.why)
+        if new is None:
+            yield replace(row, change=Change.LOST, before=_terms_texts(there))
+        else:
+            yield replace(row, change=Change.GAINED, after=_terms_texts(there))
+    elif blank.about is About.READ:
+        yield from _read_rows(blank, old, new)
+    elif blank.about is About.FILE:
+        yield from _file_rows(blank, old, new)
+    else:
+        change = _ways_change(old.ways, new.ways)
+        yield _between(blank, old, new, change=change)
+
+
+def _between(blank: Row, old: Terms, new: Terms, *, change: Change) -> Row:
+    before, after = _terms_texts(old), _terms_texts(new)
+    same = set(before) & set(after)
+    return replace(
+        blank,
+        change=change,
+        regions=_regions(new),
+        before=tuple(text for text in before if text not in same),
+        after=tuple(text for text in after if text not in same),
+        why=new.why,
+    )
+
+
+def _ways_change(old: frozenset[Way], new: frozenset[Way]) -> Change:
+    """Say in which direction the ways go; what is neither wider nor narrower is a change."""
+    wider, narrower = _lets_through(new, old), _lets_through(old, new)
+    if wider and not narrower:
+        return Change.WIDENED
+    return Change.NARROWED if narrower and not wider else Change.CHANGED
+
+
+def _lets_through(wide: frozenset[Way], narrow: frozenset[Way]) -> bool:
+    return all(any(_covers(way, other) for way in wide) for other in narrow)
+
+
+def _covers(wide: Way, narrow: Way) -> bool:
+    same = wide.action == narrow.action and wide.region in {narrow.region, "*"}
+    return same and is_weaker_or_equal(wide.tests, narrow.tests)
+
+
+# -------------------------------------------------------------------------------------------------------------- reads
+def _read_rows(blank: Row, old: Terms, new: Terms) -> Iterator[Row]:
+    """One row each for regions, for the ways in the regions that stay, and for the keys there."""
+    before, after = set(_regions(old)), set(_regions(new))
+    if before != after:
+        yield replace(
+            blank,
+            about=About.REGION,
+            change=_set_change(before, after),
+            regions=tuple(sorted(after)),
+            before=tuple(sorted(before)),
+            after=tuple(sorted(after)),
+            details=_keys(new, after - before),
+            why=new.why,
+        )
+    stay = before & after
+    old_ways, new_ways = _in_regions(old, stay), _in_regions(new, stay)
+    if old_ways != new_ways:
+        change = _ways_change(old_ways, new_ways)
+        yield _between(
+            blank, replace(old, ways=old_ways, texts={}), replace(new, ways=new_ways, texts={}), change=change
+        )
+    old_keys, new_keys = _keys(old, stay), _keys(new, stay)
+    if old_keys != new_keys:
+        change = Change.CHANGED if old_keys and new_keys else Change.GAINED if new_keys else Change.LOST
+        row = replace(blank, about=About.KEY, change=change, regions=tuple(sorted(stay)), why=new.why)
+        yield replace(
+            row,
+            before=tuple(key for key in old_keys if key not in new_keys),
+            after=tuple(key for key in new_keys if key not in old_keys),
+        )
+
+
+def _set_change(before: set[str], after: set[str]) -> Change:
+    if "*" in after - before or before < after:
+        return Change.WIDENED if "*" not in before else Change.CHANGED
+    if "*" in before or after < before:
+        return Change.NARROWED
+    return Change.CHANGED
+
+
+def _regions(terms: Terms) -> tuple[str, ...]:
+    return tuple(sorted({way.region for way in terms.ways if way.region}))
+
+
+def _in_regions(terms: Terms, regions: set[str]) -> frozenset[Way]:
+    return frozenset(way for way in terms.ways if way.region in regions)
+
+
+def _keys(terms: Terms, regions: set[str]) -> tuple[str, ...]:
+    return tuple(f"{name}: {text}" for name, text in terms.texts.items() if name.removeprefix("key ") in regions)
+
+
+# -------------------------------------------------------------------------------------------------------------- files
+def _file_rows(blank: Row, old: Terms, new: Terms) -> Iterator[Row]:
+    if old.texts.get("mode") != new.texts.get("mode"):
+        before, after = old.texts.get("mode", ""), new.texts.get("mode", "")
+        yield replace(blank, about=About.MODE, change=_mode_change(before, after), before=(before,), after=(after,))
+    rest_old = replace(old, texts={name: text for name, text in old.texts.items() if name != "mode"})
+    rest_new = replace(new, texts={name: text for name, text in new.texts.items() if name != "mode"})
+    if rest_old != rest_new:
+        yield _between(blank, rest_old, rest_new, change=Change.CHANGED)
+
+
+def _mode_change(before: str, after: str) -> Change:
+    old, new = (int(text, 8) if text.isdigit() else 0 for text in (before, after))
+    if old & ~new and new & ~old:
+        return Change.CHANGED
+    return Change.WIDENED if new & ~old else Change.NARROWED
+
+
+def _folded(rows: list[Row], before: Side, after: Side) -> list[Row]:
+    """Put the files of a gained (or lost) read into its row instead of rows of their own."""
+    by_place = {(row.about, row.parts, row.change): row for row in rows}
+    folded: set[tuple[object, ...]] = set()
+    kept: list[Row] = []
+    for row in rows:
+        side = {Change.GAINED: after, Change.LOST: before}.get(row.change)
+        if row.about is not About.READ or side is None:
+            continue
+        files = side.files_of.get(Subject(about=About.READ, parts=row.parts), ())
+        places = [(About.FILE, file.parts, row.change) for file in files]
+        lines = [_file_line(by_place[place]) for place in places if place in by_place]
+        folded.update(places)
+        kept.append(replace(row, details=(*row.details, *sorted(set(lines)))))
+    named = {(row.about, row.parts, row.change) for row in kept}
+    rest = [row for row in rows if (row.about, row.parts, row.change) not in folded | named]
+    return [*kept, *rest]
+
+
+def _file_line(row: Row) -> str:
+    texts = row.after or row.before
+    mode = next((text.removeprefix("mode ") for text in texts if text.startswith("mode ")), "")
+    return f"file {row.parts[1]} {mode}".rstrip()
+
+
+def _introduced(rows: list[Row]) -> list[Row]:
+    """Say of a new app (or one that is gone) in one row what it is: that it runs as somebody is no change by itself."""
+    own = [row for row in rows if _is_introduction(row)]
+    if not own:
+        return rows
+    texts = tuple(sorted(f"{_label(row)}: {text}" for row in own for text in row.after or row.before))
+    whole = replace(
+        own[0],
+        about=About.IDENTITY,
+        parts=(WHOLE_APP,),
+        before=texts if own[0].change is Change.LOST else (),
+        after=texts if own[0].change is Change.GAINED else (),
+        why=tuple(sorted({reason for row in own for reason in row.why})),
+    )
+    return [whole, *(row for row in rows if not _is_introduction(row))]
+
+
+def _is_introduction(row: Row) -> bool:
+    own_trust = row.about is About.TRUST and row.parts[0].endswith(OWN)
+    return own_trust or row.about in {About.IDENTITY, About.MOUNT}
+
+
+def _label(row: Row) -> str:
+    return f"class {' '.join(row.parts)}" if row.about is About.MOUNT else row.parts[0]
+
+
+# ------------------------------------------------------------------------------------------------- widened patterns
+def _merged(rows: list[Row]) -> list[Row]:
+    """Make one row of a read that is replaced by a wider (or by narrower) ones."""
+    gained = [row for row in rows if row.about is About.READ and row.change is Change.GAINED]
+    lost = [row for row in rows if row.about is About.READ and row.change is Change.LOST]
+    gone: set[int] = set()
+    merged: list[Row] = []
+    for change, wides, narrows in ((Change.WIDENED, gained, lost), (Change.NARROWED, lost, gained)):
+        for wide in wides:
+            inside = [row for row in narrows if id(row) not in gone and contains(wide.parts[0], row.parts[0])]
+            if id(wide) in gone or not inside:
+                continue
+            gone |= {id(wide), *map(id, inside)}
+            merged.append(_merge(change, wide, inside))
+    return [row for row in rows if id(row) not in gone] + merged
+
+
+def _merge(change: Change, wide: Row, inside: list[Row]) -> Row:
+    narrow = tuple(sorted(text for row in inside for text in (row.parts[0], *row.before, *row.after)))
+    broad = (wide.parts[0], *wide.before, *wide.after)
+    widened = change is Change.WIDENED
+    newer = [wide] if widened else inside
+    return replace(
+        wide,
+        change=change,
+        before=narrow if widened else broad,
+        after=broad if widened else narrow,
+        regions=tuple(sorted({region for row in newer for region in row.regions})),
+        details=tuple(sorted({line for row in newer for line in row.details})),
+        why=tuple(sorted({reason for row in newer for reason in row.why})),
+    )
+
+
+# -------------------------------------------------------------------------------------------------------------- texts
+def _terms_texts(terms: Terms) -> tuple[str, ...]:
+    """Return the terms as short texts, sorted. What must not be shown is only said to be there."""
+    texts = {_text(name, text) for name, text in terms.texts.items()}
+    conditions = {(way.action, tests_text(way.tests)) for way in terms.ways}
+    texts |= {f"{action} if {tests}".strip() if tests else action for action, tests in conditions}
+    return tuple(sorted(text for text in texts if text))
+
+
+def _text(name: str, text: str) -> str:
+    if name.startswith(HIDDEN):
+        return f"{name.removeprefix(HIDDEN)} {_NOT_SHOWN}"
+    return text if name == "value" else f"{name} {text}"

@@ -1,0 +1,259 @@
+"""The documents of one environment that a diff reads: per app its policies, trust, classes and what binds them.
+
+The same values come from derived access, from the JSON of `lockstep render`, and from the resources of a preview
+(previews.py), so that all of them can be compared with each other. Nothing is interpreted here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias, cast
+
+from components.derivation.access import AppAccess, FleetAccess, PodIdentityAssociation
+from components.derivation.render import render_document
+
+#: Plain JSON data.
+Document: TypeAlias = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Undecided:
+    """Stands where a text would stand that nobody knows yet: computed at deployment, or hidden as a secret."""
+
+    reason: str
+
+
+PolicyText: TypeAlias = "str | Document | Undecided"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a grant comes from.
+
+    Attributes:
+        spec: `file:line`, "" unknown.
+        owner: Of the secret, "" unknown.
+    """
+
+    spec: str = ""
+    owner: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppDocument:
+    """Everything that decides one app's access, unread.
+
+    Attributes:
+        app: Its name; for resources that are not Lockstep's the role's, user's or class's.
+        role_arn: "" when it has no role, or none that the input shows.
+        boundary: ARN, "" for none.
+        trust: Of the role; None when the input does not show it.
+        policies: Name → document, of the role.
+        associations: Of Pod Identity: clusterName, namespace, serviceAccount, roleArn and so on.
+        service_accounts: Manifests.
+        classes: Manifests of SecretProviderClasses.
+        mount_paths: Class name → path in the container; None when the input shows no pods.
+        chain_role: A second role that reads instead of the first, "" for none; `policies` then hold what it must allow.
+        owner: "" unknown.
+        places: IAM resource → where its grant comes from; no part of the comparison.
+        spec: `file:line` of the app; no part of the comparison.
+        is_whole: Whether everything about the app is in the input, so that what is missing does not exist.
+    """
+
+    app: str
+    role_arn: str = ""
+    boundary: str = ""
+    trust: PolicyText | None = None
+    policies: Mapping[str, PolicyText] = field(default_factory=dict)
+    associations: tuple[Document, ...] = ()
+    service_accounts: tuple[Document, ...] = ()
+    classes: tuple[Document, ...] = ()
+    mount_paths: Mapping[str, str] | None = None
+    chain_role: str = ""
+    undecided: Mapping[str, str] = field(default_factory=dict)
+    owner: str = field(default="", compare=False)
+    places: Mapping[str, Place] = field(default_factory=dict, compare=False)
+    spec: str = field(default="", compare=False)
+    is_whole: bool = field(default=True, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourcePolicyDocument:
+    """A policy that hangs on a secret, a parameter or a key."""
+
+    resource: str
+    policy: PolicyText
+    owner: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unread:
+    """A resource that nobody here can read. `fingerprint` tells whether it changed, and is never shown."""
+
+    reason: str
+    fingerprint: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetDocuments:
+    """Everything of one environment (or Pulumi stack).
+
+    Attributes:
+        environment: Its name.
+        apps: By name.
+        resource_policies: By resource.
+        unread: Resources that may decide access and that no reader knows, by place.
+        origin: What it was read from, such as `derived` or `preview`: texts of two origins are laid out differently.
+    """
+
+    environment: str
+    apps: Mapping[str, AppDocument] = field(default_factory=dict)
+    resource_policies: Mapping[str, ResourcePolicyDocument] = field(default_factory=dict)
+    unread: Mapping[str, Unread] = field(default_factory=dict)
+    origin: str = field(default="derived", compare=False)
+
+
+class NotRenderedError(ValueError):
+    """Data that `lockstep render --format json` did not write."""
+
+
+def read_rendered(document: object) -> FleetDocuments:
+    """Read the document of `lockstep render --format json`.
+
+    Raises:
+        NotRenderedError: It is something else; the message says what is missing.
+    """
+    if not isinstance(document, Mapping) or not isinstance(document.get("apps"), Mapping):
+        raise NotRenderedError("it has no mapping 'apps'")
+    apps: dict[str, AppDocument] = {}
+    for name, app in cast("Mapping[str, object]", document["apps"]).items():
+        if not isinstance(app, Mapping):
+            raise NotRenderedError(f"apps.{name} is not a mapping")
+        apps[name] = _rendered_app(name, app)
+    policies = [
+        ResourcePolicyDocument(
+            resource=_text(item, "resource"), policy=_policy(item.get("policy")), owner=_text(item, "owner")
+        )
+        for item in _documents(document, "secretPolicies")
+    ]
+    return FleetDocuments(
+        environment=_text(document, "environment"),
+        apps=apps,
+        resource_policies={item.resource: item for item in policies},
+    )
+
+
+def _rendered_app(name: str, app: Document) -> AppDocument:
+    chain = app.get("chain")
+    chain = chain if isinstance(chain, Mapping) else {}
+    policies = app.get("policies")
+    policies = policies if isinstance(policies, list) else []
+    named: dict[str, PolicyText] = {f"policy {n}": _policy(item) for n, item in enumerate(policies, start=1)}
+    if "permissions" in chain:
+        named["permissions of the second role"] = _policy(chain["permissions"])
+    return AppDocument(
+        app=name,
+        role_arn=_text(app, "roleArn"),
+        boundary=_text(app, "permissionsBoundary"),
+        trust=_policy(app["trust"]) if "trust" in app else None,
+        policies=named,
+        associations=_documents(app, "podIdentityAssociation"),
+        service_accounts=_documents(app, "serviceAccount"),
+        classes=(*_documents(app, "secretProviderClass"), *_documents(app, "secretProviderClasses")),
+        mount_paths=mount_paths(
+            (*_documents(app, "volume"), *_documents(app, "volumes")),
+            (*_documents(app, "volumeMount"), *_documents(app, "volumeMounts")),
+        ),
+        chain_role=_text(chain, "roleArn"),
+        owner=_text(app, "owner"),
+        places={
+            _text(grant, "resource"): Place(spec=_text(grant, "spec"), owner=_text(grant, "owner"))
+            for grant in _documents(app, "grants")
+        },
+        spec=_text(app, "spec"),
+    )
+
+
+def mount_paths(volumes: Iterable[Document], volume_mounts: Iterable[Document]) -> dict[str, str]:
+    """Return class name → path, from a pod's `volumes` and a container's `volumeMounts`."""
+    classes: dict[str, str] = {}
+    for volume in volumes:
+        attributes = _inner(_inner(volume, "csi"), "volumeAttributes")
+        if "secretProviderClass" in attributes:
+            classes[_text(volume, "name")] = _text(attributes, "secretProviderClass")
+    return {
+        classes[_text(mount, "name")]: _text(mount, "mountPath")
+        for mount in volume_mounts
+        if _text(mount, "name") in classes
+    }
+
+
+def _documents(document: Document, key: str) -> tuple[Document, ...]:
+    """Return the mappings under a key: one, or a list of them."""
+    value = document.get(key)
+    items = value if isinstance(value, list) else [value]
+    return tuple(item for item in items if isinstance(item, Mapping))
+
+
+def _inner(document: Document, key: str) -> Document:
+    value = document.get(key)
+    return value if isinstance(value, Mapping) else {}
+
+
+def _text(document: Document, key: str) -> str:
+    value = document.get(key, "")
+    return value if isinstance(value, str) else ""
+
+
+def _policy(value: object) -> PolicyText:
+    if isinstance(value, (str, Mapping)):
+        return value
+    return Undecided(reason="it is not a policy document")
+
+
+def read_derived(fleet: FleetAccess) -> FleetDocuments:
+    """Turn derived values into the same documents, with owners and places in the specs."""
+    rendered = read_rendered(render_document(fleet.apps, fleet.environment.name))
+    return replace(
+        rendered,
+        apps={str(app.app): _with_origins(rendered.apps[app.app], app) for app in fleet.apps},
+        resource_policies={
+            item.resource: ResourcePolicyDocument(
+                resource=item.resource, policy=item.document.to_dict(), owner=item.owner
+            )
+            for item in fleet.secret_policies
+        },
+    )
+
+
+def _with_origins(document: AppDocument, app: AppAccess) -> AppDocument:
+    """Add what a rendered document does not say: names of policies, the second role, owners and places."""
+    policies: dict[str, PolicyText] = {f"policy {item.name}": item.document.to_dict() for item in app.policies}
+    if app.chain:
+        policies["permissions of the second role"] = app.chain.permissions.to_dict()
+    places: dict[str, Place] = {}
+    for grant in app.grants:
+        spec = f"{grant.at.source}:{grant.at.line}" if grant.at else ""
+        places.setdefault(grant.resource, Place(spec=spec, owner=grant.owner))
+    return replace(
+        document,
+        policies=policies,
+        associations=(_association(app.association),) if app.association else (),
+        chain_role=app.chain.role_arn if app.chain else "",
+        owner=app.owner,
+        places=places,
+        spec=next((place.spec for place in places.values() if place.spec), "").rpartition(":")[0],
+    )
+
+
+def _association(association: PodIdentityAssociation) -> Document:
+    return {
+        "clusterName": association.cluster,
+        "namespace": association.namespace,
+        "serviceAccount": association.service_account,
+        "roleArn": association.role_arn,
+        "targetRoleArn": association.target_role_arn,
+        "disableSessionTags": association.disable_session_tags,
+        "policy": association.policy.to_dict() if association.policy else "",
+    }

@@ -1,0 +1,186 @@
+"""The access diff of one environment: `diff_fleets(before, after) -> Difference`.
+
+Apps whose documents are equal are not read at all: facts are a function of the documents. That is what makes a
+thousand apps with fifty changes cheap.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from components.derivation.arn import Arn
+from components.derivation.diff.app_facts import NOTHING, AppFacts, read_app, read_resource_policy
+from components.derivation.diff.compare import Side, compare
+from components.derivation.diff.conditions import tests_text
+from components.derivation.diff.documents import AppDocument, FleetDocuments, Place
+from components.derivation.diff.facts import About, Facts, Way
+from components.derivation.diff.patterns import contains
+from components.derivation.diff.risks import add_risks
+from components.derivation.diff.rows import Change, Row
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """What changes between two sides of one environment.
+
+    Attributes:
+        rows: In canonical order. Empty exactly when access is equal.
+        undecided: What neither side knows (`app: place: reason`), sorted: it was not compared.
+        reformatted: Apps whose documents differ and whose access does not, sorted.
+        apps: How many apps each side has.
+    """
+
+    environment: str
+    rows: tuple[Row, ...] = ()
+    undecided: tuple[str, ...] = ()
+    reformatted: tuple[str, ...] = ()
+    apps: tuple[int, int] = (0, 0)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing changes and nothing is left open."""
+        return not self.rows and not self.undecided
+
+
+def diff_fleets(before: FleetDocuments, after: FleetDocuments, *, is_protected: bool = False) -> Difference:
+    """Compare two sides.
+
+    Args:
+        before: Its environment's name is only used when `after` has none.
+        after: Names the environment of the rows.
+        is_protected: Marks every row that broadens access with the word `protected`.
+    """
+    environment = after.environment or before.environment
+    rows: list[Row] = []
+    undecided: set[str] = set()
+    reformatted: list[str] = []
+    for name in sorted(before.apps.keys() | after.apps.keys()):
+        found, open_questions, is_same_text = _diff_app(name, before.apps.get(name), after.apps.get(name), environment)
+        rows += (_risky(row, before.apps.get(name), after.apps.get(name), is_protected) for row in found)
+        undecided |= open_questions
+        if not found and not is_same_text and before.origin == after.origin:
+            reformatted.append(name)
+    rows += (_risky(row, None, None, is_protected) for row in _diff_resource_policies(before, after, environment))
+    rows += (_risky(row, None, None, is_protected) for row in _diff_unread(before, after, environment))
+    return Difference(
+        environment=environment,
+        rows=tuple(sorted(rows, key=lambda row: row.sort_key)),
+        undecided=tuple(sorted(undecided)),
+        reformatted=tuple(reformatted),
+        apps=(len(before.apps), len(after.apps)),
+    )
+
+
+def _diff_app(
+    name: str, before: AppDocument | None, after: AppDocument | None, environment: str
+) -> tuple[list[Row], set[str], bool]:
+    """Return rows, what neither side knows, and whether the documents are the same."""
+    if before is not None and after is not None:
+        before, after = _comparable(before, after)
+        if before == after:
+            open_questions = read_app(after).facts if _may_be_undecided(after) else {}
+            return [], _unknown_in(name, open_questions, open_questions), True
+    old = NOTHING if before is None else read_app(before)
+    new = NOTHING if after is None else read_app(after)
+    rows = compare(_side(old), _side(new), environment=environment, app=name)
+    digest = "" if after is None else spec_digest(new.facts)
+    rows = [_placed(row, before, after, old, new, digest) for row in rows]
+    return rows, _unknown_in(name, old.facts, new.facts), False
+
+
+def _comparable(before: AppDocument, after: AppDocument) -> tuple[AppDocument, AppDocument]:
+    """Leave out what only one of the two inputs can show: a preview has no pods."""
+    if before.mount_paths is None or after.mount_paths is None:
+        return replace(before, mount_paths=None), replace(after, mount_paths=None)
+    return before, after
+
+
+def _may_be_undecided(app: AppDocument) -> bool:
+    texts = (*app.policies.values(), app.trust)
+    return bool(app.undecided) or any(not isinstance(text, (str, Mapping)) for text in texts if text is not None)
+
+
+def _unknown_in(name: str, old: Facts, new: Facts) -> set[str]:
+    both = [subject for subject in new if subject.about is About.UNKNOWN and subject in old]
+    return {f"{name}: {subject.parts[0]}: {new[subject].texts.get('value', '')}" for subject in both}
+
+
+def _side(app: AppFacts) -> Side:
+    return Side(facts=app.facts, files_of=app.files_of)
+
+
+def spec_digest(facts: Facts) -> str:
+    """Return a short name of an app's whole access, whatever the layout it was read from."""
+    told = [
+        [subject.about, subject.parts, sorted(terms.texts.items()), sorted(map(_way_text, terms.ways))]
+        for subject, terms in sorted(facts.items(), key=lambda item: item[0])
+        if subject.about is not About.MOUNT or subject.parts[1] != "path"
+    ]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
+
+
+def _way_text(way: Way) -> str:
+    return f"{way.region} {way.action} {tests_text(way.tests)}"
+
+
+# -------------------------------------------------------------------------------------------- who, where and how bad
+def _placed(
+    row: Row, before: AppDocument | None, after: AppDocument | None, old: AppFacts, new: AppFacts, digest: str
+) -> Row:
+    lost = row.change is Change.LOST
+    document = before if lost or after is None else after
+    accounts = old.accounts if lost or after is None else new.accounts
+    place = _place_of(row, document)
+    return replace(
+        row,
+        workloads=accounts,
+        owner=document.owner if document else "",
+        secret_owner=place.owner,
+        spec=place.spec or (document.spec if document else ""),
+        spec_digest=digest,
+    )
+
+
+def _place_of(row: Row, document: AppDocument | None) -> Place:
+    """Find where a read comes from: the places name ARNs with their region, rows ARNs without."""
+    if document is None or row.about not in {About.READ, About.REGION, About.KEY}:
+        return Place()
+    for resource, place in sorted(document.places.items()):
+        arn = Arn.parse(resource)
+        if arn is not None and contains(row.parts[0], str(arn.in_region(""))):
+            return place
+    return Place()
+
+
+def _risky(row: Row, before: AppDocument | None, after: AppDocument | None, is_protected: bool) -> Row:  # noqa: FBT001 - private
+    document = after or before
+    role = Arn.parse(document.chain_role or document.role_arn) if document else None
+    return add_risks(row, account=role.account if role else "", is_new=before is None, is_protected=is_protected)
+
+
+# -------------------------------------------------------------------------------------------- what belongs to no app
+def _diff_resource_policies(before: FleetDocuments, after: FleetDocuments, environment: str) -> Iterator[Row]:
+    for resource in sorted(before.resource_policies.keys() | after.resource_policies.keys()):
+        old, new = before.resource_policies.get(resource), after.resource_policies.get(resource)
+        if old == new:
+            continue
+        sides = [Side(facts=read_resource_policy(side) if side else {}, files_of={}) for side in (old, new)]
+        for row in compare(sides[0], sides[1], environment=environment, app=""):
+            there = new or old
+            yield replace(row, owner=there.owner if there else "")
+
+
+def _diff_unread(before: FleetDocuments, after: FleetDocuments, environment: str) -> Iterator[Row]:
+    """A resource that may decide access and that nobody here can read is a row when it changes."""
+    for place in sorted(after.unread.keys() | before.unread.keys()):
+        if before.unread.get(place) == after.unread.get(place):
+            continue
+        blank = Row(environment=environment, app="", about=About.UNKNOWN, change=Change.CHANGED, parts=(place,))
+        if place in after.unread:
+            change = Change.CHANGED if place in before.unread else Change.GAINED
+            yield replace(blank, change=change, after=(after.unread[place].reason,))
+        else:
+            yield replace(blank, change=Change.LOST, before=(before.unread[place].reason,))

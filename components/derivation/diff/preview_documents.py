@@ -1,0 +1,375 @@
+"""Resources of a preview to the documents that a diff reads: ours, and anybody else's of the same kinds.
+
+An app is what one role can do: Lockstep's own resources know their app by their component, others are called after
+their role (`role NAME`), user, group or policy. A class finds its role by its parameter, by its component, or by the
+service accounts of its namespace.
+
+Source: property names of pulumi-aws 7 and pulumi-kubernetes 4.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from components.derivation.diff.documents import (
+    AppDocument,
+    Document,
+    FleetDocuments,
+    PolicyText,
+    ResourcePolicyDocument,
+    Undecided,
+    Unread,
+)
+from components.derivation.diff.preview_resources import Resource, Sides, undecided
+
+ROLE, POLICY = "aws:iam/role:Role", "aws:iam/policy:Policy"
+ASSOCIATION = "aws:eks/podIdentityAssociation:PodIdentityAssociation"
+SERVICE_ACCOUNT = "kubernetes:core/v1:ServiceAccount"
+CLASS_KIND = ":SecretProviderClass"
+_COMPONENT = ":AppAccess"
+_ANNOTATION = "eks.amazonaws.com/role-arn"
+#: Inline policies: type → the property that names the holder, and what a holder is called.
+_INLINE = {
+    "aws:iam/rolePolicy:RolePolicy": ("role", "role"),
+    "aws:iam/userPolicy:UserPolicy": ("user", "user"),
+    "aws:iam/groupPolicy:GroupPolicy": ("group", "group"),
+}
+_ATTACHED = {
+    "aws:iam/rolePolicyAttachment:RolePolicyAttachment": ("role", "role"),
+    "aws:iam/userPolicyAttachment:UserPolicyAttachment": ("user", "user"),
+    "aws:iam/groupPolicyAttachment:GroupPolicyAttachment": ("group", "group"),
+}
+#: Resource policies: type → property of what it hangs on, property of the policy.
+_RESOURCE_POLICIES = {
+    "aws:secretsmanager/secretPolicy:SecretPolicy": ("secretArn", "policy"),
+    "aws:secretsmanager/secret:Secret": ("arn", "policy"),
+    "aws:kms/key:Key": ("arn", "policy"),
+    "aws:kms/keyPolicy:KeyPolicy": ("keyId", "policy"),
+    "aws:kms/replicaKey:ReplicaKey": ("arn", "policy"),
+}
+#: IAM types that give nobody access by themselves.
+_HARMLESS = frozenset(
+    {
+        "aws:iam/accountAlias:AccountAlias",
+        "aws:iam/accountPasswordPolicy:AccountPasswordPolicy",
+        "aws:iam/group:Group",
+        "aws:iam/instanceProfile:InstanceProfile",
+        "aws:iam/openIdConnectProvider:OpenIdConnectProvider",
+        "aws:iam/serviceLinkedRole:ServiceLinkedRole",
+        "aws:iam/user:User",
+    }
+)
+_JUDGED_FAMILIES = (
+    "aws:iam/",
+    "aws:kms/grant:",
+    "aws:ssm/resourcePolicy:",
+    "aws-native:eks:PodIdentityAssociation",
+    "aws-native:iam:",
+    "aws-native:kms:",
+    "aws-native:secretsmanager:ResourcePolicy",
+)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Holder:
+    """An app while its resources are being collected."""
+
+    name: str
+    role: Resource | None = None
+    role_arn: str = ""
+    policies: dict[str, PolicyText] = field(default_factory=dict)
+    associations: list[Document] = field(default_factory=list)
+    service_accounts: list[Document] = field(default_factory=list)
+    classes: list[Document] = field(default_factory=list)
+    undecided: dict[str, str] = field(default_factory=dict)
+
+
+def read_preview(sides: Sides) -> tuple[FleetDocuments, FleetDocuments]:
+    """Return what the resources say before and after.
+
+    In a preview that leaves out what does not change, an app's side is never whole; an app whose role is not new has
+    then been there before, even where nothing of it is shown.
+    """
+    before, after = (_Side(resources, sides).documents() for resources in (sides.before, sides.after))
+    if sides.is_whole:
+        return before, after
+    created = {resource.urn for resource in sides.after} - {resource.urn for resource in sides.before}
+    new_roles = {_Side.app_of(item) for item in sides.after if item.type == ROLE and item.urn in created}
+    old_roles = {_Side.app_of(item) for item in sides.before if item.type == ROLE}
+    new_roles -= old_roles
+    blank_before = {name: _blank(app) for name, app in after.apps.items() if name not in new_roles}
+    gone = {_Side.app_of(item) for item in sides.before if item.type == ROLE} - {
+        _Side.app_of(item) for item in sides.after if item.type == ROLE
+    }
+    blank_after = {name: _blank(app) for name, app in before.apps.items() if name not in gone}
+    return _with(before, {**blank_before, **before.apps}), _with(after, {**blank_after, **after.apps})
+
+
+def _blank(app: AppDocument) -> AppDocument:
+    return AppDocument(app=app.app, role_arn=app.role_arn, is_whole=False)
+
+
+def _with(fleet: FleetDocuments, apps: Mapping[str, AppDocument]) -> FleetDocuments:
+    return FleetDocuments(
+        environment=fleet.environment,
+        apps=dict(sorted(apps.items())),
+        resource_policies=fleet.resource_policies,
+        unread=fleet.unread,
+        origin=fleet.origin,
+    )
+
+
+class _Side:
+    """One side of a preview, collected holder by holder."""
+
+    def __init__(self, resources: Iterable[Resource], sides: Sides) -> None:
+        self._resources = tuple(resources)
+        self._sides = sides
+        self._by_urn = {resource.urn: resource for resource in self._resources}
+        self._holders: dict[str, _Holder] = {}
+        self._named: dict[str, str] = {}  # name or ARN of a role → holder
+        self._attached: set[str] = set()
+
+    @staticmethod
+    def app_of(resource: Resource) -> str:
+        """Return the name of the app that a role belongs to."""
+        own = _own_app(resource)
+        return own or f"role {resource.text('name') or resource.name}"
+
+    def documents(self) -> FleetDocuments:
+        """Collect in the order in which the kinds refer to each other."""
+        steps = (
+            (lambda kind: kind == ROLE, self._add_role),
+            (lambda kind: kind.endswith(_COMPONENT), self._add_component),
+            (lambda kind: kind in _INLINE, self._add_inline),
+            (lambda kind: kind in _ATTACHED, self._add_attached),
+            (lambda kind: kind == POLICY, self._add_loose_policy),
+            (lambda kind: kind == ASSOCIATION, self._add_association),
+            (lambda kind: kind == SERVICE_ACCOUNT, self._add_service_account),
+            (lambda kind: kind.endswith(CLASS_KIND), self._add_class),
+        )
+        for is_kind, add in steps:
+            for resource in self._resources:
+                if is_kind(resource.type):
+                    add(resource)
+        policies = self._resource_policies()
+        return FleetDocuments(
+            environment=self._sides.stack,
+            apps={name: self._finished(holder) for name, holder in sorted(self._holders.items())},
+            resource_policies={item.resource: item for item in policies},
+            unread={_place(item): _unread(item) for item in self._resources if _is_unread(item)},
+            origin="preview",
+        )
+
+    def _of(self, kind: str) -> list[Resource]:
+        return [resource for resource in self._resources if resource.type == kind]
+
+    def _holder(self, name: str) -> _Holder:
+        return self._holders.setdefault(name, _Holder(name=name))
+
+    # ----------------------------------------------------------------------------------------------- roles and policies
+    def _add_role(self, role: Resource) -> None:
+        holder = self._holder(self.app_of(role))
+        holder.role, holder.role_arn = role, role.text("arn")
+        for key in filter(None, (role.text("name"), role.text("arn"), role.urn)):
+            self._named[key] = holder.name
+        inline = role.properties.get("inlinePolicies")
+        for number, item in enumerate(inline if isinstance(inline, list) else [], start=1):
+            if isinstance(item, Mapping):
+                text = item.get("policy")
+                holder.policies[f"inline policy {item.get('name', number)}"] = _decided(text)
+        arns = role.properties.get("managedPolicyArns")
+        for arn in arns if isinstance(arns, list) else []:
+            holder.policies[f"attached policy {_shown(arn)}"] = self._policy_text(arn, ())
+
+    def _add_component(self, resource: Resource) -> None:
+        """Take the app's role from our component: at a first preview nothing else knows its ARN."""
+        app, arn = resource.text("app"), resource.text("roleArn")
+        if app and arn:
+            self._holder(app).role_arn = arn
+            self._named[arn] = app
+
+    def _add_loose_policy(self, resource: Resource) -> None:
+        """Show a policy that nothing in the preview attaches: what attaches it may be left out, or be elsewhere."""
+        if resource.urn not in self._attached:
+            holder = self._holder(_own_app(resource) or f"policy {resource.text('name') or resource.name}")
+            holder.policies[f"policy {resource.name}"] = _policy(resource, "policy")
+
+    def _add_inline(self, resource: Resource) -> None:
+        key, kind = _INLINE[resource.type]
+        holder = self._holder(self._holder_name(resource, key, kind))
+        holder.policies[f"inline policy {resource.text('name') or resource.name}"] = _policy(resource, "policy")
+
+    def _add_attached(self, resource: Resource) -> None:
+        key, kind = _ATTACHED[resource.type]
+        holder = self._holder(self._holder_name(resource, key, kind))
+        arn = resource.properties.get("policyArn")
+        text = self._policy_text(arn, resource.needs.get("policyArn", ()))
+        holder.policies[f"attached policy {_shown(arn) or resource.name}"] = text
+
+    def _holder_name(self, resource: Resource, key: str, kind: str) -> str:
+        own = _own_app(resource)
+        if own:
+            return own
+        for urn in resource.needs.get(key, ()):
+            if urn in self._named:
+                return self._named[urn]
+        name = resource.text(key).rpartition("/")[2]
+        return self._named.get(name, f"{kind} {name or f'of {resource.name}'}")
+
+    def _policy_text(self, arn: object, needs: tuple[str, ...]) -> PolicyText:
+        """Return the text of an attached policy: by the resource that made it, or by its ARN."""
+        for resource in self._of(POLICY):
+            name = f":policy{resource.text('path') or '/'}{resource.text('name')}"
+            by_name = bool(resource.text("name")) and isinstance(arn, str) and arn.endswith(name)
+            if resource.urn in needs or by_name or (resource.text("arn") and resource.text("arn") == arn):
+                self._attached.add(resource.urn)
+                return _policy(resource, "policy")
+        return Undecided(reason="its text is not in this preview")
+
+    # ----------------------------------------------------------------------------------------------- who becomes a role
+    def _add_association(self, resource: Resource) -> None:
+        own = _own_app(resource)
+        arn = resource.text("roleArn")
+        linked = [self._named[urn] for urn in resource.needs.get("roleArn", ()) if urn in self._named]
+        name = own or next(iter(linked), "") or self._named.get(arn) or self._named.get(arn.rpartition("/")[2])
+        holder = self._holder(name or f"role {arn.rpartition('/')[2] or f'of {resource.name}'}")
+        keys = ("clusterName", "namespace", "serviceAccount", "targetRoleArn", "externalId", "policy")
+        known = {key: resource.text(key) for key in keys if resource.text(key)}
+        for key in (*keys, "roleArn"):
+            reason = undecided(resource.properties.get(key))
+            if reason is not None and not (key == "roleArn" and linked):
+                holder.undecided[f"association {resource.name}: {key}"] = reason.reason
+        flag = {"disableSessionTags": True} if resource.properties.get("disableSessionTags") is True else {}
+        holder.role_arn = holder.role_arn or arn
+        holder.associations.append({**known, **flag, "roleArn": arn or holder.role_arn})
+
+    def _add_service_account(self, resource: Resource) -> None:
+        metadata = resource.mapping("metadata")
+        annotations = metadata.get("annotations")
+        arn = annotations.get(_ANNOTATION, "") if isinstance(annotations, Mapping) else ""
+        own = _own_app(resource)
+        if not own and not arn:
+            return  # an ordinary service account
+        if undecided(arn) is not None:
+            holder = self._holder(own or f"service account {resource.name}")
+            holder.undecided[f"role of the service account {resource.name}"] = "it is known only after the deployment"
+            arn = ""
+        name = own or self._named.get(str(arn)) or self._named.get(str(arn).rpartition("/")[2])
+        if not name and not arn:
+            return
+        holder = self._holder(name or f"role {str(arn).rpartition('/')[2]}")
+        holder.role_arn = holder.role_arn or str(arn)
+        holder.service_accounts.append({"metadata": {**metadata, "annotations": {_ANNOTATION: arn} if arn else {}}})
+
+    # --------------------------------------------------------------------------------------------------------- classes
+    def _add_class(self, resource: Resource) -> None:
+        metadata, spec = resource.mapping("metadata"), resource.mapping("spec")
+        title = f"class {metadata.get('namespace', '')}/{metadata.get('name') or resource.name}"
+        reason = undecided(spec) or undecided({key: metadata.get(key) for key in ("name", "namespace")})
+        holder = self._class_holder(resource, "" if reason else _role_parameter(spec), title)
+        if reason is not None:
+            holder.undecided[title] = reason.reason
+        else:
+            named = {"name": resource.name, **metadata}
+            holder.classes.append({"metadata": named, "spec": spec})
+
+    def _class_holder(self, resource: Resource, role_arn: str, title: str) -> _Holder:
+        own = _own_app(resource)
+        name = own or self._named.get(role_arn) or self._named.get(role_arn.rpartition("/")[2])
+        if name:
+            return self._holder(name)
+        if role_arn:
+            holder = self._holder(f"role {role_arn.rpartition('/')[2]}")
+            holder.role_arn = holder.role_arn or role_arn
+            return holder
+        namespace = str(resource.mapping("metadata").get("namespace", ""))
+        near = [holder for holder in self._holders.values() if namespace and namespace in _namespaces(holder)]
+        return near[0] if len(near) == 1 else self._holder(title)
+
+    # --------------------------------------------------------------------------------------------------------- the rest
+    def _resource_policies(self) -> list[ResourcePolicyDocument]:
+        found: list[ResourcePolicyDocument] = []
+        for resource in self._resources:
+            if resource.type not in _RESOURCE_POLICIES:
+                continue
+            target, key = _RESOURCE_POLICIES[resource.type]
+            if not resource.properties.get(key):
+                continue
+            place = resource.text(target) or resource.text("name") or f"of {resource.name}"
+            found.append(ResourcePolicyDocument(resource=place, policy=_policy(resource, key)))
+        return found
+
+    def _finished(self, holder: _Holder) -> AppDocument:
+        boundary = holder.role.properties.get("permissionsBoundary") if holder.role else None
+        unknown = undecided(boundary)
+        questions = {**holder.undecided, **({"permissions boundary": unknown.reason} if unknown else {})}
+        return AppDocument(
+            app=holder.name,
+            role_arn=holder.role_arn,
+            boundary=boundary if isinstance(boundary, str) and unknown is None else "",
+            trust=_policy(holder.role, "assumeRolePolicy") if holder.role else None,
+            policies=dict(sorted(holder.policies.items())),
+            associations=tuple(holder.associations),
+            service_accounts=tuple(holder.service_accounts),
+            classes=tuple(holder.classes),
+            undecided=dict(sorted(questions.items())),
+            is_whole=self._sides.is_whole and (holder.role is not None or holder.name.startswith("class ")),
+        )
+
+
+def _own_app(resource: Resource) -> str:
+    """Return the app of a resource that one of our components made, "" for any other."""
+    chain = resource.urn.split("::")[2].split("$")
+    if not any(kind.startswith("lockstep:") and kind.endswith(_COMPONENT) for kind in chain[:-1]):
+        return ""
+    return resource.parent.rpartition("::")[2] or resource.name
+
+
+def _namespaces(holder: _Holder) -> set[str]:
+    """Return the namespaces whose service accounts may become the holder's role."""
+    found = {str(item.get("namespace", "")) for item in holder.associations}
+    for manifest in holder.service_accounts:
+        metadata = manifest.get("metadata")
+        found.add(str(metadata.get("namespace", "")) if isinstance(metadata, Mapping) else "")
+    text = holder.role.text("assumeRolePolicy") if holder.role else ""
+    found |= {part.partition(":")[0] for part in text.split("system:serviceaccount:")[1:]}
+    return found
+
+
+def _role_parameter(spec: Document) -> str:
+    parameters = spec.get("parameters")
+    return str(parameters.get("roleArn", "")) if isinstance(parameters, Mapping) else ""
+
+
+def _policy(resource: Resource, key: str) -> PolicyText:
+    return _decided(resource.properties.get(key))
+
+
+def _decided(value: object) -> PolicyText:
+    reason = undecided(value)
+    if reason is not None:
+        return reason
+    return value if isinstance(value, (str, Mapping)) else Undecided(reason="it is not a policy document")
+
+
+def _shown(value: object) -> str:
+    return value if isinstance(value, str) and undecided(value) is None else ""
+
+
+def _is_unread(resource: Resource) -> bool:
+    known = resource.type in {ROLE, POLICY, *_INLINE, *_ATTACHED, *_RESOURCE_POLICIES, *_HARMLESS}
+    return not known and resource.type.startswith(_JUDGED_FAMILIES)
+
+
+def _place(resource: Resource) -> str:
+    return f"{resource.type} {resource.name}"
+
+
+def _unread(resource: Resource) -> Unread:
+    text = json.dumps(resource.properties, sort_keys=True, default=str)
+    fingerprint = hashlib.sha256(text.encode()).hexdigest()
+    return Unread(reason="resources of this type are not read", fingerprint=fingerprint)

@@ -1,0 +1,129 @@
+"""What a role may do: atoms of its policies to facts about reads, keys, other powers and denials.
+
+A read of a value is a fact per secret or parameter, whatever the regions, so that a further region is a change of it
+and no new secret. A Decrypt that is bound to exactly what is read is part of that read (its key); any other stands
+alone, because it decrypts more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from components.derivation.arn import Arn
+from components.derivation.diff.actions import Power, power_of, reads_of, spelled
+from components.derivation.diff.conditions import Test, Tests, tests_text
+from components.derivation.diff.facts import About, FactList, Subject, Way
+from components.derivation.diff.patterns import Pattern
+from components.derivation.diff.statements import Atom, Effect, without_superfluous
+
+_CONTEXTS = {
+    "kms:EncryptionContext:SecretARN": "secretsmanager",
+    "kms:EncryptionContext:PARAMETER_ARN": "ssm",
+}
+_VIA = "kms:ViaService"
+_UNKNOWN_SUFFIX = "-??????"
+#: Name of a way that only lets AWS say "not found": the ARN that is asked about while a secret does not exist.
+WHILE_ABSENT = "while it does not exist"
+
+
+def add_reads(facts: FactList, atoms: Iterable[Atom]) -> None:
+    """Add the facts of one role's policies, taken together."""
+    allowed = without_superfluous(atom for atom in atoms if atom.effect is Effect.ALLOW)
+    denied = without_superfluous(atom for atom in atoms if atom.effect is Effect.DENY)
+    readable = _absent_folded(
+        {atom.resource.text for atom in allowed if reads_of(atom.action) and not atom.resource.but}
+    )
+    for atom in allowed:
+        _add_allowed(facts, atom, readable)
+    for atom in denied:
+        subject = Subject(about=About.DENIAL, parts=(spelled(atom.action), str(atom.resource)))
+        facts.add(subject, way=Way(tests=atom.tests), why=atom.why)
+
+
+def _absent_folded(resources: set[str]) -> dict[str, str]:
+    """Return resource → the one that it is part of: a bare name belongs to the same name with a suffix."""
+    return {
+        text: text + _UNKNOWN_SUFFIX if ":secret:" in text and text + _UNKNOWN_SUFFIX in resources else text
+        for text in resources
+    }
+
+
+def _add_allowed(facts: FactList, atom: Atom, readable: dict[str, str]) -> None:
+    power = power_of(atom.action)
+    home = readable.get(atom.resource.text, "") if not atom.resource.but else ""
+    reads = reads_of(atom.action)
+    if reads and _has_service(atom.resource, reads):
+        for action in reads:
+            absent = bool(home) and home != atom.resource.text
+            way = Way(region=region_of(atom.resource), action=WHILE_ABSENT if absent else action, tests=atom.tests)
+            facts.add(read_subject(home or str(atom.resource)), way=way, why=atom.why)
+    elif power is Power.DESCRIBE and home:
+        action = WHILE_ABSENT if home != atom.resource.text else spelled(atom.action)
+        way = Way(region=region_of(atom.resource), action=action, tests=atom.tests)
+        facts.add(read_subject(home), way=way, why=atom.why)
+        return
+    elif power is Power.DECRYPT and atom.action.is_exact and _add_keys(facts, atom, readable):
+        return
+    if not reads or not atom.action.is_exact:
+        parts = (power.value, spelled(atom.action), str(atom.resource))
+        facts.add(Subject(about=About.POWER, parts=parts), way=Way(tests=atom.tests), why=atom.why)
+
+
+def _has_service(resource: Pattern, reads: tuple[str, ...]) -> bool:
+    """Say whether a resource can be one of the service of these actions; others are allowed in vain."""
+    arn = Arn.parse(resource.text)
+    services = {action.partition(":")[0] for action in reads}
+    return arn is None or any(Pattern.of(arn.service).matches(service) for service in services)
+
+
+def read_subject(resource: str) -> Subject:
+    """Return the subject of a read: the ARN without its region."""
+    arn = Arn.parse(resource)
+    return Subject(about=About.READ, parts=(str(arn.in_region("")) if arn else resource,))
+
+
+def region_of(resource: Pattern) -> str:
+    """Return the region of a resource, `*` where it names none."""
+    arn = Arn.parse(resource.text)
+    return (arn.region or "*") if arn else "*"
+
+
+# ------------------------------------------------------------------------------------------------------------ the keys
+def _add_keys(facts: FactList, atom: Atom, readable: dict[str, str]) -> bool:
+    """Add a Decrypt as keys of the reads that it is bound to, and as a power for what remains of it.
+
+    Returns:
+        False when it is bound to nothing that is read.
+    """
+    bound = [(test, _CONTEXTS[test.key]) for test in atom.tests if test.key in _CONTEXTS and _is_any_of(test)]
+    via = [test for test in atom.tests if test.key == _VIA and _is_any_of(test) and len(test.values) == 1]
+    if len(bound) != 1 or len(via) != 1:
+        return False
+    (context, service), (place,) = bound[0], via
+    name, _, rest = place.values[0].partition(".")
+    region = rest.partition(".")[0]
+    others = frozenset(atom.tests - {context, place})
+    fits = [value for value in context.values if name == service and value in readable and _region(value) == region]
+    for value in fits:
+        key = str(atom.resource) + (f" if {tests_text(others)}" if others else "")
+        facts.add(read_subject(readable[value]), texts={f"key {region}": key}, why=atom.why)
+    for rest_test in _remaining(context, fits):
+        parts = (Power.DECRYPT.value, spelled(atom.action), str(atom.resource))
+        way = Way(tests=Tests(others | {place, rest_test}))
+        facts.add(Subject(about=About.POWER, parts=parts), way=way, why=atom.why)
+    return bool(fits)
+
+
+def _is_any_of(test: Test) -> bool:
+    return test.operator in {"StringEquals", "StringLike", "ArnLike"}
+
+
+def _region(resource: str) -> str:
+    arn = Arn.parse(resource)
+    return arn.region if arn else ""
+
+
+def _remaining(context: Test, fits: list[str]) -> Iterator[Test]:
+    rest = [value for value in context.values if value not in fits]
+    if rest and fits:
+        yield Test.of(context.operator, context.key, rest)

@@ -1,0 +1,130 @@
+"""What makes a row dangerous: the risk words of a row, from the row and from what is known about the app.
+
+Source of the classes: AWS CDK's `--require-approval broadening` asks in the same place; the words are ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from components.derivation.arn import UNKNOWN_SUFFIX, Arn
+from components.derivation.diff.actions import Power
+from components.derivation.diff.compare import WHOLE_APP
+from components.derivation.diff.facts import About
+from components.derivation.diff.patterns import has_wildcard
+from components.derivation.diff.rows import Change, Risk, Row
+from components.derivation.diff.trust import ANY, OWN
+
+
+def add_risks(row: Row, *, account: str, is_new: bool, is_protected: bool) -> Row:
+    """Return the row with its risk words.
+
+    Args:
+        row: Without risks.
+        account: Of the app's role, "" unknown.
+        is_new: Whether the app had no access at all before.
+        is_protected: Whether the environment is one that its users called protected.
+    """
+    risks = _RISKS[row.about](row, account) if row.about in _RISKS else set()
+    if row.about is About.READ and row.change is Change.GAINED and is_new:
+        risks.add(Risk.NEW_PRINCIPAL)
+    if row.secret_owner and row.owner and row.secret_owner != row.owner:
+        risks.add(Risk.CROSS_OWNER)
+    row = row.with_risks(risks)
+    if not row.broadens:
+        # A loss is no risk. What a failing mount or a key in another account is stays said.
+        return row.with_risks(risks & {Risk.FAILS} if row.change is Change.GAINED else set())
+    return row.with_risks(risks | ({Risk.PROTECTED} if is_protected else set()))
+
+
+def _read(row: Row, account: str) -> set[Risk]:
+    resources = [row.parts[0]]
+    if row.change is Change.WIDENED and row.after and row.after[0] == row.parts[0]:
+        resources = [row.after[0]]
+    risks = {Risk.WILDCARD} if any(_is_wide(text) for text in resources) or "*" in row.regions else set()
+    if account and any(_other_account(text, account) for text in resources):
+        risks.add(Risk.CROSS_ACCOUNT)
+    if row.change in {Change.WIDENED, Change.CHANGED} and not risks & {Risk.WILDCARD}:
+        risks.add(Risk.LOOSENED)
+    return risks
+
+
+def _region(row: Row, account: str) -> set[Risk]:
+    risks = {Risk.WILDCARD} if "*" in row.after else set()
+    return risks | ({Risk.CROSS_ACCOUNT} if account and _other_account(row.parts[0], account) else set())
+
+
+def _power(row: Row, account: str) -> set[Risk]:
+    power, _, resource = row.parts
+    risks = {Risk.WILDCARD} if _is_wide(resource) else set()
+    if power == Power.WRITE:
+        risks.add(Risk.WRITE)
+    if power == Power.DECRYPT:
+        risks.add(Risk.UNBOUND_KEY)
+    if account and _other_account(resource, account):
+        risks.add(Risk.CROSS_ACCOUNT)
+    return risks | ({Risk.LOOSENED} if row.change in {Change.WIDENED, Change.CHANGED} else set())
+
+
+def _key(row: Row, account: str) -> set[Risk]:
+    keys = [text.partition(": ")[2] for text in row.after]
+    return {Risk.CROSS_ACCOUNT} if account and any(_other_account(key, account) for key in keys) else set()
+
+
+def _trust(row: Row, account: str) -> set[Risk]:
+    who = row.parts[0]
+    if row.change in {Change.WIDENED, Change.CHANGED}:
+        return {Risk.LOOSENED}
+    risks = {Risk.NEW_PRINCIPAL} if not who.endswith(OWN) else set()
+    if who.endswith((ANY, "(pattern)")) or who in {"*", "AWS *"} or has_wildcard(who):
+        risks.add(Risk.WILDCARD)
+    return risks | ({Risk.CROSS_ACCOUNT} if account and _other_account(who, account) else set())
+
+
+def _identity(row: Row, account: str) -> set[Risk]:
+    if row.parts == ("permissions boundary",):
+        return {Risk.LOOSENED}
+    if row.parts in {("service account",), (WHOLE_APP,)}:
+        return {Risk.NEW_PRINCIPAL}
+    crosses = account and any(_other_account(text, account) for text in row.after)
+    return {Risk.CROSS_ACCOUNT} if crosses else set()
+
+
+def _resource_policy(row: Row, account: str) -> set[Risk]:  # noqa: ARG001 - one signature for all
+    resource, _, who, *_ = row.parts
+    if row.change in {Change.WIDENED, Change.CHANGED} or "Deny" in row.parts:
+        return {Risk.LOOSENED}
+    owner = Arn.parse(resource)
+    risks = {Risk.NEW_PRINCIPAL}
+    if who == "*":
+        risks.add(Risk.WILDCARD)
+    return risks | ({Risk.CROSS_ACCOUNT} if owner and owner.account and _other_account(who, owner.account) else set())
+
+
+def _is_wide(resource: str) -> bool:
+    """Say whether a resource is more than one object; the unknown suffix of a secret is not."""
+    bare = resource.removesuffix(UNKNOWN_SUFFIX) if ":secret:" in resource else resource
+    return has_wildcard(bare) or " except " in resource
+
+
+def _other_account(text: str, account: str) -> bool:
+    """Say whether an ARN, or a bare account id, is of another account."""
+    arn = Arn.parse(text)
+    named = arn.account if arn else text
+    return len(named) == len(account) and named.isdigit() and named != account
+
+
+_RISKS: dict[About, Callable[[Row, str], set[Risk]]] = {
+    About.READ: _read,
+    About.REGION: _region,
+    About.POWER: _power,
+    About.KEY: _key,
+    About.DENIAL: lambda row, account: {Risk.LOOSENED},  # noqa: ARG005 - one signature for all
+    About.TRUST: _trust,
+    About.IDENTITY: _identity,
+    About.RESOURCE_POLICY: _resource_policy,
+    About.SYNC: lambda row, account: {Risk.COPIED},  # noqa: ARG005 - as above
+    About.MODE: lambda row, account: {Risk.LOOSENED},  # noqa: ARG005 - as above
+    About.UNKNOWN: lambda row, account: {Risk.UNKNOWN},  # noqa: ARG005 - as above
+    About.MOUNT_WITHOUT_GRANT: lambda row, account: {Risk.FAILS},  # noqa: ARG005 - as above
+}

@@ -1,0 +1,153 @@
+"""IAM policy documents to atoms: one action pattern on one resource under one set of conditions.
+
+Order, layout, Sids, "text or list of texts", the case of actions and what another atom allows anyway make no
+difference: two documents that allow the same give the same atoms. What an atom means is decided in reads.py and
+trust.py. Not decided: whether a Deny takes back an Allow; both are shown.
+
+Source: IAM JSON policy reference (grammar).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from components.derivation.diff.conditions import Test, Tests, is_weaker_or_equal, read_tests, texts_of
+from components.derivation.diff.patterns import Pattern
+
+
+class Effect(StrEnum):
+    """IAM's two words."""
+
+    ALLOW = "Allow"
+    DENY = "Deny"
+
+
+class UnreadablePolicyError(Exception):
+    """A text that is no IAM policy; the message says what is wrong and repeats none of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Atom:
+    """One effect on one action pattern.
+
+    Attributes:
+        principal: Kind and name in trust and resource policies, else ("", "").
+        resource: `*` where the document has none (trust).
+        why: Where it stands: policy, Sid or number of the statement.
+    """
+
+    effect: Effect
+    action: Pattern
+    resource: Pattern
+    tests: Tests
+    principal: tuple[str, str] = ("", "")
+    why: str = field(default="", compare=False)
+
+    def covers(self, other: Atom) -> bool:
+        """Say whether this one makes the other one superfluous."""
+        return (
+            self.effect is other.effect
+            and self.principal == other.principal
+            and self.action.contains(other.action)
+            and self.resource.contains(other.resource)
+            and is_weaker_or_equal(self.tests, other.tests)
+        )
+
+
+def read_policy(document: object, where: str) -> tuple[Atom, ...]:
+    """Read one document, a JSON text or its data.
+
+    Args:
+        document: As IAM takes it.
+        where: Name of the policy, for `Atom.why`.
+
+    Raises:
+        UnreadablePolicyError: It is not a policy.
+    """
+    if isinstance(document, str):
+        try:
+            document = json.loads(document)
+        except ValueError:
+            raise UnreadablePolicyError(f"{where} is not JSON") from None
+    if not isinstance(document, Mapping):
+        raise UnreadablePolicyError(f"{where} is not a policy document")
+    statements = document.get("Statement", [])
+    statements = statements if isinstance(statements, list) else [statements]
+    atoms: list[Atom] = []
+    for number, statement in enumerate(statements, start=1):
+        if not isinstance(statement, Mapping):
+            raise UnreadablePolicyError(f"{where} statement {number} is not a mapping")
+        try:
+            atoms += _atoms(statement, f"{where}, {_label(statement, number)}")
+        except ValueError as error:
+            raise UnreadablePolicyError(f"{where} statement {number}: {error}") from None
+    return tuple(atoms)
+
+
+def _label(statement: Mapping[str, object], number: int) -> str:
+    sid = statement.get("Sid")
+    return f"statement {sid}" if isinstance(sid, str) and sid else f"statement {number}"
+
+
+def _atoms(statement: Mapping[str, object], why: str) -> Iterator[Atom]:
+    effect = Effect(str(statement.get("Effect")))
+    tests = read_tests(statement.get("Condition"))
+    actions = _patterns(statement, "Action", "NotAction", lower=True)
+    if not actions:
+        raise ValueError("no action")
+    for principal in _principals(statement):
+        for resource in _patterns(statement, "Resource", "NotResource") or [Pattern.of("*")]:
+            for action in actions:
+                yield Atom(effect=effect, action=action, resource=resource, tests=tests, principal=principal, why=why)
+
+
+def _patterns(statement: Mapping[str, object], key: str, negated: str, *, lower: bool = False) -> list[Pattern]:
+    change = str.lower if lower else str
+    if key in statement:
+        return [Pattern.of(change(text)) for text in texts_of(statement[key])]
+    if negated in statement:
+        return [Pattern.all_but([change(text) for text in texts_of(statement[negated])])]
+    return []
+
+
+def _principals(statement: Mapping[str, object]) -> list[tuple[str, str]]:
+    if "NotPrincipal" in statement:
+        return [("NotPrincipal", json.dumps(statement["NotPrincipal"], sort_keys=True))]
+    principal = statement.get("Principal")
+    if principal is None:
+        return [("", "")]
+    if isinstance(principal, str):
+        return [("AWS", principal)]
+    if not isinstance(principal, Mapping):
+        raise ValueError("Principal is neither a text nor a mapping")  # noqa: TRY004 - one error for all
+    return sorted({(str(kind), name) for kind, names in principal.items() for name in texts_of(names)})
+
+
+def without_superfluous(atoms: Iterable[Atom]) -> tuple[Atom, ...]:
+    """Return the atoms that no other one makes superfluous, in order; equal ones once."""
+    unique = list(dict.fromkeys(atoms))
+    # Only a pattern can cover something else than its equal, or fewer conditions on the same thing.
+    wide = [atom for atom in unique if not (atom.action.is_exact and atom.resource.is_exact)]
+    by_place: dict[tuple[object, ...], list[Atom]] = {}
+    for atom in unique:
+        by_place.setdefault((atom.effect, atom.principal, atom.action, atom.resource), []).append(atom)
+    kept: list[Atom] = []
+    for atom in unique:
+        same = by_place[(atom.effect, atom.principal, atom.action, atom.resource)]
+        if not any(_beats(other, atom) for other in (*same, *wide) if other is not atom):
+            kept.append(atom)
+    return tuple(kept)
+
+
+def _beats(other: Atom, atom: Atom) -> bool:
+    """Say whether `other` covers `atom`; of two that cover each other one fixed one stays, whatever their order."""
+    if not other.covers(atom):
+        return False
+    return not atom.covers(other) or _rank(other) < _rank(atom)
+
+
+def _rank(atom: Atom) -> tuple[Pattern, Pattern, list[Test]]:
+    return atom.action, atom.resource, sorted(atom.tests)

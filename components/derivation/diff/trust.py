@@ -1,0 +1,155 @@
+"""Who may become a role: trust policy, Pod Identity associations and service accounts to facts.
+
+What an app runs as is one fact, and its trust speaks of "its own service account": so a move to another namespace is
+one change and not five. Everybody else that the trust lets in is named.
+
+Source: EKS user guide (IRSA: `sub` and `aud` of the issuer; Pod Identity: request tags, associations).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+
+from components.derivation.diff.actions import spelled
+from components.derivation.diff.conditions import Test, Tests
+from components.derivation.diff.documents import AppDocument, Undecided
+from components.derivation.diff.facts import HIDDEN, About, FactList, Subject, Way
+from components.derivation.diff.statements import Atom, Effect, read_policy
+
+_ANNOTATION = "eks.amazonaws.com/role-arn"
+_POD_IDENTITY = "pods.eks.amazonaws.com"
+_SUBJECT = "system:serviceaccount:"
+_TAGS = ("aws:RequestTag/kubernetes-namespace", "aws:RequestTag/kubernetes-service-account")
+OWN = "its own service account"
+ANY = "any service account"
+
+
+def add_trust(facts: FactList, app: AppDocument, atoms: Iterable[Atom]) -> tuple[str, ...]:
+    """Add who may become the role; `atoms` are those of the trust policy.
+
+    Returns:
+        The app's service accounts as `namespace/name`, sorted.
+    """
+    allowed = [(atom, who, tests) for atom in atoms for who, tests in _who(atom)]
+    own = own_accounts(app) or tuple(
+        sorted({who for atom, (_, who), _ in allowed if atom.effect is Effect.ALLOW and _is_account(who)})
+    )
+    for atom, (kind, who), tests in allowed:
+        name = OWN if who in own and kind else who
+        shown = f"{kind}: {name}" if kind else name
+        if atom.effect is Effect.DENY:
+            facts.add(Subject(about=About.DENIAL, parts=(spelled(atom.action), f"for {shown}")), way=Way(tests=tests))
+            continue
+        subject = Subject(about=About.TRUST, parts=(shown,))
+        facts.add(subject, way=Way(action=spelled(atom.action), tests=tests), why=atom.why)
+    _add_identity(facts, app, own)
+    return own
+
+
+def _is_account(who: str) -> bool:
+    return "/" in who and not who.startswith("arn:") and "*" not in who and "?" not in who
+
+
+def own_accounts(app: AppDocument) -> tuple[str, ...]:
+    """Return the service accounts that the documents themselves name, sorted."""
+    named = {(_text(a, "namespace"), _text(a, "serviceAccount")) for a in app.associations}
+    for manifest in app.service_accounts:
+        metadata = manifest.get("metadata")
+        if isinstance(metadata, Mapping):
+            named.add((_text(metadata, "namespace"), _text(metadata, "name")))
+    return tuple(sorted(f"{namespace}/{name}" for namespace, name in named if namespace and name))
+
+
+def _who(atom: Atom) -> Iterator[tuple[tuple[str, str], Tests]]:
+    """Yield ((mechanism, who), the conditions that remain) of one atom of a trust policy."""
+    kind, name = atom.principal
+    if kind == "Federated" and ":oidc-provider/" in name:
+        host = name.partition(":oidc-provider/")[2]
+        yield from _irsa(atom.tests, host)
+    elif (kind, name) == ("Service", _POD_IDENTITY):
+        yield from _pod_identity(atom.tests)
+    else:
+        yield ("", name if kind == "AWS" else f"{kind} {name}"), atom.tests
+
+
+def _irsa(tests: Tests, host: str) -> Iterator[tuple[tuple[str, str], Tests]]:
+    key = f"{host}:sub".lower()
+    mechanism = f"IRSA of {host}"
+    subjects = [test for test in tests if test.key == key and test.operator in {"StringEquals", "StringLike"}]
+    if len(subjects) != 1:
+        rest = Tests(replace(test, key=_claim(test.key, host)) for test in tests)
+        yield (mechanism, ANY), rest
+        return
+    for value in subjects[0].values:
+        who = value.removeprefix(_SUBJECT).replace(":", "/", 1) if value.startswith(_SUBJECT) else f"subject {value}"
+        plain = subjects[0].operator == "StringEquals" or "*" not in value
+        rest = Tests(replace(test, key=_claim(test.key, host)) for test in tests - {subjects[0]})
+        yield (mechanism, who if plain else f"{who} (pattern)"), rest
+
+
+def _claim(key: str, host: str) -> str:
+    """Return a condition key of an issuer without the issuer, which `who` names already."""
+    return key.removeprefix(f"{host.lower()}:")
+
+
+def _pod_identity(tests: Tests) -> Iterator[tuple[tuple[str, str], Tests]]:
+    found = [_exact(tests, key) for key in _TAGS]
+    namespace, account = found
+    if namespace is None or account is None:
+        yield ("Pod Identity", ANY), tests
+        return
+    rest = Tests(tests - {namespace, account})
+    yield ("Pod Identity", f"{namespace.values[0]}/{account.values[0]}"), rest
+
+
+def _exact(tests: Tests, key: str) -> Test | None:
+    found = [test for test in tests if test.key == key and test.operator == "StringEquals" and len(test.values) == 1]
+    return found[0] if len(found) == 1 else None
+
+
+def _add_identity(facts: FactList, app: AppDocument, own: tuple[str, ...]) -> None:
+    def add(name: str, text: str) -> None:
+        if text:
+            facts.add(Subject(about=About.IDENTITY, parts=(name,)), texts={"value": text})
+
+    add("service account", ", ".join(own))
+    add("role", app.role_arn)
+    add("second role", app.chain_role)
+    add("permissions boundary", app.boundary)
+    for association in app.associations:
+        add("cluster of the association", _text(association, "clusterName"))
+        if _text(association, "roleArn") != app.role_arn:
+            add("role of the association", _text(association, "roleArn"))
+        add("target role of the association", _text(association, "targetRoleArn"))
+        if association.get("disableSessionTags") is True:
+            add("session tags", "disabled")
+        policy = association.get("policy")
+        if policy:
+            add("session policy", _policy_digest(policy))
+        if _text(association, "externalId"):
+            parts = ("external id",)
+            facts.add(
+                Subject(about=About.IDENTITY, parts=parts), texts={f"{HIDDEN}value": _text(association, "externalId")}
+            )
+    for manifest in app.service_accounts:
+        metadata = manifest.get("metadata")
+        annotations = metadata.get("annotations") if isinstance(metadata, Mapping) else None
+        named = _text(annotations, _ANNOTATION) if isinstance(annotations, Mapping) else ""
+        if named != app.role_arn:
+            add("role annotation", named)
+
+
+def _policy_digest(policy: object) -> str:
+    """Return a short name of a session policy's meaning: such a policy only ever takes away."""
+    if isinstance(policy, Undecided):
+        return policy.reason
+    atoms = read_policy(policy, "session policy")
+    meaning = sorted(f"{a.effect} {a.action} {a.resource} {sorted(map(str, a.tests))}" for a in set(atoms))
+    return f"{len(meaning)} rules, {hashlib.sha256(chr(10).join(meaning).encode()).hexdigest()[:12]}"
+
+
+def _text(document: Mapping[str, object], key: str) -> str:
+    value = document.get(key, "")
+    return value if isinstance(value, str) else ""

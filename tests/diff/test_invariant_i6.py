@@ -1,0 +1,106 @@
+"""I6: a diff of equal access is empty, an empty diff means equal access, and its order never changes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from components.derivation.diff import Difference, FleetDocuments, diff_fleets
+from components.derivation.diff.app_facts import read_app
+from tests.diff.documents import app, fleet, fleets, policy, reformatted, secret
+
+LEAN = settings(max_examples=25, deadline=None)
+
+
+@given(fleets())
+@LEAN
+def test_i6_a_fleet_does_not_differ_from_itself(documents: FleetDocuments) -> None:
+    assert diff_fleets(documents, documents).rows == ()
+
+
+@given(fleets(), fleets())
+@LEAN
+def test_i6_there_is_no_row_exactly_when_access_is_equal(one: FleetDocuments, other: FleetDocuments) -> None:
+    facts = [{name: read_app(item).facts for name, item in side.apps.items()} for side in (one, other)]
+    differ = facts[0] != facts[1]
+    assert bool(diff_fleets(one, other).rows) is differ
+
+
+@given(fleets(), fleets())
+@LEAN
+def test_i6_the_way_back_is_the_mirror(one: FleetDocuments, other: FleetDocuments) -> None:
+    there, back = diff_fleets(one, other).rows, diff_fleets(other, one).rows
+    swapped = Counter((row.app, row.about, row.parts, row.change.mirror, row.after, row.before) for row in back)
+    assert swapped == Counter((row.app, row.about, row.parts, row.change, row.before, row.after) for row in there)
+
+
+@given(st.data())
+@LEAN
+def test_another_layout_of_the_same_access_is_no_effective_change(data: st.DataObject) -> None:
+    documents = data.draw(fleets())
+    other = fleet(*(data.draw(reformatted(item)) for item in documents.apps.values()))
+    difference = diff_fleets(documents, other)
+    assert difference.rows == ()
+    assert set(difference.reformatted) == set(documents.apps), "that the text differs is said"
+
+
+@given(fleets(), fleets())
+@LEAN
+def test_the_order_of_rows_does_not_depend_on_the_order_of_apps(one: FleetDocuments, other: FleetDocuments) -> None:
+    backwards = fleet(*reversed(list(other.apps.values())))
+    assert diff_fleets(one, other) == diff_fleets(one, backwards)
+
+
+@given(fleets(), fleets())
+@LEAN
+def test_every_row_has_an_identity_of_its_own(one: FleetDocuments, other: FleetDocuments) -> None:
+    rows = diff_fleets(one, other).rows
+    assert len({row.identity for row in rows}) == len(rows)
+
+
+_PROGRAM = """
+import json, sys
+from components.derivation.diff import diff_fleets, read_rendered
+before, after = (read_rendered(json.load(open(path))) for path in sys.argv[1:])
+for row in diff_fleets(before, after).rows:
+    print(row)
+"""
+
+
+def test_the_rows_are_the_same_to_the_byte_under_two_hash_seeds(tmp_path: Path, project: Path) -> None:
+    golden = {"apps": {"shop": _rendered("db", "smtp", "x")}, "environment": "prod"}
+    changed = {"apps": {"shop": _rendered("smtp", "y", "z"), "new": _rendered("db")}, "environment": "prod"}
+    for name, document in (("a.json", golden), ("b.json", changed)):
+        (tmp_path / name).write_text(json.dumps(document), encoding="utf-8")
+    texts = [
+        subprocess.run(  # noqa: S603 - our own program
+            [sys.executable, "-c", _PROGRAM, str(tmp_path / "a.json"), str(tmp_path / "b.json")],
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(project)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    ]
+    assert texts[0] == texts[1]
+    assert texts[0].count("Row(") >= 5
+
+
+def _rendered(*names: str) -> dict[str, object]:
+    statements = [
+        {"Effect": "Allow", "Action": ["secretsmanager:GetSecretValue"], "Resource": [secret(f"{name}-??????")]}
+        for name in names
+    ]
+    return {"roleArn": "arn:aws:iam::111122223333:role/shop", "policies": [policy(*statements)]}
+
+
+def test_an_empty_difference_says_so() -> None:
+    assert Difference(environment="prod").is_empty
+    assert not diff_fleets(fleet(), fleet(app())).is_empty

@@ -1,0 +1,77 @@
+"""Derived values, rendered JSON and the preview of the real program say the same about the same access."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.derivation import render_json
+from components.derivation.diff import (
+    FleetDocuments,
+    diff_fleets,
+    read_derived,
+    read_preview,
+    read_rendered,
+    read_sides,
+)
+from components.derivation.fleet import derive_fleet
+from lockstep.engine import EngineResult, EngineState, run_program
+from lockstep.preview.offline_provider import offline_providers
+from lockstep.project import ProjectStack, load_project
+
+_RUNS: dict[str, EngineResult] = {}
+
+
+def previewed(project: Path, stack: ProjectStack) -> EngineResult:
+    """Run the real program on the embedded engine, once per stack."""
+    if stack.name not in _RUNS:
+        environment = stack.environment
+        _RUNS[stack.name] = run_program(
+            project_dir=project,
+            stack=stack.name,
+            mode="preview",
+            state=EngineState(),
+            providers=offline_providers(region=environment.region, account=environment.account),
+            config_overrides={
+                "lockstep:clusterEndpoint": "https://cluster.offline.invalid",
+                "lockstep:clusterCertificate": "bm8gY2VydGlmaWNhdGU6IG5vIEFQSSBzZXJ2ZXI=",
+            },
+            show_sames=True,
+        )
+    return _RUNS[stack.name]
+
+
+@pytest.fixture(params=["dev", "prod"])
+def stack(request: pytest.FixtureRequest, project: Path) -> ProjectStack:
+    return load_project(project).stack(request.param)
+
+
+def test_the_preview_of_the_real_program_has_the_facts_of_the_derivation(project: Path, stack: ProjectStack) -> None:
+    result = previewed(project, stack)
+    assert result.ok, result.errors
+    sides = read_sides(json.loads(json.dumps(result.digest)))
+    before, after = read_preview(sides)
+    assert before.apps == {}
+    derived = read_derived(derive_fleet(stack.specs(), stack.environment))
+    assert diff_fleets(derived, after).rows == ()
+    assert diff_fleets(after, derived).rows == ()
+    assert set(after.apps) == set(derived.apps), "and there is no app besides"
+
+
+def test_rendered_json_has_the_facts_of_the_derivation(stack: ProjectStack) -> None:
+    fleet = derive_fleet(stack.specs(), stack.environment)
+    document: Any = json.loads(render_json(fleet.apps, stack.environment.name))
+    assert diff_fleets(read_derived(fleet), read_rendered(document)).rows == ()
+
+
+def test_a_preview_against_the_deployed_state_shows_the_change_and_nothing_else(
+    project: Path, stack: ProjectStack
+) -> None:
+    """The old side of a preview is what is deployed, the new one what the specs say."""
+    before, after = read_preview(read_sides(previewed(project, stack).digest))
+    rows = diff_fleets(before, after).rows
+    assert {row.app for row in rows} == {"mailer", "payments", "reports"}
+    assert rows == diff_fleets(FleetDocuments(environment=stack.name), after).rows
