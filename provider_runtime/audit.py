@@ -11,11 +11,12 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
 from provider_runtime.observability_settings import AuditLog
-from provider_runtime.telemetry import log_event
+from provider_runtime.telemetry import log_events
 
 if TYPE_CHECKING:
     from provider_runtime.deliveries import Delivery
     from provider_runtime.ports import MountReport
+    from provider_runtime.telemetry import LogValue
 
 EVENT: Final = "delivered"
 _VOLUME_LIMIT: Final = 10_000
@@ -40,27 +41,17 @@ class AuditObserver:
         if self._audit_log is AuditLog.OFF or not report.deliveries:
             return
         known = self._note(report) if self._audit_log is AuditLog.CHANGES else frozenset()
-        for delivery in report.deliveries:
-            if _identity(delivery) not in known:
-                self._write(report, delivery)
-
-    def _write(self, report: MountReport, delivery: Delivery) -> None:
-        log_event(
+        fresh = [_describe(one) for one in report.deliveries if not known or _identity(one) not in known]
+        log_events(
             self._logger,
             logging.INFO,
             EVENT,
+            fresh,
             pod=f"{report.namespace}/{report.pod}",
             pod_uid=report.pod_uid,
             service_account=f"{report.namespace}/{report.service_account}",
             caller=report.caller,
             **{"class": f"{report.namespace}/{report.class_name}"},
-            object=delivery.name,
-            store=delivery.store,
-            region=delivery.region,
-            version=delivery.version,
-            request_id=delivery.request_id,
-            origin=delivery.origin.value,
-            age_seconds=round(delivery.age_seconds, 1),
         )
 
     def _note(self, report: MountReport) -> frozenset[tuple[str, str, str, str]]:
@@ -72,6 +63,18 @@ class AuditObserver:
         if len(self._delivered) > _VOLUME_LIMIT:
             self._delivered.popitem(last=False)
         return before
+
+
+def _describe(delivery: Delivery) -> dict[str, LogValue]:
+    return {
+        "object": delivery.name,
+        "store": delivery.store,
+        "region": delivery.region,
+        "version": delivery.version,
+        "request_id": delivery.request_id,
+        "origin": delivery.origin.value,
+        "age_seconds": round(delivery.age_seconds, 1),
+    }
 
 
 def _identity(delivery: Delivery) -> tuple[str, str, str, str]:

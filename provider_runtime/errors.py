@@ -293,6 +293,8 @@ def join_errors(errors: Sequence[MountError]) -> MountError:
 def shown(text: str, limit: int = SHOWN_LIMIT) -> str:
     """Make an untrusted value fit for one line of text: control characters escaped, at most `limit` characters kept."""
     clipped = text if len(text) <= limit else f"{text[:limit]}… ({len(text)} characters)"
+    if clipped.isprintable():
+        return clipped
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in clipped)
 
 

@@ -12,6 +12,7 @@ import logging
 import re
 import sys
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, TextIO
 
 from provider_runtime.config import LogFormat
@@ -19,6 +20,7 @@ from provider_runtime.errors import shown
 from provider_runtime.redaction import REDACTED
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from types import TracebackType
 
     from provider_runtime.ports import MountReport
@@ -30,8 +32,11 @@ _TOKEN_LIKE: Final = re.compile(
     r"|(?:ASIA|AKIA)[A-Z0-9]{12,}"  # an AWS access key id
     r"|FwoG[\w+/=]{20,}|IQoJ[\w+/=]{20,}"  # an AWS session token
 )
+_TOKEN_STARTS: Final = ("eyJ", "ASIA", "AKIA", "FwoG", "IQoJ")
+"""One of these stands in everything that _TOKEN_LIKE matches; looking for them is some twenty times as fast."""
 _PLAIN_WORD: Final = re.compile(r"[\w./:@+-]+")
 _TEXT_LIMIT_CHARACTERS: Final = 4_000
+_REMEMBERED_CHARACTERS: Final = 256
 
 LogValue = str | int | float
 
@@ -41,13 +46,13 @@ class RedactionFilter(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Rewrite the record in place and let it pass."""
-        record.msg = _TOKEN_LIKE.sub(REDACTED, record.getMessage())
+        record.msg = mask_tokens(record.getMessage())
         record.args = None
         return True
 
 
 class LineFormatter(logging.Formatter):
-    """One record, one line: a sentence and named values.
+    """One record, one line: a sentence and named values; or one line for each of several that share their beginning.
 
     Args:
         log_format: `text`: time, level, sentence, name=value; `json`: one object.
@@ -58,17 +63,26 @@ class LineFormatter(logging.Formatter):
         self._log_format = log_format
 
     def format(self, record: logging.LogRecord) -> str:
-        """Render the line; exceptions appear by type and place only, their text may hold anything."""
+        """Render the line or lines; exceptions appear by type and place only, their text may hold anything."""
         when = datetime.fromtimestamp(record.created, tz=UTC).isoformat(timespec="milliseconds")
         fields: dict[str, LogValue] = dict(getattr(record, "fields", {}))
         if record.exc_info and record.exc_info[1] is not None:
             fields["exception"] = describe_exception(record.exc_info[1])
         if self._log_format is LogFormat.JSON:
-            line = {"time": when, "level": record.levelname, "event": record.getMessage(), **fields}
-            return _TOKEN_LIKE.sub(REDACTED, json.dumps(line, ensure_ascii=True))
-        shown_fields = "".join(f" {name}={_render_value(value)}" for name, value in fields.items())
-        message = shown(record.getMessage(), _TEXT_LIMIT_CHARACTERS)
-        return _TOKEN_LIKE.sub(REDACTED, f"{when} {record.levelname} {message}{shown_fields}")
+            line = json.dumps({"time": when, "level": record.levelname, "event": record.getMessage(), **fields})
+        else:
+            line = f"{when} {record.levelname} {shown(record.getMessage(), _TEXT_LIMIT_CHARACTERS)}{_render(fields)}"
+        each: Sequence[Mapping[str, LogValue]] = getattr(record, "each", ())
+        if not each:
+            return mask_tokens(line)
+        if self._log_format is LogFormat.JSON:
+            return mask_tokens("\n".join([f"{line[:-1]}, {json.dumps(more)[1:]}" for more in each]))
+        return mask_tokens("\n".join([f"{line}{_render(more)}" for more in each]))
+
+
+def mask_tokens(text: str) -> str:
+    """Mask what looks like a token or a key."""
+    return _TOKEN_LIKE.sub(REDACTED, text) if any(start in text for start in _TOKEN_STARTS) else text
 
 
 def configure_logging(log_format: LogFormat, stream: TextIO | None = None) -> logging.Logger:
@@ -90,6 +104,22 @@ def configure_logging(log_format: LogFormat, stream: TextIO | None = None) -> lo
 def log_event(logger: logging.Logger, level: int, message: str, **fields: LogValue) -> None:
     """Log one sentence with named values."""
     logger.log(level, "%s", message, extra={"fields": fields})
+
+
+def log_events(
+    logger: logging.Logger, level: int, message: str, each: Sequence[Mapping[str, LogValue]], **shared: LogValue
+) -> None:
+    """Log one sentence once for each of `each`, written together: the shared values are rendered once.
+
+    Args:
+        logger: Where to.
+        level: Of all lines.
+        message: The sentence.
+        each: One line each, at least one value in each; names other than the shared ones.
+        shared: What stands first in every line.
+    """
+    if each:
+        logger.log(level, "%s", message, extra={"fields": shared, "each": each})
 
 
 def describe_exception(error: BaseException) -> str:
@@ -135,7 +165,17 @@ class LoggingObserver:
         log_event(self._logger, level, "mount" if is_fine else "mount failed", **fields)
 
 
+def _render(fields: Mapping[str, LogValue]) -> str:
+    return "".join([f" {name}={_render_value(value)}" for name, value in fields.items()])
+
+
 def _render_value(value: LogValue) -> str:
     if not isinstance(value, str):
         return str(value)
-    return value if _PLAIN_WORD.fullmatch(value) else json.dumps(value, ensure_ascii=False)
+    return _quote(value) if len(value) <= _REMEMBERED_CHARACTERS else _quote.__wrapped__(value)
+
+
+@lru_cache(maxsize=4096)
+def _quote(text: str) -> str:
+    """Names and versions come again with every mount."""
+    return text if _PLAIN_WORD.fullmatch(text) else json.dumps(text, ensure_ascii=False)
