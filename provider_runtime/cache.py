@@ -124,10 +124,21 @@ class ValueCache(Generic[_Identity, _Read, _Value]):
 
     def find(self, identity: _Identity, read: _Read, *, now: float, accepted_age: float) -> CachedValue[_Value] | None:
         """Return the entry if it is young enough; the jitter makes long ages end a little early, never late."""
-        entry = self._entry(identity, read)
-        if entry is None or now - entry.read_at > accepted_age * (1 - entry.early_share):
-            return None
-        return entry
+        return self.find_all(identity, (read,), now=now, accepted_age=accepted_age).get(read)
+
+    def find_all(
+        self, identity: _Identity, reads: Iterable[_Read], *, now: float, accepted_age: float
+    ) -> dict[_Read, CachedValue[_Value]]:
+        """Return the entries of those reads that are young enough, as `find` does for one."""
+        share = self._shares.get(identity)
+        if share is None:
+            return {}
+        entries = [(read, share.entries.get(read)) for read in reads]
+        return {
+            read: entry
+            for read, entry in entries
+            if entry is not None and now - entry.read_at <= accepted_age * (1 - entry.early_share)
+        }
 
     def find_last_known(
         self, identity: _Identity, read: _Read, *, now: float, max_stale: float

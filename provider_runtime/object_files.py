@@ -58,6 +58,11 @@ class ObjectFiles:
     by_key: tuple[tuple[str, MountFile], ...] = ()
     problems: tuple[MountError, ...] = ()
 
+    @property
+    def files(self) -> tuple[MountFile, ...]:
+        """All of them, those that the class names first."""
+        return (*self.named, *[file for _, file in self.by_key]) if self.by_key else self.named
+
 
 class ObjectCutter:
     """Cuts the values of one mount.
@@ -84,6 +89,8 @@ class ObjectCutter:
         if isinstance(contents, MountError):
             return ObjectFiles(named=(), problems=(contents,))
         own = self._file(self.shape(value, result, value.file_name(self._request.translation)), result, contents)
+        if not (value.json_keys or value.all_keys):
+            return ObjectFiles(named=(own,))
         children, child_problems = self._cut_keys(value, result, contents, where)
         by_key, key_problems = self._cut_all_keys(value, result, contents, where)
         return ObjectFiles(named=(own, *children), by_key=by_key, problems=(*child_problems, *key_problems))

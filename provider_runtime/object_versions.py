@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from provider_runtime.mount_request import ObjectVersions
@@ -93,7 +94,13 @@ def object_version(kind: ObjectVersions, result: ReadResult, shape: FileShape) -
     """
     if kind is ObjectVersions.UPSTREAM:
         return result.version
-    return f"{result.version}-{shape.digest(result.last_modified)}"
+    return f"{result.version}-{_digest(shape, result.last_modified)}"
+
+
+@lru_cache(maxsize=4096)
+def _digest(shape: FileShape, last_modified: str) -> str:
+    """The same for every mount of a class; shapes hold names and no value, and no template's text comes here."""
+    return shape.digest(last_modified)
 
 
 def template_version(result: ReadResult, shape: FileShape, sources: Mapping[str, str]) -> str:

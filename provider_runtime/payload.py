@@ -103,14 +103,14 @@ def assemble_mount(
             else:
                 problems.append((index, result))
             continue
-        cuts[index] = cutter.cut(value, result, f"{place}[{index}]")
-        problems.extend((index, problem) for problem in cuts[index].problems)
-        size_bytes += sum(len(file.contents) for file in _files_of(cuts[index]))
+        cut = cuts[index] = cutter.cut(value, result, f"{place}[{index}]")
+        problems.extend([(index, problem) for problem in cut.problems])
+        size_bytes += sum([len(file.contents) for file in cut.files])
         _check_size(size_bytes, place)
     problems.extend(check_key_files(objects, cuts, request.translation, place))
     if problems:
         raise join_errors([problem for _, problem in sorted(problems, key=lambda one: one[0])])
-    files = {file.path: file for index in sorted(cuts) for file in _files_of(cuts[index])}
+    files = {file.path: file for index in sorted(cuts) for file in cuts[index].files}
     rendered = render_templates(request, objects, results, files, cutter, place)
     files.update((file.path, file) for file in rendered)
     _check_count(len(files), place)
@@ -124,10 +124,6 @@ def assemble_files(
 ) -> tuple[MountFile, ...]:
     """Return the files of assemble_mount alone."""
     return assemble_mount(request, objects, results).files
-
-
-def _files_of(cut: ObjectFiles) -> tuple[MountFile, ...]:
-    return (*cut.named, *(file for _, file in cut.by_key))
 
 
 def _absent(index: int, value: SecretObject, reason: MountError, request: MountRequest) -> AbsentObject:

@@ -85,9 +85,6 @@ class ValueReads:
     ) -> tuple[ObjectOutcome, ...]:
         """Return the outcome of every object, parallel to `objects`; CallErrors are results, not raised."""
         hunt = Hunt(objects)
-        bridged = frozenset(
-            index for index, value in enumerate(objects) if self._find_last_known(value, regions, ask) is not None
-        )
         passed_over: list[int] = []
         for region_index, region in enumerate(regions):
             is_last = region_index == len(regions) - 1
@@ -95,12 +92,12 @@ class ValueReads:
             if dead:
                 passed_over.append(region_index)
             others = len(regions) - region_index - 1 + len(passed_over)
-            await self._ask_region(hunt, hunt.pending(dead), (region, region_index), ask, bridged, others)
+            await self._ask_region(hunt, hunt.pending(dead), region_index, regions, ask, others)
             if not hunt.pending():
                 break
         for position, region_index in enumerate(passed_over):
             others = len(passed_over) - position - 1
-            await self._ask_region(hunt, hunt.pending(), (regions[region_index], region_index), ask, bridged, others)
+            await self._ask_region(hunt, hunt.pending(), region_index, regions, ask, others)
         self._forget_refused(hunt, regions, ask)
         for index in hunt.pending():
             # Looked up again: what was refused meanwhile, to whichever mount, is gone.
@@ -132,17 +129,21 @@ class ValueReads:
         self,
         hunt: Hunt,
         pending: Sequence[int],
-        place: tuple[str, int],
+        region_index: int,
+        regions: Sequence[str],
         ask: Ask,
-        bridged: frozenset[int],
         others: int,
     ) -> None:
-        """Ask one region for the pending objects; `others` tells how many more regions could be asked."""
+        """Ask memory and then one region for the pending objects; `others`: how many more regions could be asked."""
         if not pending:
             return
-        plan = plan_reads([hunt.objects[index] for index in pending], *place)
-        has_other_way = others > 0 or bridged.issuperset(pending)
-        found = await self._fetch_region(plan, ask, has_other_way=has_other_way)
+        objects = [hunt.objects[index] for index in pending]
+        plan = plan_reads(objects, regions[region_index], region_index)
+        reads = dict.fromkeys(plan.read_of_object)
+        found: dict[Read, RegionOutcome] = self._recall_young(reads, plan.region, ask)
+        if len(found) < len(reads):
+            has_other_way = others > 0 or all(self._find_last_known(one, regions, ask) is not None for one in objects)
+            await self._fetch_missing(plan, found, ask, has_other_way=has_other_way)
         for index, read in zip(pending, plan.read_of_object, strict=True):
             hunt.note(index, found[read])
 
@@ -164,16 +165,11 @@ class ValueReads:
                 dead.add(store)
         return frozenset(dead)
 
-    async def _fetch_region(self, plan: FetchPlan, ask: Ask, *, has_other_way: bool) -> dict[Read, RegionOutcome]:
-        """Answer every read of the plan, within FAILOVER_AFTER_SECONDS if there is another way to an answer."""
-        found: dict[Read, RegionOutcome] = {}
-        reads = dict.fromkeys(plan.read_of_object)
-        for read in reads:
-            remembered = self._find_young(read, plan.region, ask)
-            if remembered is not None:
-                found[read] = remembered
-        if len(found) < len(reads):
-            await self._reader.prepare(plan.region, ask.deadline)
+    async def _fetch_missing(
+        self, plan: FetchPlan, found: dict[Read, RegionOutcome], ask: Ask, *, has_other_way: bool
+    ) -> None:
+        """Answer the other reads of the plan, within FAILOVER_AFTER_SECONDS if there is another way to an answer."""
+        await self._reader.prepare(plan.region, ask.deadline)
         missing = [read for read in plan.secrets if read not in found]
         secrets = [(read, self._fly_secret(read, plan.region, ask)) for read in missing]
         batches = [(batch, self._fly_batch(batch, plan.region, ask)) for batch in self._batches(plan, found)]
@@ -186,7 +182,6 @@ class ValueReads:
         for batch, batch_flight in batches:
             outcome = await self._land(batch_flight, plan.region, ask, deadline, action="ssm:GetParameters")
             found.update(outcomes_of_batch(batch, plan.region, outcome))
-        return found
 
     def _batches(self, plan: FetchPlan, found: dict[Read, RegionOutcome]) -> tuple[ParameterBatch, ...]:
         missing = [read for batch in plan.batches for read in batch.reads if read not in found]
@@ -279,13 +274,17 @@ class ValueReads:
     def _shared_age(self, ask: Ask) -> float:
         return ask.accepted_age if self._cache is not None else _NEVER
 
-    def _find_young(self, read: Read, region: str, ask: Ask) -> ReadResult | None:
-        entry = None if self._cache is None else self._young(self._cache, read, region, ask)
-        if entry is None:
-            return None
-        ask.tally.remembered += 1
-        ask.tally.oldest_seconds = max(ask.tally.oldest_seconds, self._clock.monotonic() - entry.read_at)
-        return entry.value
+    def _recall_young(self, reads: Iterable[Read], region: str, ask: Ask) -> dict[Read, RegionOutcome]:
+        """Return what memory holds that is young enough, and count it."""
+        if self._cache is None:
+            return {}
+        now = self._clock.monotonic()
+        keys = [(region, read) for read in reads]
+        entries = self._cache.find_all(ask.caller.identity, keys, now=now, accepted_age=ask.accepted_age)
+        for entry in entries.values():
+            ask.tally.remembered += 1
+            ask.tally.oldest_seconds = max(ask.tally.oldest_seconds, now - entry.read_at)
+        return {read: entry.value for (_, read), entry in entries.items()}
 
     def _young(self, cache: _Cache, read: Read, region: str, ask: Ask) -> CachedValue[ReadResult] | None:
         now = self._clock.monotonic()
