@@ -30,10 +30,9 @@ PARAMETER_ARN: Final = f"arn:aws:ssm:{REGION}:111122223333:parameter/secret1"
 
 
 @pytest.fixture
-def world(quick_driver_writes_world: World) -> World:
-    """One attempt per call, AWS empty and healthy."""
-    quick_driver_writes_world.aws.reset()
-    return quick_driver_writes_world
+def world(either_world: World) -> World:
+    """Every vector runs in both write modes."""
+    return either_world
 
 
 def _parameter(*fields: str) -> str:
@@ -252,8 +251,12 @@ def test_v30_a_path_that_would_leave_the_volume_is_refused(world: World, objects
 @pytest.mark.vector("V31")
 @pytest.mark.parametrize("name", ["/..mypath", "..mypath", "mypath../param", "mypath.."])
 @pytest.mark.parametrize("kind", ["secretsmanager", "ssmparameter", "arn"])
-def test_v31_dots_that_are_no_element_of_their_own_are_accepted(world: World, name: str, kind: str) -> None:
+def test_v31_dots_that_are_no_element_of_their_own_are_accepted(
+    quick_driver_writes_world: World, name: str, kind: str
+) -> None:
     """The provider accepts them as upstream does; the driver itself then refuses a path that begins with `..`."""
+    world = quick_driver_writes_world
+    world.aws.reset()
     arn = f"arn:aws:secretsmanager:{REGION}:111122223333:secret:{name}"
     world.aws.secrets[REGION, arn] = world.aws.secrets[REGION, name] = FakeSecret(value="value")
     world.aws.parameters[REGION, name] = FakeParameter(value="value")
@@ -286,7 +289,12 @@ def test_v46_the_request_may_ask_for_another_mode(world: World) -> None:
         case("V50", "0000", 0, note="none"),
     ],
 )
-def test_a_permission_of_four_octal_digits_is_the_files_mode(world: World, text: str, mode: int) -> None:
+def test_a_permission_of_four_octal_digits_is_the_files_mode(
+    quick_driver_writes_world: World, text: str, mode: int
+) -> None:
+    """Not on disk: nobody but root could read a file of mode 0000 back."""
+    world = quick_driver_writes_world
+    world.aws.reset()
     world.aws.secrets[REGION, "secret1"] = FakeSecret(value="value")
     answer = world.driver.mount(_pod(_secret(NAME, f'filePermission: "{text}"')))
     assert answer.files == {"secret1": (b"value", mode)}

@@ -21,10 +21,9 @@ CANARY = "c4n4ry"
 
 
 @pytest.fixture
-def world(quick_driver_writes_world: World) -> World:
-    """One attempt per call, AWS empty and healthy."""
-    quick_driver_writes_world.aws.reset()
-    return quick_driver_writes_world
+def world(either_world: World) -> World:
+    """Every vector runs in both write modes."""
+    return either_world
 
 
 def _pod(world: World, value: str | bytes, path: str, kind: str) -> Pod:

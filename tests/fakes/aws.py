@@ -31,6 +31,7 @@ ASSUME_ROLE = "AssumeRoleWithWebIdentity"
 CHAIN_ROLE = "AssumeRole"
 AGENT = "PodIdentityAgent"
 KUBERNETES = "Kubernetes"
+_PARAMETER = re.compile(r"(arn(?::[^:]*){4}:parameter/)?([^:]*)(?::(.*))?")
 _STS_NAMESPACE = "https://sts.amazonaws.com/doc/2011-06-15/"
 
 
@@ -260,10 +261,13 @@ class _Handler(BaseHTTPRequestHandler):
             invalid = [name for name in names if name not in found]
         parameters = []
         for name in sorted(found, key=lambda one: hashlib.sha256(one.encode()).digest()):
-            plain, _, selector = name.rpartition(":") if ":" in name and not name.startswith("arn:") else (name, "", "")
-            parameter = self.aws.parameters[region, name]
-            entry = {"Name": plain, "Type": "String", "Value": parameter.value, "Version": parameter.version}
-            entry |= {"ARN": f"arn:aws:ssm:{region}:111122223333:parameter/{plain}", "LastModifiedDate": 1.7e9}
+            parameter, parts = self.aws.parameters[region, name], _PARAMETER.fullmatch(name)
+            assert parts is not None
+            prefix, plain, selector = parts.groups()
+            # As AWS answers: an ARN's resource has no leading slash, its hierarchical name has one.
+            entry = {"Name": f"/{plain}" if prefix and "/" in plain else plain, "Type": "String"}
+            entry |= {"Value": parameter.value, "Version": parameter.version, "LastModifiedDate": 1.7e9}
+            entry["ARN"] = f"{prefix or f'arn:aws:ssm:{region}:111122223333:parameter/'}{plain.lstrip('/')}"
             if selector:
                 entry["Selector"] = f":{selector}"
             parameters.append(entry)
