@@ -9,7 +9,7 @@ import contextlib
 import itertools
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 SECRET: Final = "- {objectName: TestSecret1, objectType: secretsmanager}\n"
 PARAMETER: Final = "- {objectName: TestParm1, objectType: ssmparameter}\n"
+BROKEN: Final = Fault(status=500, code="InternalServerError", message="oops")
 DEAD: Final = "http://127.0.0.1:1"
 _serial = itertools.count()
 
@@ -154,6 +155,42 @@ def test_p08_the_agents_credentials_sign_the_read_and_no_role_is_looked_up(node:
     assert node.aws.count(ASSUME_ROLE) == node.aws.count(KUBERNETES) == 0
 
 
+@pytest.mark.parametrize("word", ["1", "t", "T", "TRUE", "true", "True"])
+def test_go_words_for_true_mean_pod_identity(node: Node, word: str) -> None:
+    assert node.driver.mount(node.pod(usePodIdentity=word)).is_ok
+    assert (node.aws.count(AGENT), node.aws.count(ASSUME_ROLE)) == (1, 0)
+
+
+@pytest.mark.parametrize("word", ["0", "f", "F", "FALSE", "false", "False", ""])
+def test_go_words_for_false_mean_irsa(node: Node, word: str) -> None:
+    pod = node.pod(usePodIdentity=word)
+    assert node.driver.mount(replace(pod, service_account=pod.uid)).is_ok
+    assert (node.aws.count(AGENT), node.aws.count(ASSUME_ROLE)) == (0, 1)
+
+
+@pytest.mark.parametrize("word", ["yes", "no", "TrUe", " true", "y", "on", "2"])
+def test_other_words_are_no_booleans(node: Node, word: str) -> None:
+    assert_refused(node.driver.mount(node.pod(usePodIdentity=word)), "failed to parse usePodIdentity value")
+    assert not node.aws.calls
+
+
+@pytest.mark.parametrize("flag", ["true", "false"], ids=["pod identity", "irsa"])
+def test_either_identity_reads_both_stores_in_both_regions(node: Node, flag: str) -> None:
+    """One exchange for each region that is asked, shared by both stores."""
+    node.aws.fail(GET_SECRET, BROKEN, region=FAKE_REGION)
+    node.aws.fail(GET_PARAMETERS, BROKEN, region=FAKE_REGION)
+    node.aws.secrets[FAKE_BACKUP_REGION, "TestSecret1"] = FakeSecret(value="secret1 of f")
+    node.aws.parameters[FAKE_BACKUP_REGION, "TestParm1"] = FakeParameter(value="parm1 of f")
+    pod = node.pod(SECRET + PARAMETER, usePodIdentity=flag, failoverRegion=FAKE_BACKUP_REGION)
+    answer = node.driver.mount(replace(pod, service_account=pod.uid))
+    assert texts(answer) == {"TestSecret1": "secret1 of f", "TestParm1": "parm1 of f"}
+    used, unused = (AGENT, ASSUME_ROLE) if flag == "true" else (ASSUME_ROLE, AGENT)
+    assert 1 <= node.aws.count(used) <= 2
+    assert node.aws.count(unused) == 0
+    signers = {call.role for call in node.aws.calls if call.action in {GET_SECRET, GET_PARAMETERS}}
+    assert all(role.startswith("association-of-") if flag == "true" else role == ROLE_ARN for role in signers)
+
+
 @pytest.mark.vector("P09")
 def test_p09_ipv6_works_while_ipv4_is_dead(lame_node: Node) -> None:
     assert lame_node.driver.mount(lame_node.pod(preferredAddressType="ipv6")).is_ok
@@ -252,9 +289,6 @@ def test_aws_is_reached_through_the_proxy_and_the_agent_never(monkeypatch: pytes
             monkeypatch.setenv(name, node.aws.url)
         assert texts(node.driver.mount(node.pod())) == {"TestSecret1": "secret1"}
         assert {call.action: call.is_proxied for call in node.aws.calls} == {AGENT: False, GET_SECRET: True}
-
-
-BROKEN: Final = Fault(status=500, code="InternalServerError", message="oops")
 
 
 @pytest.mark.vector("E01")
