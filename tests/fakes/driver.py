@@ -56,6 +56,8 @@ class Pod:
     permission: str = "420"
     target_path: str = KUBELET_PATH
     versions: tuple[tuple[str, str], ...] = ()
+    secrets: str = "null"
+    """Data of nodePublishSecretRef; the token too where the CSIDriver says so (Kubernetes 1.35 on)."""
 
     def request(self) -> service_pb2.MountRequest:
         """Render the driver's request."""
@@ -79,7 +81,7 @@ class Pod:
         }
         return service_pb2.MountRequest(
             attributes=json.dumps(attributes),
-            secrets="null",
+            secrets=self.secrets,
             target_path=self.target_path,
             permission=self.permission,
             current_object_version=[service_pb2.ObjectVersion(id=key, version=text) for key, text in self.versions],
@@ -118,9 +120,9 @@ class Answer:
 class DriverClient:
     """A channel as the driver opens it."""
 
-    def __init__(self, socket_path: Path) -> None:
+    def __init__(self, socket_path: Path, *, authority: str = "localhost") -> None:
         options = (
-            ("grpc.default_authority", "localhost"),
+            ("grpc.default_authority", authority),
             ("grpc.enable_retries", 0),
             ("grpc.use_local_subchannel_pool", 1),
         )
@@ -166,10 +168,11 @@ class VolumeDriver(DriverClient):
         socket_path: Of the provider.
         volume: The volume's directory.
         writes: The driver writes the files of the answer; else the provider has written them.
+        authority: What the client calls the provider.
     """
 
-    def __init__(self, socket_path: Path, volume: Path, *, writes: bool) -> None:
-        super().__init__(socket_path)
+    def __init__(self, socket_path: Path, volume: Path, *, writes: bool, authority: str = "localhost") -> None:
+        super().__init__(socket_path, authority=authority)
         self.volume = volume
         self.is_writer = writes
 
