@@ -192,9 +192,10 @@ def invalid_parameters_error(
 
 
 def _read_of(value: SecretObject, region: str, region_index: int) -> Read:
-    name = value.name_in(region, region_index)
-    version = value.version_in(region_index)
-    label = value.version_label_in(region_index)
+    name, version, label = value.name, value.version, value.version_label
+    if region_index:
+        name = value.name_in(region, region_index)
+        version, label = value.version_in(region_index), value.version_label_in(region_index)
     if value.type is ObjectType.SECRETS_MANAGER:
         return SecretRead(secret_id=name, version_id=version, version_stage=label)
     selector = version or label

@@ -88,7 +88,7 @@ class ObjectCutter:
         contents = self._decode(value, result, where)
         if isinstance(contents, MountError):
             return ObjectFiles(named=(), problems=(contents,))
-        own = self._file(self.shape(value, result, value.file_name(self._request.translation)), result, contents)
+        own = self._own_file(value, result, contents)
         if not (value.json_keys or value.all_keys):
             return ObjectFiles(named=(own,))
         children, child_problems = self._cut_keys(value, result, contents, where)
@@ -164,6 +164,13 @@ class ObjectCutter:
             shape = replace(self.shape(value, result, path), json_key=key, is_non_text_refused=not is_rendered)
             files.append((key, self._file(shape, result, text)))
         return tuple(files), problems
+
+    def _own_file(self, value: SecretObject, result: ReadResult, contents: SecretBytes) -> MountFile:
+        path = value.file_name(self._request.translation)
+        if self._request.object_versions is not ObjectVersions.UPSTREAM:
+            return self._file(self.shape(value, result, path), result, contents)
+        mode = value.file_mode(self._request.default_mode)  # upstream's version needs no shape
+        return MountFile(path=path, mode=mode, contents=contents, object_id=path, version=result.version)
 
     def _file(self, shape: FileShape, result: ReadResult, contents: SecretBytes) -> MountFile:
         return MountFile(
