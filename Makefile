@@ -46,6 +46,9 @@ test: dev ## every test (PYTEST_ARGS='-k rotation' for some)
 fuzz: $(FUZZ_READY) ## fuzz the provider's parsers, coverage-guided and bounded (FUZZ_SECONDS=60 in all)
 	@$(FUZZ)/bin/python -m tests.fuzz.session --seconds $(FUZZ_SECONDS)
 
+bench: dev ## measure the provider; ASCP_BINARY=<path> puts AWS's own beside it (ARGS='--only first --latency-ms 5')
+	@$(BIN)/python -m benchmarks $(ARGS)
+
 lint: dev ## lint, format check, types, import rules
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -65,7 +65,7 @@ def main(arguments: list[str]) -> int:
     binary = os.environ.get("ASCP_BINARY", "")
     try:
         if binary:
-            if not os.access(binary, os.X_OK):
+            if not (Path(binary).is_file() and os.access(binary, os.X_OK)):
                 raise RoomError(f"ASCP_BINARY={binary}: not an executable file.")  # noqa: TRY301 - one place reports it
             enter_room(arguments)
         with tempfile.TemporaryDirectory(prefix="lsb-", dir="/tmp") as name:  # short: socket paths hold 107 bytes

@@ -114,6 +114,7 @@ class Contender:
     environment: dict[str, str] = field(default_factory=dict)
     writes_files: bool = False
     is_ours: bool = False
+    is_theirs: bool = False
 
 
 def our_contender(standin_port: int, room: Room | None) -> Contender:
@@ -122,6 +123,11 @@ def our_contender(standin_port: int, room: Room | None) -> Contender:
     return Contender(
         label="lockstep", command=(sys.executable, "-m", "provider_runtime"), environment=where, is_ours=True
     )
+
+
+def bare_contender() -> Contender:
+    """Return the floor: grpcio with a constant answer; it takes no flag of a provider."""
+    return Contender(label="bare-grpc", command=(sys.executable, "-m", "benchmarks.bare_server"))
 
 
 def their_contenders(binary: str, room: Room) -> tuple[Contender, Contender]:
@@ -133,9 +139,12 @@ def their_contenders(binary: str, room: Room) -> tuple[Contender, Contender]:
         "AWS_EC2_METADATA_DISABLED": "true",
     }
     return (
-        Contender(label="ascp", command=(binary,), environment=environment, writes_files=True),
+        Contender(label="ascp", command=(binary,), environment=environment, writes_files=True, is_theirs=True),
         Contender(
-            label="ascp-driver-writes", command=(binary, "--driver-writes-secrets=true"), environment=environment
+            label="ascp-driver-writes",
+            command=(binary, "--driver-writes-secrets=true"),
+            environment=environment,
+            is_theirs=True,
         ),
     )
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import re
 import socket
 import ssl
@@ -25,6 +26,9 @@ from typing import Any, Final
 _SCOPE: Final = re.compile(r"Credential=[^/]+/\d+/([^/]+)/")
 _LENGTH: Final = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
 _ROLE_OF_NAMESPACE: Final = re.compile(r"/api/v1/namespaces/app-(\d+)/serviceaccounts/")
+IDLE_SECONDS: Final = 5.0
+"""Silent connections live this long, a fraction of what AWS grants. AWS's provider leaves three behind at each mount,
+and asyncio keeps a quarter of a MiB for every one with TLS: an hour's worth would be gigabytes."""
 _FILLER: Final = "x" * 200
 """Secrets are small JSON documents in the field; 200 characters and a few keys are typical."""
 
@@ -49,6 +53,7 @@ class State:
     rotations: Counter[str] = field(default_factory=Counter)
     calls: Counter[str] = field(default_factory=Counter)
     connections: int = 0
+    open_connections: set[Connection] = field(default_factory=set)
 
     def apply(self, order: dict[str, Any]) -> dict[str, Any]:
         """Apply an order and report; counts are reset after they were reported if `reset` is set."""
@@ -100,15 +105,28 @@ class Connection(asyncio.Protocol):
         self._state = state
         self._buffer = b""
         self._transport: asyncio.Transport | None = None
+        self._used_at = time.monotonic()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Count it."""
         self._state.connections += 1
+        self._state.open_connections.add(self)
         self._transport = transport  # type: ignore[assignment]  # asyncio hands the transport that the server made
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget it."""
+        del exc
+        self._state.open_connections.discard(self)
+
+    def close_if_idle(self, now: float) -> None:
+        """Close it when nobody used it for IDLE_SECONDS."""
+        if self._transport is not None and now - self._used_at > IDLE_SECONDS:
+            self._transport.close()
 
     def data_received(self, data: bytes) -> None:
         """Answer every whole request in the buffer."""
         self._buffer += data
+        self._used_at = time.monotonic()
         while (end := self._buffer.find(b"\r\n\r\n")) >= 0:
             found = _LENGTH.search(self._buffer, 0, end + 2)
             stop = end + 4 + (int(found.group(1)) if found else 0)
@@ -119,6 +137,8 @@ class Connection(asyncio.Protocol):
             self._send(answer(self._state, head, body))
 
     def _send(self, reply: Reply) -> None:
+        if reply.status == 0:
+            self._used_at = math.inf  # the caller waits: it is not idle
         if reply.status == 0 or self._transport is None:
             return
         if reply.is_delayed and self._state.latency_seconds > 0:
@@ -251,8 +271,16 @@ async def serve(port: int, tls: tuple[str, str, str, str] | None) -> None:
         servers.append(await loop.create_server(lambda: Connection(state), address, 443, ssl=context, backlog=1024))
         held = swallow_connections(hole, 443)
     print("ready", flush=True)
-    await asyncio.gather(*(server.serve_forever() for server in servers))
+    await asyncio.gather(_close_idle(state), *(server.serve_forever() for server in servers))
     del held
+
+
+async def _close_idle(state: State) -> None:
+    while True:
+        await asyncio.sleep(1)
+        now = time.monotonic()
+        for connection in tuple(state.open_connections):
+            connection.close_if_idle(now)
 
 
 if __name__ == "__main__":
