@@ -65,6 +65,7 @@ EXIT_FAILED: Final = 1
 EXIT_WRONG_FLAG: Final = 2
 PREPARE_COMMAND: Final = "prepare-socket-dir"
 _TEND_SECONDS: Final = 1.0
+_SETTLE_SECONDS: Final = 0.1
 _STOP_SECONDS: Final = 1.0
 _SIGNAL_EXIT_BASE: Final = 128
 _PREPARE_FLAGS: Final = (
@@ -140,6 +141,8 @@ class Daemon:
             except SocketDirectoryError as error:
                 failure = error
             finally:
+                await asyncio.sleep(_SETTLE_SECONDS)  # the last answers are on their way
+                takeover.sever()
                 await server.stop(_STOP_SECONDS)
                 calls.close()
                 takeover.remove_private()

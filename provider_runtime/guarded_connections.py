@@ -57,15 +57,16 @@ class _Guarded:
     def getresponse(self, *arguments: Any, **named: Any) -> Any:  # noqa: ANN401  # urllib3's signature
         response = super().getresponse(*arguments, **named)  # type: ignore[misc]  # urllib3's
         stream = response.stream
-        response.stream = lambda *args, **kwargs: _bounded(stream(*args, **kwargs))
+        response.stream = lambda *args, **kwargs: _bounded(stream(*args, **kwargs), response)
         return response
 
 
-def _bounded(chunks: Iterator[bytes]) -> Iterator[bytes]:
+def _bounded(chunks: Iterator[bytes], response: Any) -> Iterator[bytes]:  # noqa: ANN401  # urllib3's
     size_bytes = 0
     for chunk in chunks:
         size_bytes += len(chunk)
         if size_bytes > ANSWER_LIMIT_BYTES:
+            response.close()  # urllib3 closes what itself sees fail only
             raise ProtocolError(f"answer longer than {ANSWER_LIMIT_BYTES} bytes")
         yield chunk
     watch_connection(None)  # read to its end: the connection goes back to the pool

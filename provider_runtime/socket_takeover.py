@@ -9,6 +9,7 @@ name of the newer one. So a server binds a private name that nobody else uses, a
   server or the new one, never nothing.
 * tend, once a second: if the public name is gone, link it again. If it is another instance's, leave it alone.
 * withdraw: remove the public name only while it is still this instance's inode.
+* sever: close the connections that are left, so that no call meets a server that is stopping.
 
 Instances of ours agree on each step through a lock on the directory, so that a check and the act after it are one.
 """
@@ -142,6 +143,22 @@ class SocketTakeover:
                 self._public.unlink()
             return is_own
 
+    def sever(self) -> int:
+        """Close every connection that was made to this instance; return how many. Call `withdraw` first.
+
+        For the moment before the server stops, when every mount has its answer. A call that arrives just then would be
+        cancelled by gRPC, and CANCELLED makes the driver start a pod with an empty directory. A closed connection is
+        UNAVAILABLE instead, which the driver calls again about by itself: at the next instance.
+        """
+        severed = 0
+        for descriptor in _open_sockets():
+            with contextlib.suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as connection:
+                is_ours = connection.family == socket.AF_UNIX and connection.getsockname() == str(self._private)
+                if is_ours and not connection.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                    connection.shutdown(socket.SHUT_RDWR)
+                    severed += 1
+        return severed
+
     def remove_private(self) -> None:
         """Remove the private name after the server has stopped (gRPC usually has already)."""
         with contextlib.suppress(FileNotFoundError):
@@ -163,6 +180,17 @@ class SocketTakeover:
             yield
         finally:
             os.close(descriptor)
+
+
+def _open_sockets() -> tuple[int, ...]:
+    """Return the descriptors of this process that are sockets; none where /proc cannot be read."""
+    found = []
+    with contextlib.suppress(OSError):
+        for name in os.listdir("/proc/self/fd"):  # noqa: PTH208  # numbers, not paths
+            with contextlib.suppress(OSError):  # closed meanwhile, such as the listing's own
+                if stat.S_ISSOCK(os.fstat(int(name)).st_mode):
+                    found.append(int(name))
+    return tuple(found)
 
 
 def is_answered(path: Path) -> bool:

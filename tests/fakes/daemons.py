@@ -135,6 +135,11 @@ class DaemonProcess:
         assert self._process.stderr is not None
         self.lines.extend(iter(self._process.stderr.readline, ""))
 
+    @property
+    def pid(self) -> int:
+        """Process id."""
+        return self._process.pid
+
     def wait_for(self, text: str, *, seconds: float = 20.0) -> str:
         """Wait for a line that contains `text`."""
         end = time.monotonic() + seconds

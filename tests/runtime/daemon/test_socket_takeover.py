@@ -47,6 +47,10 @@ def _until(condition: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
+def _open_files() -> int:
+    return len(os.listdir("/proc/self/fd"))  # noqa: PTH208  # numbers, not paths
+
+
 def _listen(path: Path) -> socket.socket:
     server = socket.socket(socket.AF_UNIX)
     server.bind(str(path))
@@ -117,6 +121,29 @@ def test_a_name_that_is_another_instances_is_left_alone(directory: Path) -> None
             assert takeover.tend() is False
             assert takeover.withdraw() is False
             assert is_answered(directory / "aws.sock")
+
+
+def test_severing_closes_the_connections_of_this_instance_only_and_leaks_nothing(directory: Path) -> None:
+    takeover, other = SocketTakeover(str(directory), "aws.sock"), SocketTakeover(str(directory), "aws.sock")
+    with (
+        _listen(takeover.prepare()) as listener,
+        _listen(other.prepare()) as neighbour,
+        contextlib.ExitStack() as stack,
+    ):
+        ends = []
+        for server in (listener, neighbour):
+            client = stack.enter_context(socket.socket(socket.AF_UNIX))
+            client.connect(server.getsockname())
+            client.settimeout(0.05)
+            ends.append((client, stack.enter_context(server.accept()[0])))
+        before = _open_files()
+        assert takeover.sever() == 1
+        assert _open_files() == before
+        assert ends[0][0].recv(1) == b"", "closed"
+        with pytest.raises(TimeoutError):
+            ends[1][0].recv(1)
+        with socket.socket(socket.AF_UNIX) as late:
+            late.connect(listener.getsockname())  # the listener itself is the server's to close
 
 
 def test_publishing_twice_leaves_no_second_link(directory: Path) -> None:
