@@ -171,13 +171,6 @@ def test_without_overridden_endpoints_only_regions_of_aws_get_clients(region: st
     clients.check_region("cn-north-1")
 
 
-@pytest.mark.parametrize("service", list(AwsService))
-def test_fips_and_dual_stack_count_for_every_service_sts_included(service: AwsService) -> None:
-    environment = {"AWS_USE_FIPS_ENDPOINT": "true"}
-    client = AwsClients(parse_settings([], environment).aws, pool_size=1).client(service, "us-east-1")
-    assert "-fips." in client.meta.endpoint_url
-
-
 class _Node:
     """An exchange against the fake, as the daemon builds it."""
 
