@@ -9,6 +9,7 @@ from components.derivation.errors import ProblemList, Spot
 from components.derivation.object_checks import FileSets, check_file, check_json_path, check_name, default_file
 from components.derivation.shape import Read, ReadList, ReadMap, ReadRecord, ReadValue
 from components.derivation.spec import DEFAULT_MODE, JsonKeyEntry, KeyEntry, ObjectEntry, Store
+from components.derivation.suppression_reader import read_suppressions
 from components.derivation.variables import SAMPLE, substitute
 
 #: Multi-Region keys keep their id in every region; others do not exist elsewhere.
@@ -75,6 +76,7 @@ class _EntryReader:
             at=name.node.at,
             file_at=file_at,
             mount_at=self._fields["mount"].node.at if "mount" in self._fields else name.node.at,
+            suppress=read_suppressions(self._fields.get("suppress")),
         )
 
     def _value(self, name: str) -> ReadValue | None:

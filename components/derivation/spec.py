@@ -33,6 +33,15 @@ class Store(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Suppression:
+    """Leave to break one rule of the linter, with the reason. Changes no access, so it takes no part in equality."""
+
+    rule: str
+    reason: str
+    at: Spot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JsonKeyEntry:
     """One JSON key as a file of its own; `mode` None means the object's."""
 
@@ -67,6 +76,7 @@ class ObjectEntry:
         version: Parameter version.
         label: Parameter label.
         at: Place of the entry's name.
+        suppress: Findings of the linter that this entry answers for.
     """
 
     store: Store
@@ -82,6 +92,7 @@ class ObjectEntry:
     at: Spot = field(compare=False)
     file_at: Spot = field(compare=False)
     mount_at: Spot = field(compare=False)
+    suppress: tuple[Suppression, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +133,7 @@ class AppVariant:
         mount_path: Of the default mount.
         mounts: The others, sorted by name; each holds an object.
         refresh_interval_seconds: How old a value may get; None means the stack's setting.
+        suppress: Findings of the linter that the whole app answers for.
     """
 
     app: AppName
@@ -137,6 +149,7 @@ class AppVariant:
     sync: tuple[SyncEntry, ...]
     at: Spot = field(compare=False)
     failover_at: Spot = field(compare=False)
+    suppress: tuple[Suppression, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

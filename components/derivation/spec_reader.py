@@ -28,6 +28,7 @@ from components.derivation.spec import (
     SyncItem,
 )
 from components.derivation.spec_shape import APP
+from components.derivation.suppression_reader import read_suppressions
 from components.derivation.yaml_source import Mapping, Node, Scalar, parse_yaml
 
 _SUFFIXES = (".yaml", ".yml")
@@ -44,20 +45,39 @@ def load_specs(paths: Sequence[str | os.PathLike[str]]) -> tuple[AppSpec, ...]:
         SpecErrors: With every problem of every file.
     """
     problems = ProblemList()
-    sources: list[tuple[str, str]] = []
-    for path in paths:
-        sources += _read_files(Path(path), problems)
+    sources = _read_paths(paths, problems)
     specs = _read_sources(sources, problems)
     problems.raise_if_any()
     return specs
 
 
+def load_spec_texts(paths: Sequence[str | os.PathLike[str]]) -> tuple[tuple[str, str], ...]:
+    """Return name and text of every file that `load_specs` would read, line ends as they are.
+
+    Raises:
+        SpecErrors: SPEC027 for every file that cannot be read.
+    """
+    problems = ProblemList()
+    sources = _read_paths(paths, problems)
+    problems.raise_if_any()
+    return tuple(sources)
+
+
 def parse_specs(text: str, source: str = "<text>") -> tuple[AppSpec, ...]:
     """Read the apps of one text (one YAML document each); like `load_specs`."""
+    return parse_spec_texts([(source, text)])
+
+
+def parse_spec_texts(sources: Iterable[tuple[str, str]]) -> tuple[AppSpec, ...]:
+    """Read the apps of several files that are read already, as name and text; like `load_specs`."""
     problems = ProblemList()
-    specs = _read_sources([(source, text)], problems)
+    specs = _read_sources(sources, problems)
     problems.raise_if_any()
     return specs
+
+
+def _read_paths(paths: Sequence[str | os.PathLike[str]], problems: ProblemList) -> list[tuple[str, str]]:
+    return [entry for path in paths for entry in _read_files(Path(path), problems)]
 
 
 def _read_files(path: Path, problems: ProblemList) -> list[tuple[str, str]]:
@@ -70,7 +90,7 @@ def _read_files(path: Path, problems: ProblemList) -> list[tuple[str, str]]:
             )
         return [entry for file in files for entry in _read_files(file, problems)]
     try:
-        return [(str(path), path.read_text(encoding="utf-8"))]
+        return [(str(path), path.read_bytes().decode("utf-8"))]
     except UnicodeDecodeError:
         problems.add(spot, "SPEC027", "the file is not UTF-8 text", "A spec is YAML in UTF-8", "save it as UTF-8")
     except OSError as error:
@@ -183,6 +203,7 @@ class _VariantReader:
             sync=sync,
             at=self._at("app"),
             failover_at=self._at("failoverRegions"),
+            suppress=read_suppressions(self._fields.get("suppress")),
         )
 
     def _names_objects(self) -> bool:

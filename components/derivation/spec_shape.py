@@ -90,6 +90,12 @@ LABEL_NAME = Text(
     rule="A parameter's label is made of letters, digits, '.', '-' and '_'",
     fix="write it like 'blue'",
 )
+RULE_CODE = Text(
+    pattern="LS[0-9]{3}",
+    rule="It is the code of a rule of the linter",
+    fix="write it as `lockstep lint` prints it, like LS802",
+)
+REASON = Text(pattern=r"[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*", limit=500, fix="say why in a sentence")
 
 JSON_KEY = Record(
     title="a JSON key",
@@ -101,6 +107,15 @@ JSON_KEY = Record(
 KEYS = MapOf(JSON_PATH, Either(short=FILE, full=JSON_KEY))
 KMS_KEY = Either(short=KEY_ARN, full=MapOf(REGION, KEY_ARN))
 
+SUPPRESSION = Record(
+    title="a suppressed finding",
+    fields=(
+        Field("rule", RULE_CODE, "Code of a rule of `lockstep lint`.", required=True),
+        Field("reason", REASON, "Why it is right here; reviewers and reports see it.", required=True),
+    ),
+)
+SUPPRESS = ListOf(SUPPRESSION)
+
 _OBJECT_FIELDS = (
     Field("file", FILE, "The file in the mount; default: the name, with each '/' written as '_'."),
     Field("mode", Mode(), 'Permission bits in quotes, such as "0400"; default "0644".'),
@@ -110,6 +125,7 @@ _OBJECT_FIELDS = (
     Field("keys", KEYS, "JSON keys (JMESPath) as files of their own."),
     Field("mount", MOUNT_NAME, "The entry of 'mounts' that holds its files; default: the one at mountPath."),
     Field("owner", OWNER, "Who owns it, where that is not the app's owner."),
+    Field("suppress", SUPPRESS, "Findings of `lockstep lint` that are right here, each with its reason."),
 )
 SECRET = Record(
     title="a secret",
@@ -149,6 +165,7 @@ _SETTINGS = (
     Field("secrets", ListOf(SECRET), "Secrets of AWS Secrets Manager."),
     Field("parameters", ListOf(PARAMETER), "Parameters of AWS Systems Manager Parameter Store."),
     Field("sync", ListOf(SYNC), "Copies as Kubernetes Secrets, for environment variables."),
+    Field("suppress", SUPPRESS, "Findings of `lockstep lint` that the whole app answers for, each with its reason."),
 )
 
 
