@@ -20,7 +20,7 @@ ENVIRONMENT = Environment(
     cluster="dev",
     oidc_issuer="https://oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE",
 )
-LAW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+LAW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 #: What a spec may ask for, and the linter says it again of the class that follows.
 ASKED_FOR = {"LS525", "LS526"}
