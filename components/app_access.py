@@ -84,7 +84,9 @@ class AppAccess(pulumi.ComponentResource):
     def __init__(self, name: str, args: AppAccessArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         access = args.access
         inputs = {"app": str(access.app), "namespace": access.namespace, "roleArn": access.role_arn}
-        super().__init__("lockstep:index:AppAccess", name, inputs, opts)
+        # Children whose names begin with the app's inherit these, so that a renamed app keeps its resources.
+        renamed = pulumi.ResourceOptions(aliases=[pulumi.Alias(name=earlier) for earlier in access.renamed_from])
+        super().__init__("lockstep:index:AppAccess", name, inputs, pulumi.ResourceOptions.merge(opts, renamed))
         self.identity = WorkloadIdentity(
             name, WorkloadIdentityArgs(access=access), opts=pulumi.ResourceOptions(parent=self)
         )

@@ -61,6 +61,9 @@ class WorkloadIdentity(pulumi.ComponentResource):
                 service_account=access.association.service_account,
                 # The literal, not the role's output: which role a pod gets is known at preview.
                 role_arn=access.association.role_arn,
+                policy=access.association.policy and access.association.policy.to_json(),
+                disable_session_tags=access.association.disable_session_tags or None,
+                target_role_arn=access.association.target_role_arn or None,
                 opts=pulumi.ResourceOptions(parent=self, depends_on=[self.role]),
             )
         self.register_outputs({"roleArn": access.role_arn})
@@ -81,7 +84,8 @@ class WorkloadIdentity(pulumi.ComponentResource):
             name=policy.name,
             path=access.role_path,
             policy=policy.document.to_json(),
-            description=f"Secrets of {access.namespace}/{access.service_account} ({access.app}), derived by Lockstep",
+            # A policy's description cannot change in place: a renamed app keeps its first name here.
+            description=f"Secrets of {access.first_name}, derived by Lockstep",
             opts=pulumi.ResourceOptions(parent=self),
         )
         attachment: pulumi.Resource = aws.iam.RolePolicyAttachment(

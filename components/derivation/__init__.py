@@ -18,7 +18,7 @@ from components.derivation.access import (
     SecretPolicy,
 )
 from components.derivation.derive import derive
-from components.derivation.environment import Environment
+from components.derivation.environment import Environment, FargateSelector
 from components.derivation.errors import Problem, SpecErrors, Spot
 from components.derivation.fleet import derive_all, derive_fleet
 from components.derivation.grants import Grant
@@ -33,6 +33,7 @@ __all__ = [
     "AppSpec",
     "DerivedFile",
     "Environment",
+    "FargateSelector",
     "FleetAccess",
     "ForeignAccount",
     "ForeignStatements",

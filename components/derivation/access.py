@@ -50,13 +50,25 @@ class PodIdentityAssociation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DerivedFile:
-    """One file that the pod sees. `path` is below the mount, `mode` permission bits, `json_path` "" for the whole."""
+    """One file that the pod sees, as far as the spec tells: `keys: "*"` makes more, which only the value tells.
+
+    Attributes:
+        path: Below the mount.
+        mode: Permission bits.
+        store: Of the object.
+        source: Name or ARN of the object.
+        json_path: JMESPath of a JSON key; "" for other files.
+        is_template: Whether it is made of other files.
+        optional: Whether it is missing while the object is.
+    """
 
     path: str
     mode: int
     store: Store
     source: str
     json_path: str = ""
+    is_template: bool = False
+    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,6 +176,11 @@ class AppAccess:
     def files(self) -> tuple[DerivedFile, ...]:
         """What the pod will see, over all mounts; paths are below each mount's own path."""
         return tuple(file for mount in self.mounts for file in mount.files)
+
+    @property
+    def first_name(self) -> str:
+        """The app's earliest name, which its role, policies and classes keep."""
+        return self.renamed_from[0] if self.renamed_from else self.app
 
     @property
     def reader_arn(self) -> str:

@@ -90,6 +90,14 @@ def secret_pattern(name: str, *, partition: str, region: str, account: str) -> s
     return str(moved) if has_random_suffix(moved) else f"{moved}{UNKNOWN_SUFFIX}"
 
 
+def absent_secret_arn(pattern: str) -> str:
+    """Return the ARN that AWS asks IAM about while no secret of the name exists: the pattern without its suffix.
+
+    "" for a full ARN, which is asked about as it stands.
+    """
+    return pattern.removesuffix(UNKNOWN_SUFFIX) if pattern.endswith(UNKNOWN_SUFFIX) else ""
+
+
 def parameter_arn(name: str, *, partition: str, region: str, account: str) -> str:
     """Return the IAM resource of one parameter in one region; `name` is a name or an ARN, without selector."""
     arn = Arn.parse(name)
@@ -101,6 +109,11 @@ def parameter_arn(name: str, *, partition: str, region: str, account: str) -> st
 def role_arn(*, partition: str, account: str, path: str, name: str) -> str:
     """Return a role's ARN; `path` begins and ends with a slash."""
     return f"arn:{partition}:iam::{account}:role{path}{name}"
+
+
+def account_root(*, partition: str, account: str) -> str:
+    """Return the principal that stands for a whole account."""
+    return f"arn:{partition}:iam::{account}:root"
 
 
 def policy_arn(*, partition: str, account: str, path: str, name: str) -> str:

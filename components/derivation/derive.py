@@ -7,26 +7,22 @@ limits here; what needs all apps at once is in fleet.py.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from components.derivation.access import AppAccess, NamedPolicy, PodIdentityAssociation
-from components.derivation.arn import (
-    Arn,
-    cluster_arn,
-    oidc_provider_arn,
-    parameter_arn,
-    policy_arn,
-    role_arn,
-    secret_pattern,
-)
+from components.derivation.arn import absent_secret_arn, parameter_arn, policy_arn, secret_pattern
 from components.derivation.environment import Environment
 from components.derivation.errors import ProblemList
 from components.derivation.grants import Grant, policy_for, unique_grants
-from components.derivation.iam import LIMITS, PolicyDocument, irsa_trust, pod_identity_trust
+from components.derivation.iam import Condition, PolicyDocument
+from components.derivation.identity import AppIdentity
+from components.derivation.limits import MANAGED_PER_ROLE, MANAGED_POLICY, SESSION_POLICY, TRUST_POLICY
 from components.derivation.manifests import service_account
 from components.derivation.mounts import derive_mounts
-from components.derivation.naming import managed_policy_name, role_name
+from components.derivation.naming import managed_policy_name
 from components.derivation.packing import DoesNotFitError, Packing, PolicyKind, pack
-from components.derivation.resolve import resolve
+from components.derivation.region_reads import RegionRead, reads_of, regions_of
+from components.derivation.resolve import reader_account, resolve
 from components.derivation.spec import AppSpec, AppVariant, Identity, ObjectEntry, Store
 
 AUDIENCES = {Identity.IRSA: "sts.amazonaws.com", Identity.POD_IDENTITY: "pods.eks.amazonaws.com"}
@@ -48,53 +44,105 @@ def derive(spec: AppSpec, environment: Environment) -> AppAccess:
     problems = ProblemList()
     variant = resolve(spec.for_environment(environment.name), environment, problems)
     problems.raise_if_any()
-    identity = variant.identity or environment.default_identity
-    name = role_name(cluster=environment.cluster, region=environment.region, app=variant.app)
-    arn = role_arn(partition=environment.partition, account=environment.account, path=environment.role_path, name=name)
-    trust = _trust(variant, identity, environment)
+    return derive_resolved(variant, environment, problems)
+
+
+def derive_resolved(variant: AppVariant, environment: Environment, problems: ProblemList) -> AppAccess:
+    """Derive from a variant whose variables are replaced and checked; raises like `derive`."""
+    identity = AppIdentity(variant, environment)
     grants = unique_grants(_grants(variant, environment))
-    packing = _packed(variant, policy_for(grants, environment), trust, problems)
-    association = PodIdentityAssociation(
-        cluster=environment.cluster, namespace=variant.namespace, service_account=variant.service_account, role_arn=arn
-    )
+    reads = _bound(policy_for(grants, environment), identity.session_conditions())
+    trust, association = identity.trust(), identity.association(reads)
+    _check_sizes(variant, trust, association, problems)
+    packing = _packed(variant, identity.own_policy(reads), problems)
     return AppAccess(
         app=variant.app,
         owner=variant.owner,
         environment=environment.name,
         namespace=variant.namespace,
         service_account=variant.service_account,
-        identity=identity,
-        audience=AUDIENCES[identity],
-        role_name=name,
+        identity=identity.kind,
+        audience=AUDIENCES[identity.kind],
+        role_name=identity.role_name,
         role_path=environment.role_path,
-        role_arn=arn,
+        role_arn=identity.role_arn,
         permissions_boundary=environment.permissions_boundary,
         trust=trust,
         grants=grants,
-        policies=tuple(_named(packing, name, environment)),
+        policies=tuple(_named(packing, identity.role_name, environment)),
         headroom=packing.headroom,
-        chain=None,
-        association=association if identity is Identity.POD_IDENTITY else None,
+        chain=identity.chain(reads),
+        association=association,
         service_account_manifest=service_account(
-            name=variant.service_account, namespace=variant.namespace, identity=identity, role_arn=arn
+            name=variant.service_account,
+            namespace=variant.namespace,
+            identity=identity.kind,
+            role_arn=identity.role_arn,
         ),
-        mounts=derive_mounts(variant, identity, arn, environment),
+        mounts=derive_mounts(variant, identity.kind, identity.role_arn, environment),
         needs_sync=bool(variant.sync),
         refresh_interval_seconds=variant.refresh_interval_seconds,
-        renamed_from=(),
+        renamed_from=variant.renamed_from,
     )
 
 
-def _packed(variant: AppVariant, document: PolicyDocument, trust: PolicyDocument, problems: ProblemList) -> Packing:
-    if trust.size() > LIMITS["trust policy"]:
-        what = f"the app's trust takes {trust.size():,} characters of IAM's {LIMITS['trust policy']:,}"
+# -------------------------------------------------------------------------------------------------------------- grants
+def _grants(variant: AppVariant, environment: Environment) -> Iterator[Grant]:
+    account = reader_account(variant, environment)
+    for entry in variant.objects:
+        for read in reads_of(entry, regions_of(variant, environment)):
+            yield _grant(entry, read, account, variant.owner, environment)
+
+
+def _grant(entry: ObjectEntry, read: RegionRead, account: str, owner: str, environment: Environment) -> Grant:
+    place = {"partition": environment.partition, "region": read.region, "account": account}
+    is_secret = entry.store is Store.SECRETS_MANAGER
+    resource = secret_pattern(read.name, **place) if is_secret else parameter_arn(read.name, **place)
+    return Grant(
+        store=entry.store,
+        region=read.region,
+        resource=resource,
+        key=read.key,
+        stages=(read.selector.stage,) if read.selector.stage else (),
+        version_id=read.selector.version_id,
+        absent_as=absent_secret_arn(resource) if entry.optional and is_secret else "",
+        source=read.name,
+        owner=entry.owner or owner,
+        at=entry.at,
+    )
+
+
+def _bound(document: PolicyDocument, conditions: tuple[Condition, ...]) -> PolicyDocument:
+    if not conditions:
+        return document
+    statements = tuple(
+        replace(statement, conditions=(*statement.conditions, *conditions)) for statement in document.statements
+    )
+    return PolicyDocument(statements=statements)
+
+
+# -------------------------------------------------------------------------------------------------------------- limits
+def _check_sizes(
+    variant: AppVariant, trust: PolicyDocument, association: PodIdentityAssociation | None, problems: ProblemList
+) -> None:
+    if trust.size() > TRUST_POLICY.amount:
+        what = f"the app's trust takes {trust.size():,} characters of IAM's {TRUST_POLICY.amount:,}"
         problems.add(variant.at, "SPEC025", what, "A trust policy has a limit", "shorten namespace or service account")
+    policy = association.policy if association else None
+    used = len(policy.to_json()) if policy else 0
+    if variant.pod_identity and used > SESSION_POLICY.amount:
+        what = f"the association's policy takes {used:,} characters of {SESSION_POLICY.amount:,}"
+        fix = "write 'scope: role' or 'scope: sessionTags', or split the app into two"
+        problems.add(variant.pod_identity.at, "SPEC025", what, "A session policy has a limit", fix)
+
+
+def _packed(variant: AppVariant, document: PolicyDocument, problems: ProblemList) -> Packing:
     try:
         packing = pack(document)
     except DoesNotFitError as error:
         what = (
             f"the app's access takes {error.used:,} characters in {error.documents} policies; a role carries "
-            f"{LIMITS['managed policies per role']} of {LIMITS['managed policy']:,}"
+            f"{MANAGED_PER_ROLE.amount} of {MANAGED_POLICY.amount:,}"
         )
         problems.add(variant.at, "SPEC025", what, "A role's policies have a limit", "split the app into two")
         problems.raise_all()
@@ -110,49 +158,3 @@ def _named(packing: Packing, role: str, environment: Environment) -> Iterator[Na
         else:
             name = managed_policy_name(role, number)
             yield NamedPolicy(name=name, document=document, kind=packing.kind, arn=policy_arn(**place, name=name))
-
-
-# ---------------------------------------------------------------------------------------------------------- derivation
-
-
-def _regions(variant: AppVariant, environment: Environment) -> tuple[str, ...]:
-    return (environment.region, *variant.failover_regions)
-
-
-def _grants(variant: AppVariant, environment: Environment) -> Iterator[Grant]:
-    for entry in variant.objects:
-        for region in _regions(variant, environment):
-            yield _grant(entry, region, variant.owner, environment)
-
-
-def _grant(entry: ObjectEntry, region: str, owner: str, environment: Environment) -> Grant:
-    place = {"partition": environment.partition, "region": region, "account": environment.account}
-    pattern = secret_pattern if entry.store is Store.SECRETS_MANAGER else parameter_arn
-    return Grant(
-        store=entry.store,
-        region=region,
-        resource=pattern(entry.name, **place),
-        key=_key_in(entry, region),
-        source=entry.name,
-        owner=entry.owner or owner,
-        at=entry.at,
-    )
-
-
-def _key_in(entry: ObjectEntry, region: str) -> str:
-    keys = {key.region: key.arn for key in entry.kms_keys}
-    if region in keys:
-        return keys[region]
-    single = Arn.parse(keys.get(None, ""))
-    # A multi-Region key keeps its id; the reader refused any other single key beside failover regions.
-    return str(single.in_region(region)) if single else ""
-
-
-def _trust(variant: AppVariant, identity: Identity, environment: Environment) -> PolicyDocument:
-    place = {"partition": environment.partition, "account": environment.account}
-    who = {"namespace": variant.namespace, "service_account": variant.service_account}
-    if identity is Identity.IRSA:
-        provider = oidc_provider_arn(**place, issuer_host=environment.issuer_host)
-        return irsa_trust(provider_arn=provider, issuer_host=environment.issuer_host, **who)
-    cluster = cluster_arn(**place, region=environment.region, cluster=environment.cluster)
-    return pod_identity_trust(account=environment.account, cluster_arn=cluster, **who)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
-from components.derivation.arn import DNS_SUFFIXES, is_account, is_region
+from components.derivation.arn import DNS_SUFFIXES, Arn, is_account, is_region
 from components.derivation.errors import ProblemList, Spot
 from components.derivation.spec import Identity
 
@@ -14,7 +15,40 @@ _ISSUER = re.compile(r"https://[A-Za-z0-9.-]+(?::[0-9]+)?(?:/[A-Za-z0-9._/-]*[A-
 _CLUSTER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 _NAME = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
 _ROLE_PATH = re.compile(r"/(?:[A-Za-z0-9_+=,.@-]+/)*")
+_LABEL_TEST = r"[A-Za-z0-9./_-]+=[A-Za-z0-9._*?-]*"
+_SELECTOR = re.compile(rf"([a-z0-9*?-]{{1,63}})(?::({_LABEL_TEST}(?:,{_LABEL_TEST})*))?")
+_DEPLOYER = re.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]+", re.ASCII)
 _BOUNDARY = re.compile(r"arn:aws[a-z-]*:iam::(?:[0-9]{12}|aws):policy/[\w+=,.@/-]+", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FargateSelector:
+    """Which pods a Fargate profile takes: those of a namespace that carry all of the labels.
+
+    Source: EKS user guide, Fargate profiles (namespace and labels may hold the wildcards `*` and `?`).
+    """
+
+    namespace: str
+    labels: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> FargateSelector | None:
+        """Read `NAMESPACE` or `NAMESPACE:key=value,key=value`; None for another form."""
+        found = _SELECTOR.fullmatch(text)
+        if found is None:
+            return None
+        pairs = (pair.split("=", 1) for pair in (found[2] or "").split(",") if pair)
+        return cls(namespace=found[1], labels=tuple(sorted((key, value) for key, value in pairs)))
+
+    def selects(self, namespace: str, labels: Mapping[str, str]) -> bool:
+        """Say whether a pod with these labels would run on Fargate."""
+        return fnmatchcase(namespace, self.namespace) and all(
+            key in labels and fnmatchcase(labels[key], value) for key, value in self.labels
+        )
+
+    def __str__(self) -> str:
+        labels = ",".join(f"{key}={value}" for key, value in self.labels)
+        return f"{self.namespace}:{labels}" if labels else self.namespace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +64,9 @@ class Environment:
         oidc_issuer: The cluster's issuer URL, as in the tokens of its service accounts.
         default_identity: For apps that name none.
         role_path: IAM path of the roles; begins and ends with a slash.
-        permissions_boundary: ARN of a managed policy, or None.
+        permissions_boundary: ARN of a managed policy of this account (or of AWS), or None.
+        deployer_role: ARN of the role that runs `pulumi up`; None where no secret policy is written.
+        fargate_selectors: Of the cluster's Fargate profiles, whose pods the CSI driver cannot serve.
     """
 
     name: str
@@ -42,6 +78,8 @@ class Environment:
     default_identity: Identity = Identity.IRSA
     role_path: str = "/"
     permissions_boundary: str | None = None
+    deployer_role: str | None = None
+    fargate_selectors: tuple[FargateSelector, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse malformed values, all at once.
@@ -75,10 +113,21 @@ class Environment:
             (
                 "permissionsBoundary",
                 boundary or "",
-                boundary is None or _fits(_BOUNDARY, boundary),
-                "It is a policy's ARN",
+                boundary is None or (_fits(_BOUNDARY, boundary) and self._is_own(boundary, "aws")),
+                "It is the ARN of a policy of this account and partition, or of AWS",
+            ),
+            (
+                "deployerRole",
+                self.deployer_role or "",
+                self.deployer_role is None
+                or (_fits(_DEPLOYER, self.deployer_role) and self._is_own(self.deployer_role)),
+                "It is the ARN of a role of this account and partition",
             ),
         ]
+
+    def _is_own(self, arn_text: str, *others: str) -> bool:
+        arn = Arn.parse(arn_text)
+        return arn is not None and arn.partition == self.partition and arn.account in {self.account, *others}
 
     @property
     def issuer_host(self) -> str:

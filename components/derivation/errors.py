@@ -88,6 +88,17 @@ CODES: dict[str, str] = {
     "SPEC026": "an environment value that is malformed",
     "SPEC027": "a spec file that cannot be read",
     "SPEC028": "mounts that do not fit together",
+    "SPEC029": "a second role that cannot be assumed",
+    "SPEC030": "settings of Pod Identity that do not fit",
+    "SPEC031": "a secret resource policy that this stack cannot write",
+    "SPEC032": "pods that Fargate would run, where the CSI driver cannot",
+    "SPEC033": "a template that cannot be filled in",
+    "SPEC034": "an object of another account that nobody can decrypt",
+    "SPEC035": "a secret's name that cannot be told from a random suffix",
+    "SPEC036": "a mount that the driver or the provider would refuse",
+    "SPEC037": "a rename that does not fit",
+    "SPEC038": "a read by path, which the provider does not make",
+    "SPEC039": "defaults of a folder that cannot be used",
 }
 
 

@@ -34,7 +34,7 @@ class Grant:
         resource: IAM resource; ends in `-??????` where a secret's suffix is unknown.
         key: ARN or "".
         stages: Values of the condition `secretsmanager:VersionStage`; () for none.
-        version_id: Value of the condition `secretsmanager:VersionId`; "" for none.
+        version_id: Value of the condition `secretsmanager:VersionId`; "" for none. Never together with a stage.
         absent_as: The ARN that AWS asks about while no such secret exists, for an optional object; "" otherwise. Only
             with leave for it does AWS answer NotFound instead of a denial.
         source: Name or ARN as the spec asks for it in this region, variables replaced.
@@ -75,7 +75,7 @@ def policy_for(grants: Iterable[Grant], environment: Environment) -> PolicyDocum
 
 
 def _read_secrets(grants: tuple[Grant, ...]) -> Iterator[Statement]:
-    """Yield the plain reads, then one statement for each condition, then the versions that may be described.
+    """Yield the plain reads, then the reads of one stage or version, then what may be described beside those.
 
     A conditional read of what may be read anyway adds nothing and is left out.
     """
@@ -86,23 +86,29 @@ def _read_secrets(grants: tuple[Grant, ...]) -> Iterator[Statement]:
     if plain:
         actions = (DESCRIBE_SECRET, GET_SECRET_VALUE)
         yield Statement(sid="ReadSecrets", actions=actions, resources=tuple(plain))
-    conditions = sorted({(grant.stages, grant.version_id) for grant in pinned})
-    for number, (stages, version_id) in enumerate(conditions, start=1):
-        yield Statement(
-            sid=f"ReadSecretVersions{number}",
-            actions=(GET_SECRET_VALUE,),
-            resources=tuple(g.resource for g in pinned if (g.stages, g.version_id) == (stages, version_id)),
-            conditions=_version_conditions(stages, version_id),
-        )
+    yield from _read_versions("Stage", "VersionStage", ((g.resource, g.stages) for g in pinned))
+    yield from _read_versions("Version", "VersionId", ((g.resource, (g.version_id,)) for g in pinned if g.version_id))
     if pinned:
         resources = tuple(grant.resource for grant in pinned)
         yield Statement(sid="DescribeSecretVersions", actions=(DESCRIBE_SECRET,), resources=resources)
 
 
-def _version_conditions(stages: tuple[str, ...], version_id: str) -> tuple[Condition, ...]:
-    stage = (Condition.of("StringEquals", "secretsmanager:VersionStage", stages),) if stages else ()
-    version = (Condition.of("StringEquals", "secretsmanager:VersionId", [version_id]),) if version_id else ()
-    return (*stage, *version)
+def _read_versions(name: str, key: str, reads: Iterable[tuple[str, tuple[str, ...]]]) -> Iterator[Statement]:
+    """Yield one statement for each set of values that some secrets are bound to: exact, and as few as can be."""
+    by_secret: dict[str, set[str]] = {}
+    for resource, values in reads:
+        if values:
+            by_secret.setdefault(resource, set()).update(values)
+    by_values: dict[tuple[str, ...], list[str]] = {}
+    for resource, found in by_secret.items():
+        by_values.setdefault(tuple(sorted(found)), []).append(resource)
+    for number, (values, resources) in enumerate(sorted(by_values.items()), start=1):
+        yield Statement(
+            sid=f"ReadSecret{name}{number}",
+            actions=(GET_SECRET_VALUE,),
+            resources=tuple(resources),
+            conditions=(Condition.of("StringEquals", f"secretsmanager:{key}", values),),
+        )
 
 
 def _read_parameters(grants: tuple[Grant, ...]) -> Iterator[Statement]:

@@ -1,9 +1,10 @@
 """IAM policy documents as values with one canonical text.
 
 A document is built from statements, never from dict literals: actions, resources and condition values are sorted and
-unique, so that equal access has equal bytes. An Allow without a resource, or with a bare `*`, cannot be built.
+unique, so that equal access has equal bytes. An Allow on a bare `*`, or a Deny that is not bound to principals, cannot
+be built.
 
-Source: IAM JSON policy reference. Limits: see `LIMITS`.
+Source: IAM JSON policy reference. Limits: limits.py.
 """
 
 from __future__ import annotations
@@ -11,21 +12,26 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import StrEnum
+
+from components.derivation.limits import MANAGED_PER_ROLE, MANAGED_POLICY, ROLE_INLINE, TRUST_POLICY
 
 PolicyJson = dict[str, object]
 
 _VERSION = "2012-10-17"
 
 #: IAM quotas: characters without white space (inline policies count together), and policies that a role may have.
-LIMITS = {
-    "role inline policies": 10_240,
-    "managed policy": 6_144,
-    "managed policies per role": 10,
-    "trust policy": 2_048,
-}
+LIMITS = {limit.subject: limit.amount for limit in (ROLE_INLINE, MANAGED_POLICY, MANAGED_PER_ROLE, TRUST_POLICY)}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+class Effect(StrEnum):
+    """What a statement does."""
+
+    ALLOW = "Allow"
+    DENY = "Deny"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Condition:
     """One test: `operator` on `key` against sorted, unique `values`."""
 
@@ -41,14 +47,17 @@ class Condition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
-    """One Allow. `principal` is for trust policies only, `resources` for identity policies only.
+    """One statement of an identity policy (resources), a trust policy (principal) or a resource policy (both).
 
     Attributes:
         sid: Stable, letters and digits.
         actions: Sorted, unique, no wildcard.
-        resources: Sorted, unique; `?` may stand for the unknown suffix of a secret, `*` is refused.
+        resources: Sorted, unique; `?` may stand for the unknown suffix of a secret. `*` alone is a resource policy's
+            own object; `*` at the end of a prefix needs `may_be_wide`.
         principal: Kind and name, such as ("Federated", ARN).
         conditions: Sorted by operator and key.
+        effect: Deny is for resource policies, and bound by conditions.
+        may_be_wide: Admits prefixes and, where AWS has no resource for an action, `*`: for the deployer only.
     """
 
     sid: str
@@ -56,6 +65,8 @@ class Statement:
     resources: tuple[str, ...] = ()
     principal: tuple[str, str] | None = None
     conditions: tuple[Condition, ...] = ()
+    effect: Effect = Effect.ALLOW
+    may_be_wide: bool = False
 
     def __post_init__(self) -> None:
         """Put everything in order and refuse what no derivation may produce.
@@ -66,14 +77,20 @@ class Statement:
         for name in ("actions", "resources"):
             object.__setattr__(self, name, tuple(sorted(set(getattr(self, name)))))
         object.__setattr__(self, "conditions", tuple(sorted(self.conditions, key=lambda c: (c.operator, c.key))))
-        if any("*" in text for text in (*self.actions, *self.resources)) or not self.actions:
+        if not self.actions or any("*" in action for action in self.actions):
             raise ValueError(f"statement {self.sid}: no action, or a wildcard")
-        if bool(self.resources) == bool(self.principal):
-            raise ValueError(f"statement {self.sid}: either resources or a principal")
+        if not self.resources and not self.principal:
+            raise ValueError(f"statement {self.sid}: neither resources nor a principal")
+        is_own_object = self.principal is not None and self.resources == ("*",)
+        if not self.may_be_wide and not is_own_object and any("*" in resource for resource in self.resources):
+            raise ValueError(f"statement {self.sid}: a wildcard")
+        is_open = self.effect is Effect.DENY or (self.principal is not None and self.principal[1] == "*")
+        if is_open and not (self.principal and self.resources and self.conditions):
+            raise ValueError(f"statement {self.sid}: a Deny, or everybody, without a bound")
 
     def to_dict(self) -> PolicyJson:
         """Return the statement with IAM's keys in IAM's customary order."""
-        out: PolicyJson = {"Sid": self.sid, "Effect": "Allow"}
+        out: PolicyJson = {"Sid": self.sid, "Effect": self.effect.value}
         if self.principal:
             out["Principal"] = {self.principal[0]: self.principal[1]}
         out["Action"] = list(self.actions)
@@ -105,49 +122,3 @@ class PolicyDocument:
     def size(self) -> int:
         """Return the characters that IAM counts: all but white space."""
         return sum(not char.isspace() for char in self.to_json())
-
-
-def irsa_trust(*, provider_arn: str, issuer_host: str, namespace: str, service_account: str) -> PolicyDocument:
-    """Return the trust of a role for service accounts: exactly one subject, exactly one audience.
-
-    Source: EKS user guide, IAM roles for service accounts (`sub` and `aud` with StringEquals).
-    """
-    return PolicyDocument(
-        statements=(
-            Statement(
-                sid="AssumeByServiceAccount",
-                principal=("Federated", provider_arn),
-                actions=("sts:AssumeRoleWithWebIdentity",),
-                conditions=(
-                    Condition.of("StringEquals", f"{issuer_host}:aud", ["sts.amazonaws.com"]),
-                    Condition.of(
-                        "StringEquals", f"{issuer_host}:sub", [f"system:serviceaccount:{namespace}:{service_account}"]
-                    ),
-                ),
-            ),
-        )
-    )
-
-
-def pod_identity_trust(*, account: str, cluster_arn: str, namespace: str, service_account: str) -> PolicyDocument:
-    """Return the trust of a role for EKS Pod Identity, bound to one cluster and one service account.
-
-    The association names the service account as well; the tags hold even when somebody associates the role elsewhere.
-
-    Source: EKS user guide, Pod Identity (`pods.eks.amazonaws.com`, confused deputy, session tags).
-    """
-    return PolicyDocument(
-        statements=(
-            Statement(
-                sid="AssumeByPodIdentity",
-                principal=("Service", "pods.eks.amazonaws.com"),
-                actions=("sts:AssumeRole", "sts:TagSession"),
-                conditions=(
-                    Condition.of("StringEquals", "aws:SourceAccount", [account]),
-                    Condition.of("StringEquals", "aws:SourceArn", [cluster_arn]),
-                    Condition.of("StringEquals", "aws:RequestTag/kubernetes-namespace", [namespace]),
-                    Condition.of("StringEquals", "aws:RequestTag/kubernetes-service-account", [service_account]),
-                ),
-            ),
-        )
-    )

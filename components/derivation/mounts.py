@@ -6,14 +6,34 @@ Not done here: access. Variables are replaced already, and the reader's rules he
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from components.derivation.access import DerivedFile, Mount
-from components.derivation.arn import Arn
 from components.derivation.environment import Environment
 from components.derivation.manifests import secret_provider_class, volume, volume_mount
 from components.derivation.object_checks import default_file
-from components.derivation.spec import AppVariant, Identity, ObjectEntry
-from provider_runtime.secret_objects import FailoverObject, JsonKey, ObjectType, SecretObject, dump_objects
+from components.derivation.region_reads import RegionRead, reads_of, regions_of
+from components.derivation.spec import (
+    AppVariant,
+    Identity,
+    JsonKeyEntry,
+    ObjectEntry,
+    PodIdentityEntry,
+    PodIdentityScope,
+    Selector,
+)
+from provider_runtime.secret_objects import (
+    Encoding,
+    FailoverObject,
+    FileTemplate,
+    JsonKey,
+    NonText,
+    ObjectType,
+    SecretObject,
+    dump_objects,
+)
+
+_WITH_ONE_FAILOVER = 2
 
 
 def derive_mounts(
@@ -23,7 +43,8 @@ def derive_mounts(
     paths = {"": variant.mount_path, **{mount.name: mount.path for mount in variant.mounts}}
     used = {entry.mount for entry in variant.objects}
     parameters = _identity_parameters(variant, identity, role_arn, environment)
-    return tuple(_mount(name, path, variant, parameters) for name, path in paths.items() if name in used)
+    regions = regions_of(variant, environment)
+    return tuple(_mount(name, path, variant, regions, parameters) for name, path in paths.items() if name in used)
 
 
 def class_name(app: str, mount: str) -> str:
@@ -31,14 +52,14 @@ def class_name(app: str, mount: str) -> str:
     return f"{app}-{mount}" if mount else app
 
 
-def _mount(name: str, path: str, variant: AppVariant, parameters: Mapping[str, str]) -> Mount:
+def _mount(name: str, path: str, variant: AppVariant, regions: tuple[str, ...], parameters: Mapping[str, str]) -> Mount:
     entries = [entry for entry in variant.objects if entry.mount == name]
-    objects = tuple(_secret_object(entry, variant) for entry in entries)
+    objects = tuple(_secret_object(entry, regions) for entry in entries)
     files = tuple(sorted((file for entry in entries for file in _files(entry)), key=lambda file: file.path))
     own = {"objects": dump_objects(objects)}
     if any("/" in file.path for file in files):
         own["pathTranslation"] = "False"
-    named = class_name(variant.app, name)
+    named = class_name((variant.renamed_from or (variant.app,))[0], name)
     return Mount(
         name=name,
         path=path,
@@ -69,32 +90,89 @@ def _identity_parameters(
         parameters[plural] = ",".join(variant.failover_regions)
     if variant.refresh_interval_seconds is not None:
         parameters["refreshInterval"] = f"{variant.refresh_interval_seconds}s"
+    if variant.chain:
+        parameters["assumeRoleArn"] = variant.chain.role
+        if variant.chain.external_id:
+            parameters["externalId"] = variant.chain.external_id
     if identity is Identity.IRSA:
-        parameters["roleArn"] = role_arn
-    else:
-        parameters["usePodIdentity"] = "true"
+        return {**parameters, "roleArn": role_arn}
+    return {**parameters, "usePodIdentity": "true", **_pod_identity_parameters(variant.pod_identity)}
+
+
+def _pod_identity_parameters(settings: PodIdentityEntry | None) -> dict[str, str]:
+    if settings is None:
+        return {}
+    parameters: dict[str, str] = {}
+    # Where no session carries tags, none can decide, so pods of one account may share what was read.
+    if settings.share_across_pods or settings.scope is PodIdentityScope.SESSION_POLICY:
+        parameters["shareAcrossPods"] = "true"
+    if settings.address_type:
+        parameters["preferredAddressType"] = settings.address_type
     return parameters
 
 
-def _secret_object(entry: ObjectEntry, variant: AppVariant) -> SecretObject:
-    arn = Arn.parse(entry.name)
-    failover = None
-    if arn is not None and len(variant.failover_regions) == 1:
-        failover = FailoverObject(name=str(arn.in_region(variant.failover_regions[0])), version=_version(entry))
+def _secret_object(entry: ObjectEntry, regions: tuple[str, ...]) -> SecretObject:
+    differences = _differences(entry, regions)
+    # One failover region is written as the Go provider knows it; several are our list, the first for the first region.
+    is_single = len(regions) == _WITH_ONE_FAILOVER
     return SecretObject(
         name=entry.name,
         type=ObjectType(entry.store.value),
         alias=file_of(entry),
-        version=_version(entry),
-        version_label=entry.label or "",
+        version=_version(entry.selector),
+        version_label=_label(entry.selector),
         permission=entry.mode,
-        json_keys=tuple(JsonKey(path=key.path, alias=key.file, permission=key.mode or "") for key in entry.keys),
-        failover=failover,
+        json_keys=tuple(_json_key(key) for key in entry.keys),
+        failover=differences[0] if is_single and differences else None,
+        failover_by_region=() if is_single else differences,
+        optional=entry.optional,
+        encoding=Encoding(entry.encoding),
+        all_keys=entry.all_keys,
+        non_text=NonText(entry.non_text),
+        template=_template(entry),
     )
 
 
-def _version(entry: ObjectEntry) -> str:
-    return "" if entry.version is None else str(entry.version)
+def _template(entry: ObjectEntry) -> FileTemplate | None:
+    template = entry.template
+    if template is None:
+        return None
+    return FileTemplate(alias=template.file, text=template.text, permission=template.mode or "")
+
+
+def _json_key(key: JsonKeyEntry) -> JsonKey:
+    return JsonKey(
+        path=key.path,
+        alias=key.file,
+        permission=key.mode or "",
+        encoding=Encoding(key.encoding),
+        non_text=NonText(key.non_text),
+    )
+
+
+def _differences(entry: ObjectEntry, regions: tuple[str, ...]) -> tuple[FailoverObject, ...]:
+    """Return what differs, one for each failover region, without the last ones in which nothing does."""
+    primary, *others = reads_of(entry, regions)
+    found = [_difference(read, primary) for read in others]
+    while found and found[-1] == FailoverObject():
+        found.pop()
+    return tuple(found)
+
+
+def _difference(read: RegionRead, primary: RegionRead) -> FailoverObject:
+    name = "" if read.name == primary.name else read.name
+    differs = read.selector != primary.selector
+    # An entry with a name of its own must repeat the version.
+    version = _version(read.selector) if differs or name else ""
+    return FailoverObject(name=name, version=version, version_label=_label(read.selector) if differs else "")
+
+
+def _version(selector: Selector) -> str:
+    return selector.version_id or ("" if selector.version is None else str(selector.version))
+
+
+def _label(selector: Selector) -> str:
+    return selector.stage or selector.label
 
 
 def file_of(entry: ObjectEntry) -> str:
@@ -103,7 +181,12 @@ def file_of(entry: ObjectEntry) -> str:
 
 
 def _files(entry: ObjectEntry) -> Iterator[DerivedFile]:
-    yield DerivedFile(path=file_of(entry), mode=int(entry.mode, 8), store=entry.store, source=entry.name)
+    whole = DerivedFile(
+        path=file_of(entry), mode=int(entry.mode, 8), store=entry.store, source=entry.name, optional=entry.optional
+    )
+    yield whole
     for key in entry.keys:
-        mode = int(key.mode or entry.mode, 8)
-        yield DerivedFile(path=key.file, mode=mode, store=entry.store, source=entry.name, json_path=key.path)
+        yield replace(whole, path=key.file, mode=int(key.mode or entry.mode, 8), json_path=key.path)
+    if entry.template:
+        mode = int(entry.template.mode or entry.mode, 8)
+        yield replace(whole, path=entry.template.file, mode=mode, is_template=True)

@@ -51,7 +51,10 @@ def check_name(name: str, store: Store, at: Spot, problems: ProblemList) -> None
 
 
 def _check_parameter_name(name: str, sample: str, at: Spot, problems: ProblemList) -> None:
-    if ":" in sample:
+    if sample.endswith("/") and len(sample) > 1:
+        rule = "Leave to read a path reads every parameter below it, and the provider reads parameters one by one"
+        problems.add(at, "SPEC038", f"{name!r} is a path", rule, "list each parameter by its name")
+    elif ":" in sample:
         rule = "A parameter's version or label is a key of its own"
         problems.add(
             at, "SPEC010", f"{name!r} carries a selector", rule, "write 'version: 3' or 'label: blue' beside the name"
@@ -163,13 +166,15 @@ class FileSets:
 class FileSet:
     """The files of one mount, to find two objects that would be the same file.
 
-    `complete` turns False when a file could not be read: rules that need all of them then stay silent.
+    `complete` turns False when a file could not be read, or only its value tells it: rules that need all of them then
+    stay silent. `templates` are the files that quote others.
     """
 
     def __init__(self) -> None:
         """Start empty."""
         self._spots: dict[str, Spot] = {}
         self.complete = True
+        self.templates: set[str] = set()
 
     def add(self, file: str, at: Spot, problems: ProblemList) -> None:
         """Add one file; report it when it is another's, or lies below another, or above one."""

@@ -7,13 +7,25 @@ from collections.abc import Iterator
 from components.derivation.arn import Arn
 from components.derivation.errors import ProblemList, Spot
 from components.derivation.object_checks import FileSets, check_file, check_json_path, check_name, default_file
-from components.derivation.shape import Read, ReadList, ReadMap, ReadRecord, ReadValue
-from components.derivation.spec import DEFAULT_MODE, JsonKeyEntry, KeyEntry, ObjectEntry, Store
-from components.derivation.suppression_reader import read_suppressions
+from components.derivation.read_fields import Fields
+from components.derivation.shape import Read, ReadList, ReadMap, ReadRecord
+from components.derivation.spec import (
+    DEFAULT_MODE,
+    FailoverEntry,
+    JsonKeyEntry,
+    KeyEntry,
+    ObjectEntry,
+    RestrictEntry,
+    Selector,
+    Store,
+    SuppressEntry,
+    TemplateEntry,
+)
 from components.derivation.variables import SAMPLE, substitute
 
 #: Multi-Region keys keep their id in every region; others do not exist elsewhere.
 _MULTI_REGION_KEY = "key/mrk-"
+_SELECTORS = ("version", "label", "stage", "versionId")
 
 
 def read_objects(
@@ -29,68 +41,82 @@ def read_objects(
         if not isinstance(item.value, ReadRecord):
             files.give_up()
             continue
-        entry = _EntryReader(item.value, store, files, problems).read(failover_regions)
+        fields = Fields(item.value, item.node.at)
+        entry = _EntryReader(fields, store, files, problems).read(failover_regions)
         if entry is not None:
             yield entry
 
 
+def read_suppressions(fields: Fields) -> tuple[SuppressEntry, ...]:
+    """Return the suppressions of an app or an object."""
+    return tuple(
+        SuppressEntry(rule=item.text("rule") or "", reason=item.text("reason") or "", at=item.at("rule"))
+        for item in fields.records("suppress")
+    )
+
+
 class _EntryReader:
-    def __init__(self, record: ReadRecord, store: Store, files: FileSets, problems: ProblemList) -> None:
-        self._fields = record.fields
+    def __init__(self, fields: Fields, store: Store, files: FileSets, problems: ProblemList) -> None:
+        self._fields = fields
         self._store = store
-        mount = self._value("mount")
-        self._mount = mount if isinstance(mount, str) else ""
-        if "mount" in self._fields and not isinstance(mount, str):
+        self._mount = fields.text("mount") or ""
+        if fields.is_broken("mount"):
             files.give_up()
         self._files = files.of(self._mount)
         self._problems = problems
 
     def read(self, failover_regions: tuple[str, ...]) -> ObjectEntry | None:
-        name = self._fields["name"]
-        name_text = name.value if isinstance(name.value, str) else None
-        if name_text is not None:
-            check_name(name_text, self._store, name.node.at, self._problems)
-        file, file_at = self._file(name_text, name.node.at)
+        fields = self._fields
+        name, name_at = fields.text("name"), fields.at("name")
+        if name is not None:
+            check_name(name, self._store, name_at, self._problems)
+        file, file_at = self._file(name, name_at)
         keys = tuple(self._keys())
-        kms_keys = tuple(self._kms_keys())
+        template = self._template()
+        kms_keys = (*self._kms_keys(), *self._failover_kms_keys())
         self._check_failover_keys(kms_keys, failover_regions)
-        version, label = self._value("version"), self._value("label")
-        if "version" in self._fields and "label" in self._fields:
-            at = self._fields["label"].node.at
-            rule = "A parameter is read by one selector"
-            self._problems.add(at, "SPEC012", "a version and a label stand together", rule, "remove one of them")
-        if name_text is None:
+        selector = self._selector(fields)
+        failover = tuple(self._failover(failover_regions, selector))
+        restrict = self._restrict()
+        if name is None:
             return None
-        mode, owner = self._value("mode"), self._value("owner")
         return ObjectEntry(
             store=self._store,
-            name=name_text,
+            name=name,
             file=file,
-            mode=mode if isinstance(mode, str) else DEFAULT_MODE,
+            mode=fields.text("mode") or DEFAULT_MODE,
             mount=self._mount,
-            owner=owner if isinstance(owner, str) else "",
+            owner=fields.text("owner") or "",
             keys=keys,
             kms_keys=kms_keys,
-            version=version if isinstance(version, int) else None,
-            label=label if isinstance(label, str) else None,
-            at=name.node.at,
+            selector=selector,
+            failover=failover,
+            optional=fields.flag("optional"),
+            encoding=fields.text("encoding") or "",
+            non_text=fields.text("nonText") or "",
+            all_keys=self._has_all_keys,
+            template=template,
+            full_arn=fields.flag("fullArn"),
+            restrict=restrict,
+            suppress=read_suppressions(fields),
+            at=name_at,
             file_at=file_at,
-            mount_at=self._fields["mount"].node.at if "mount" in self._fields else name.node.at,
-            suppress=read_suppressions(self._fields.get("suppress")),
+            mount_at=fields.at("mount") if "mount" in fields else name_at,
         )
 
-    def _value(self, name: str) -> ReadValue | None:
-        read = self._fields.get(name)
-        return read.value if read else None
+    @property
+    def _has_all_keys(self) -> bool:
+        return self._fields.text("keys") is not None
 
+    # ------------------------------------------------------------------------------------------------------- files
     def _file(self, name: str | None, name_at: Spot) -> tuple[str | None, Spot]:
-        read = self._fields.get("file")
-        if read is not None and not isinstance(read.value, str):
+        if self._fields.is_broken("file"):
             self._files.complete = False
-            return None, read.node.at
-        if read is not None and isinstance(read.value, str):
-            self._add_file(read.value, read.node.at)
-            return read.value, read.node.at
+            return None, self._fields.at("file")
+        file = self._fields.text("file")
+        if file is not None:
+            self._add_file(file, self._fields.at("file"))
+            return file, self._fields.at("file")
         if name is not None:
             self._add_file(default_file(name), name_at, derived_from_name=True)
         else:
@@ -108,35 +134,59 @@ class _EntryReader:
         read = self._fields.get("keys")
         if read is None:
             return
-        if not isinstance(read.value, ReadMap):
-            self._files.complete = False
+        if self._has_all_keys or not isinstance(read.value, ReadMap):
+            self._files.complete = False  # only the value tells which files there are
             return
         for key, value in read.value.entries:
             check_json_path(key.text, key.at, self._problems)
-            file, mode, at = _key_target(value)
-            if file is None:
+            entry = _json_key(key.text, value)
+            if entry is None:
                 self._files.complete = False
                 continue
-            self._add_file(file, at)
-            yield JsonKeyEntry(path=key.text, file=file, mode=mode, at=at)
+            self._add_file(entry.file, entry.at)
+            yield entry
 
+    def _template(self) -> TemplateEntry | None:
+        fields = self._fields.record("template")
+        file, text = (fields.text("file"), fields.text("text")) if fields else (None, None)
+        if fields is None or file is None:
+            return None
+        self._add_file(file, fields.at("file"))
+        self._files.templates.add(file)
+        if text is None:
+            return None
+        return TemplateEntry(file=file, text=text, mode=fields.text("mode"), at=fields.at("text"))
+
+    # -------------------------------------------------------------------------------------------------------- keys
     def _kms_keys(self) -> Iterator[KeyEntry]:
-        read = self._fields.get("kmsKey")
-        if read is None:
-            return
-        if isinstance(read.value, str):
-            yield KeyEntry(region=None, arn=read.value, at=read.node.at)
-        elif isinstance(read.value, ReadMap):
-            for region, value in read.value.entries:
-                if isinstance(value.value, str):
-                    self._check_key_region(region.text, value.value, value.node.at)
-                    yield KeyEntry(region=region.text, arn=value.value, at=value.node.at)
+        single = self._fields.text("kmsKey")
+        if single is not None:
+            yield KeyEntry(region=None, arn=single, at=self._fields.at("kmsKey"))
+        for region, _, value in self._fields.entries("kmsKey"):
+            if isinstance(value.value, str):
+                self._check_region(region, value.value, "key", value.node.at)
+                yield KeyEntry(region=region, arn=value.value, at=value.node.at)
 
-    def _check_key_region(self, region: str, arn: str, at: Spot) -> None:
-        written = Arn.parse(arn)
+    def _failover_kms_keys(self) -> Iterator[KeyEntry]:
+        named = {region for region, _, _ in self._fields.entries("kmsKey")}
+        for region, _, value in self._fields.entries("failover"):
+            fields = Fields(value.value, value.node.at) if isinstance(value.value, ReadRecord) else None
+            arn = fields.text("kmsKey") if fields else None
+            if fields is None or arn is None:
+                continue
+            at = fields.at("kmsKey")
+            self._check_region(region, arn, "key", at)
+            if region in named:
+                what = f"the key of {region} stands in 'kmsKey' too"
+                self._problems.add(at, "SPEC022", what, "A region has one key", "remove one of them")
+            yield KeyEntry(region=region, arn=arn, at=at)
+
+    def _check_region(self, region: str, arn_text: str, what: str, at: Spot) -> None:
+        written = Arn.parse(arn_text)
         if written is not None and written.region not in {region, "${region}"}:
-            what = f"the key of {region} lies in {written.region}"
-            self._problems.add(at, "SPEC011", what, "A key serves its own region", f"name the key of {region}")
+            found = f"the {what} of {region} lies in {written.region}"
+            rule = f"{'A key serves' if what == 'key' else 'An ARN is read in'} its own region"
+            self._problems.add(at, "SPEC011", found, rule, f"name the {what} of {region}")
 
     def _check_failover_keys(self, keys: tuple[KeyEntry, ...], failover_regions: tuple[str, ...]) -> None:
         by_region = {key.region: key for key in keys}
@@ -152,13 +202,77 @@ class _EntryReader:
                 fix = f"write 'kmsKey:' as a mapping, with a line for {region}"
                 self._problems.add(keys[0].at, "SPEC022", what, rule, fix)
 
+    # ------------------------------------------------------------------------------------------ versions and regions
+    def _selector(self, fields: Fields) -> Selector:
+        given = [name for name in _SELECTORS if name in fields]
+        if len(given) > 1:
+            kind = "secret" if self._store is Store.SECRETS_MANAGER else "parameter"
+            what = f"{given[0]!r} and {given[1]!r} stand together"
+            rule = f"A {kind} is read by one selector"
+            self._problems.add(fields.at(given[1]), "SPEC012", what, rule, "remove one of them")
+        return Selector(
+            version=fields.number("version"),
+            label=fields.text("label") or "",
+            stage=fields.text("stage") or "",
+            version_id=fields.text("versionId") or "",
+        )
 
-def _key_target(value: Read) -> tuple[str | None, str | None, Spot]:
+    def _failover(self, failover_regions: tuple[str, ...], primary: Selector) -> Iterator[FailoverEntry]:
+        for region, at, value in self._fields.entries("failover"):
+            if not isinstance(value.value, ReadRecord):
+                continue
+            if region not in failover_regions:
+                rule = "What differs is said for regions of 'failoverRegions'"
+                fix = f"add {region} to 'failoverRegions', or remove it here"
+                self._problems.add(at, "SPEC022", f"{region} is no failover region of this app", rule, fix)
+            yield self._failover_entry(region, Fields(value.value, value.node.at), primary)
+
+    def _failover_entry(self, region: str, fields: Fields, primary: Selector) -> FailoverEntry:
+        name = fields.text("name")
+        if name is not None:
+            check_name(name, self._store, fields.at("name"), self._problems)
+            self._check_region(region, name, "ARN", fields.at("name"))
+        selector = self._selector(fields)
+        at = fields.at(selector.kind) if selector.kind else fields.at("name")
+        if selector.kind and selector.kind != primary.kind:
+            elsewhere = repr(primary.kind) if primary.kind else "no selector"
+            what = f"{selector.kind!r} is asked for in {region}, and {elsewhere} elsewhere"
+            rule = "Every region is read by the same kind of selector"
+            self._problems.add(at, "SPEC012", what, rule, f"give the object {selector.kind!r} too, or remove it here")
+        elif selector.kind in {"version", "versionId"} and selector != primary and (name or self._is_arn):
+            rule = "Where the failover region has a name or ARN of its own, the provider asks for the same version"
+            self._problems.add(at, "SPEC012", f"the version in {region} is another one", rule, "remove it here")
+        return FailoverEntry(region=region, name=name, selector=selector, at=at)
+
+    @property
+    def _is_arn(self) -> bool:
+        return (self._fields.text("name") or "").startswith("arn:")
+
+    def _restrict(self) -> RestrictEntry | None:
+        fields = self._fields.record("restrict")
+        if fields is None:
+            return None
+        return RestrictEntry(
+            break_glass=tuple(text for text, _ in fields.texts("breakGlass")),
+            rotation_role=fields.text("rotationRole"),
+            readers=tuple(text for text, _ in fields.texts("readers")),
+            adopt=fields.flag("adopt"),
+            at=self._fields.at("restrict"),
+        )
+
+
+def _json_key(path: str, value: Read) -> JsonKeyEntry | None:
     if isinstance(value.value, str):
-        return value.value, None, value.node.at
-    if isinstance(value.value, ReadRecord):
-        file, mode = value.value.fields.get("file"), value.value.fields.get("mode")
-        file_text = file.value if file and isinstance(file.value, str) else None
-        mode_text = mode.value if mode and isinstance(mode.value, str) else None
-        return file_text, mode_text, file.node.at if file else value.node.at
-    return None, None, value.node.at
+        return JsonKeyEntry(path=path, file=value.value, mode=None, at=value.node.at)
+    fields = Fields(value.value, value.node.at) if isinstance(value.value, ReadRecord) else None
+    file = fields.text("file") if fields else None
+    if fields is None or file is None:
+        return None
+    return JsonKeyEntry(
+        path=path,
+        file=file,
+        mode=fields.text("mode"),
+        encoding=fields.text("encoding") or "",
+        non_text=fields.text("nonText") or "",
+        at=fields.at("file"),
+    )

@@ -10,8 +10,8 @@ from __future__ import annotations
 from components.derivation.spec_shape import MATCHED_BY
 from components.derivation.yaml_source import Mapping, Node, Scalar, Sequence
 
-#: A parameter is read by version or by label: naming one in an overlay lets the base's other one go.
-_EXCLUSIVE = {"version": "label", "label": "version"}
+#: An object is read by one selector: naming one in an overlay lets the base's other one go.
+_EXCLUSIVE = {"version": "label", "label": "version", "stage": "versionId", "versionId": "stage"}
 
 
 def lay_over(base: Mapping, overlay: Mapping) -> Mapping:

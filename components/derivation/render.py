@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 
 import yaml
 
-from components.derivation.access import AppAccess, Manifest
+from components.derivation.access import AppAccess, Manifest, PodIdentityAssociation, RoleChainAccess
 
 
 def render_document(apps: Iterable[AppAccess], environment: str) -> Manifest:
@@ -44,7 +44,9 @@ def render_files(apps: Iterable[AppAccess]) -> dict[str, str]:
         files[f"{app.app}/service-account.yaml"] = dump_yaml(app.service_account_manifest)
         files[f"{app.app}/pod-volume.yaml"] = dump_yaml(_pod_part(app))
         if app.association:
-            files[f"{app.app}/pod-identity-association.json"] = dump_json(_association(app))
+            files[f"{app.app}/pod-identity-association.json"] = dump_json(_association(app.association))
+        if app.chain:
+            files[f"{app.app}/second-role.json"] = dump_json(_second_role(app.chain))
     return dict(sorted(files.items()))
 
 
@@ -89,7 +91,9 @@ def _app(app: AppAccess) -> Manifest:
     if app.permissions_boundary:
         document["permissionsBoundary"] = app.permissions_boundary
     if app.association:
-        document["podIdentityAssociation"] = _association(app)
+        document["podIdentityAssociation"] = _association(app.association)
+    if app.chain:
+        document["secondRole"] = _second_role(app.chain)
     return document
 
 
@@ -100,10 +104,27 @@ def _pod_part(app: AppAccess) -> Manifest:
     }
 
 
-def _association(app: AppAccess) -> Manifest:
+def _association(association: PodIdentityAssociation) -> Manifest:
+    document: Manifest = {
+        "clusterName": association.cluster,
+        "namespace": association.namespace,
+        "serviceAccount": association.service_account,
+        "roleArn": association.role_arn,
+    }
+    if association.policy:
+        document["policy"] = association.policy.to_dict()
+    if association.disable_session_tags:
+        document["disableSessionTags"] = True
+    if association.target_role_arn:
+        document["targetRoleArn"] = association.target_role_arn
+    return document
+
+
+def _second_role(chain: RoleChainAccess) -> Manifest:
     return {
-        "clusterName": app.association.cluster if app.association else "",
-        "namespace": app.namespace,
-        "serviceAccount": app.service_account,
-        "roleArn": app.role_arn,
+        "roleArn": chain.role_arn,
+        "account": chain.account,
+        **({"externalId": chain.external_id} if chain.external_id else {}),
+        "trust": chain.trust.to_dict(),
+        "permissions": chain.permissions.to_dict(),
     }

@@ -148,6 +148,21 @@ class Mode:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Flag:
+    """`true` or `false`, and none of YAML's other words for them."""
+
+    def read(self, node: Node, problems: ProblemList) -> bool | Broken:
+        """Return the boolean."""
+        if isinstance(node, Scalar) and node.kind == "boolean" and node.text in {"true", "false"}:
+            return node.text == "true"
+        return _wrong_type(node, "true or false", problems, "write true or false, without quotes")
+
+    def schema(self) -> JsonSchema:
+        """Return the JSON Schema."""
+        return {"type": "boolean"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Count:
     """A whole number from 1, with or without quotes."""
 
@@ -326,7 +341,7 @@ class Record:
         }
 
 
-Shape = Text | Choice | Mode | Count | Duration | ListOf | MapOf | Either | Record
+Shape = Text | Choice | Mode | Flag | Count | Duration | ListOf | MapOf | Either | Record
 
 
 def _wrong_type(node: Node, wanted: str, problems: ProblemList, fix: str) -> Broken:

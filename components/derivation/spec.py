@@ -32,22 +32,93 @@ class Store(StrEnum):
     PARAMETER_STORE = "ssmparameter"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Suppression:
-    """Leave to break one rule of the linter, with the reason. Changes no access, so it takes no part in equality."""
+class PodIdentityScope(StrEnum):
+    """What holds a Pod Identity session to its app, beside the app's own role."""
 
-    rule: str
-    reason: str
-    at: Spot
+    ROLE = "role"
+    SESSION_POLICY = "sessionPolicy"
+    SESSION_TAGS = "sessionTags"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JsonKeyEntry:
-    """One JSON key as a file of its own; `mode` None means the object's."""
+    """One JSON key as a file of its own; `mode` None means the object's, `non_text` "" too."""
 
     path: str
     file: str
     mode: str | None
+    encoding: str = ""
+    non_text: str = ""
+    at: Spot = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TemplateEntry:
+    """One more file of an object, whose text quotes files of its mount as `${file}`; `mode` None means the object's."""
+
+    file: str
+    text: str
+    mode: str | None
+    at: Spot = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selector:
+    """Which version is read; at most one field is set.
+
+    Attributes:
+        version: Of a parameter.
+        label: Of a parameter.
+        stage: Of a secret.
+        version_id: Of a secret.
+    """
+
+    version: int | None = None
+    label: str = ""
+    stage: str = ""
+    version_id: str = ""
+
+    @property
+    def kind(self) -> str:
+        """The spec key that is set; "" for none."""
+        names = {"version": self.version, "label": self.label, "stage": self.stage, "versionId": self.version_id}
+        return next((name for name, value in names.items() if value), "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailoverEntry:
+    """What differs in one failover region; `name` None means the same name, or the replica of an ARN."""
+
+    region: str
+    name: str | None = None
+    selector: Selector = Selector()
+    at: Spot = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestrictEntry:
+    """A wish for a secret's resource policy that refuses everybody else. Variables unreplaced.
+
+    Attributes:
+        break_glass: Roles that may read in an emergency; at least one.
+        rotation_role: Role that rotates the secret; None without.
+        readers: Roles outside of these specs that may read.
+        adopt: Whether a policy that is there already may be replaced.
+    """
+
+    break_glass: tuple[str, ...]
+    rotation_role: str | None
+    readers: tuple[str, ...]
+    adopt: bool
+    at: Spot = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuppressEntry:
+    """A finding of the linter that the author accepts, with the reason."""
+
+    rule: str
+    reason: str
     at: Spot = field(compare=False)
 
 
@@ -73,10 +144,17 @@ class ObjectEntry:
         owner: Who owns the secret; "" when the spec does not say.
         keys: JSON keys, in file order.
         kms_keys: Customer keys; () means the AWS managed key.
-        version: Parameter version.
-        label: Parameter label.
+        selector: Which version is read.
+        failover: What differs in failover regions, in file order.
+        optional: Whether it may be missing.
+        encoding: "" or base64.
+        non_text: "", render or refuse.
+        all_keys: Whether every key of the JSON object becomes a file.
+        template: One more file, made of others.
+        full_arn: Whether the author says that an ARN ends in the random suffix, where it looks like a word.
+        restrict: For secrets: the resource policy that the owner asks for.
+        suppress: Findings that the author accepts.
         at: Place of the entry's name.
-        suppress: Findings of the linter that this entry answers for.
     """
 
     store: Store
@@ -87,12 +165,19 @@ class ObjectEntry:
     owner: str
     keys: tuple[JsonKeyEntry, ...]
     kms_keys: tuple[KeyEntry, ...]
-    version: int | None
-    label: str | None
+    selector: Selector = Selector()
+    failover: tuple[FailoverEntry, ...] = ()
+    optional: bool = False
+    encoding: str = ""
+    non_text: str = ""
+    all_keys: bool = False
+    template: TemplateEntry | None = None
+    full_arn: bool = False
+    restrict: RestrictEntry | None = None
+    suppress: tuple[SuppressEntry, ...] = ()
     at: Spot = field(compare=False)
     file_at: Spot = field(compare=False)
     mount_at: Spot = field(compare=False)
-    suppress: tuple[Suppression, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +210,33 @@ class MountEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChainEntry:
+    """A second role that the provider assumes with the app's own. Variables unreplaced; `external_id` "" for none."""
+
+    role: str
+    external_id: str
+    at: Spot = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodIdentityEntry:
+    """Settings of Pod Identity.
+
+    Attributes:
+        scope: What holds a session to its app.
+        target_role: A second role that EKS assumes; None without. Variables unreplaced.
+        share_across_pods: Whether the provider may share what it read between pods of the app.
+        address_type: Which address of the agent is asked: "" (any), ipv4 or ipv6.
+    """
+
+    scope: PodIdentityScope
+    target_role: str | None
+    share_across_pods: bool
+    address_type: str
+    at: Spot = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AppVariant:
     """An app as it is in one environment: the base with the environment's overlay laid over it.
 
@@ -133,7 +245,11 @@ class AppVariant:
         mount_path: Of the default mount.
         mounts: The others, sorted by name; each holds an object.
         refresh_interval_seconds: How old a value may get; None means the stack's setting.
-        suppress: Findings of the linter that the whole app answers for.
+        chain: The second role that reads, if any.
+        pod_identity: Settings of Pod Identity, if any.
+        pod_labels: Labels of the app's pods, as far as they decide where pods run; sorted.
+        renamed_from: Earlier names of the app, the first one first.
+        suppress: Findings that the author accepts.
     """
 
     app: AppName
@@ -147,9 +263,13 @@ class AppVariant:
     failover_regions: tuple[str, ...]
     objects: tuple[ObjectEntry, ...]
     sync: tuple[SyncEntry, ...]
+    chain: ChainEntry | None = None
+    pod_identity: PodIdentityEntry | None = None
+    pod_labels: tuple[tuple[str, str], ...] = ()
+    renamed_from: tuple[str, ...] = ()
+    suppress: tuple[SuppressEntry, ...] = ()
     at: Spot = field(compare=False)
     failover_at: Spot = field(compare=False)
-    suppress: tuple[Suppression, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

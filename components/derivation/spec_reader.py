@@ -6,37 +6,28 @@ all apps together. What needs the environment (does this ARN lie in its region?)
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from components.derivation.errors import ProblemList, Spot
-from components.derivation.mount_reader import check_mounts, read_mounts
-from components.derivation.object_checks import FileSet, FileSets
-from components.derivation.object_reader import read_objects
+from components.derivation.folder_defaults import FILE_NAME as DEFAULTS_FILE
+from components.derivation.folder_defaults import read_defaults, with_defaults
 from components.derivation.overlay import lay_over
-from components.derivation.shape import BROKEN, Read, ReadList, ReadMap, ReadRecord
-from components.derivation.spec import (
-    DEFAULT_MOUNT_PATH,
-    AppName,
-    AppSpec,
-    AppVariant,
-    Identity,
-    Store,
-    SyncEntry,
-    SyncItem,
-)
+from components.derivation.shape import BROKEN, Read, ReadRecord
+from components.derivation.spec import AppName, AppSpec, AppVariant
 from components.derivation.spec_shape import APP
-from components.derivation.suppression_reader import read_suppressions
+from components.derivation.variant_reader import read_variant
 from components.derivation.yaml_source import Mapping, Node, Scalar, parse_yaml
 
 _SUFFIXES = (".yaml", ".yml")
-_TLS_TYPE, _TLS_KEYS = "kubernetes.io/tls", {"tls.crt", "tls.key"}
 
 
 def load_specs(paths: Sequence[str | os.PathLike[str]]) -> tuple[AppSpec, ...]:
     """Read spec files; of a directory every `*.yaml` and `*.yml` in it, sorted by name.
+
+    A `_defaults.yaml` beside a file is no spec: it gives values of keys that the specs of its folder leave out.
 
     Returns:
         The apps sorted by name.
@@ -45,75 +36,77 @@ def load_specs(paths: Sequence[str | os.PathLike[str]]) -> tuple[AppSpec, ...]:
         SpecErrors: With every problem of every file.
     """
     problems = ProblemList()
-    sources = _read_paths(paths, problems)
+    files = [file for path in paths for file in _list_files(Path(path), problems)]
+    folders = sorted({file.parent for file in files})
+    defaults = {folder: read_defaults(folder, problems) for folder in folders}
+    sources = [
+        _Source(name=str(file), text=text, defaults=defaults[file.parent])
+        for file in files
+        if (text := _read_text(file, problems)) is not None
+    ]
     specs = _read_sources(sources, problems)
     problems.raise_if_any()
     return specs
-
-
-def load_spec_texts(paths: Sequence[str | os.PathLike[str]]) -> tuple[tuple[str, str], ...]:
-    """Return name and text of every file that `load_specs` would read, line ends as they are.
-
-    Raises:
-        SpecErrors: SPEC027 for every file that cannot be read.
-    """
-    problems = ProblemList()
-    sources = _read_paths(paths, problems)
-    problems.raise_if_any()
-    return tuple(sources)
 
 
 def parse_specs(text: str, source: str = "<text>") -> tuple[AppSpec, ...]:
     """Read the apps of one text (one YAML document each); like `load_specs`."""
-    return parse_spec_texts([(source, text)])
-
-
-def parse_spec_texts(sources: Iterable[tuple[str, str]]) -> tuple[AppSpec, ...]:
-    """Read the apps of several files that are read already, as name and text; like `load_specs`."""
     problems = ProblemList()
-    specs = _read_sources(sources, problems)
+    specs = _read_sources([_Source(name=source, text=text, defaults=None)], problems)
     problems.raise_if_any()
     return specs
 
 
-def _read_paths(paths: Sequence[str | os.PathLike[str]], problems: ProblemList) -> list[tuple[str, str]]:
-    return [entry for path in paths for entry in _read_files(Path(path), problems)]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Source:
+    """A text with the name for messages and the defaults of its folder."""
+
+    name: str
+    text: str
+    defaults: Mapping | None
 
 
-def _read_files(path: Path, problems: ProblemList) -> list[tuple[str, str]]:
+def _list_files(path: Path, problems: ProblemList) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    files = sorted(
+        item for item in path.iterdir() if item.suffix in _SUFFIXES and item.is_file() and item.name != DEFAULTS_FILE
+    )
+    if not files:
+        spot = Spot(source=str(path), line=1, column=1)
+        problems.add(spot, "SPEC027", "the folder holds no *.yaml", "App specs are YAML files", "name another folder")
+    return files
+
+
+def _read_text(path: Path, problems: ProblemList) -> str | None:
     spot = Spot(source=str(path), line=1, column=1)
-    if path.is_dir():
-        files = sorted(item for item in path.iterdir() if item.suffix in _SUFFIXES and item.is_file())
-        if not files:
-            problems.add(
-                spot, "SPEC027", "the folder holds no *.yaml", "App specs are YAML files", "name another folder"
-            )
-        return [entry for file in files for entry in _read_files(file, problems)]
     try:
-        return [(str(path), path.read_bytes().decode("utf-8"))]
+        return path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
         problems.add(spot, "SPEC027", "the file is not UTF-8 text", "A spec is YAML in UTF-8", "save it as UTF-8")
     except OSError as error:
         what = f"the file cannot be read ({error.strerror})"
         problems.add(spot, "SPEC027", what, "A spec is a file or a folder of files", "check the path and its rights")
-    return []
+    return None
 
 
-def _read_sources(sources: Iterable[tuple[str, str]], problems: ProblemList) -> tuple[AppSpec, ...]:
+def _read_sources(sources: Iterable[_Source], problems: ProblemList) -> tuple[AppSpec, ...]:
     specs: list[AppSpec] = []
-    for source, text in sources:
+    for source in sources:
         before = len(problems)
-        documents = parse_yaml(text, source, problems)
+        documents = parse_yaml(source.text, source.name, problems)
         if not documents and len(problems) == before:
-            spot = Spot(source=source, line=1, column=1)
+            spot = Spot(source=source.name, line=1, column=1)
             problems.add(
                 spot, "SPEC021", "the file is empty", "A spec names an app and what it reads", "write an app spec"
             )
         for document in documents:
-            spec = _read_app(document, problems)
+            whole = with_defaults(document, source.defaults) if isinstance(document, Mapping) else document
+            spec = _read_app(whole, problems)
             if spec is not None:
                 specs.append(spec)
     _check_unique(specs, problems)
+    _check_renames(specs, problems)
     return tuple(sorted(specs, key=lambda spec: spec.app))
 
 
@@ -132,7 +125,7 @@ def _read_app(node: Node, problems: ProblemList) -> AppSpec | None:
                 if (child := node.get(field.name)) is not None
             }
         )
-    base = _VariantReader(record, node, problems).read()
+    base = read_variant(record, node.at, problems)
     overlays: dict[str, AppVariant | None] = {}
     environments = node.get("environments")
     if isinstance(environments, Mapping):
@@ -140,7 +133,7 @@ def _read_app(node: Node, problems: ProblemList) -> AppSpec | None:
             if isinstance(overlay, Mapping):
                 merged = lay_over(node, overlay)
                 again = APP.read(merged, problems)
-                overlays[key.text] = None if again is BROKEN else _VariantReader(again, merged, problems).read()
+                overlays[key.text] = None if again is BROKEN else read_variant(again, merged.at, problems)
     if base is None or any(variant is None for variant in overlays.values()):
         return None
     whole = {name: variant for name, variant in overlays.items() if variant is not None}
@@ -156,138 +149,6 @@ def _version_is_known(node: Node, problems: ProblemList) -> bool:
         )
         return False
     return True
-
-
-class _VariantReader:
-    """Reads one variant of an app. Goes on after problems; returns None when a value that it needs is unknown."""
-
-    def __init__(self, record: ReadRecord, node: Mapping, problems: ProblemList) -> None:
-        self._fields = record.fields
-        self._node = node
-        self._problems = problems
-
-    def read(self) -> AppVariant | None:
-        app = self._text("app")
-        namespace = self._text("namespace")
-        failover = self._failover_regions()
-        files = FileSets()
-        objects = [
-            *read_objects(self._fields.get("secrets"), Store.SECRETS_MANAGER, files, failover, self._problems),
-            *read_objects(self._fields.get("parameters"), Store.PARAMETER_STORE, files, failover, self._problems),
-        ]
-        if not objects and not self._names_objects():
-            rule = "An app spec says what the app reads"
-            self._problems.add(
-                self._at("app"), "SPEC021", "the app reads nothing", rule, "add 'secrets:' or 'parameters:'"
-            )
-        sync = self._sync(files)
-        mounts = read_mounts(self._fields.get("mounts"))
-        mount_path = self._text("mountPath") or DEFAULT_MOUNT_PATH
-        if self._is_whole("mounts"):
-            check_mounts(mounts, objects, sync, (mount_path, self._at("mountPath")), self._problems)
-        refresh = self._fields.get("refreshInterval")
-        if app is None or namespace is None:
-            return None
-        identity = self._text("identity")
-        return AppVariant(
-            app=AppName(app),
-            owner=self._text("owner") or "",
-            namespace=namespace,
-            service_account=self._text("serviceAccount") or app,
-            identity=Identity(identity) if identity else None,
-            mount_path=mount_path,
-            mounts=mounts,
-            refresh_interval_seconds=refresh.value if refresh and isinstance(refresh.value, int) else None,
-            failover_regions=failover,
-            objects=tuple(objects),
-            sync=sync,
-            at=self._at("app"),
-            failover_at=self._at("failoverRegions"),
-            suppress=read_suppressions(self._fields.get("suppress")),
-        )
-
-    def _names_objects(self) -> bool:
-        lists = [read.value for name in ("secrets", "parameters") if (read := self._fields.get(name))]
-        return any(not isinstance(value, ReadList) or value.items for value in lists)
-
-    def _is_whole(self, name: str) -> bool:
-        """Say whether a mapping is absent, or was read without a problem."""
-        read = self._fields.get(name)
-        value = read.value if read else None
-        return read is None or (
-            isinstance(value, ReadMap) and all(entry.value is not BROKEN for _, entry in value.entries)
-        )
-
-    def _at(self, name: str) -> Spot:
-        read = self._fields.get(name)
-        return read.node.at if read else self._node.at
-
-    def _text(self, name: str) -> str | None:
-        read = self._fields.get(name)
-        return read.value if read and isinstance(read.value, str) else None
-
-    def _failover_regions(self) -> tuple[str, ...]:
-        read = self._fields.get("failoverRegions")
-        if read is None or not isinstance(read.value, ReadList):
-            return ()
-        regions: list[str] = []
-        for item in read.value.items:
-            if not isinstance(item.value, str):
-                continue
-            if item.value in regions:
-                what = f"the region {item.value!r} stands twice"
-                self._problems.add(item.node.at, "SPEC022", what, "Each region is asked once", "remove one")
-            else:
-                regions.append(item.value)
-        return tuple(regions)
-
-    def _sync(self, files: FileSets) -> tuple[SyncEntry, ...]:
-        read = self._fields.get("sync")
-        if read is None or not isinstance(read.value, ReadList):
-            return ()
-        entries: list[SyncEntry] = []
-        seen: dict[str, Spot] = {}
-        for item in read.value.items:
-            if not isinstance(item.value, ReadRecord):
-                continue
-            entry = self._sync_entry(item.value, item.node.at, files)
-            if entry.secret in seen:
-                what = f"the Secret {entry.secret!r} stands here and in line {seen[entry.secret].line}"
-                self._problems.add(entry.at, "SPEC019", what, "A Secret is filled by one entry", "join the two entries")
-            elif entry.secret:
-                seen[entry.secret] = entry.at
-                entries.append(entry)
-        return tuple(entries)
-
-    def _sync_entry(self, record: ReadRecord, at: Spot, files: FileSets) -> SyncEntry:
-        secret, kind, data = (record.fields.get(name) for name in ("secret", "type", "data"))
-        mount = record.fields.get("mount")
-        mount_name = mount.value if mount and isinstance(mount.value, str) else ""
-        items: list[SyncItem] = []
-        if data and isinstance(data.value, ReadMap):
-            for key, value in data.value.entries:
-                if isinstance(value.value, str):
-                    items.append(SyncItem(key=key.text, file=value.value, at=value.node.at))
-                    self._check_reference(value.value, value.node.at, files.of(mount_name))
-        kind_text = kind.value if kind and isinstance(kind.value, str) else "Opaque"
-        if kind_text == _TLS_TYPE and data and {item.key for item in items} != _TLS_KEYS:
-            rule = f"A Secret of type {_TLS_TYPE} has exactly the keys tls.crt and tls.key"
-            self._problems.add(
-                data.node.at, "SPEC016", "the keys do not fit the type", rule, "name both keys, and only them"
-            )
-        name = secret.value if secret and isinstance(secret.value, str) else ""
-        place = secret.node.at if secret else at
-        return SyncEntry(secret=name, mount=mount_name, type=kind_text, data=tuple(items), at=place)
-
-    def _check_reference(self, file: str, at: Spot, files: FileSet) -> None:
-        if not files.complete or file in files:
-            return
-        close = difflib.get_close_matches(file, files.names(), n=1)
-        names = ", ".join(files.names())
-        fix = f"name one of: {names}" if names else "name the mount that holds it with 'mount:'"
-        fix = f"did you mean {close[0]!r}?" if close else fix
-        rule = "A synced key copies a file of its mount, by the file's name"
-        self._problems.add(at, "SPEC015", f"no object of the mount is the file {file!r}", rule, fix)
 
 
 def _check_unique(specs: list[AppSpec], problems: ProblemList) -> None:
@@ -308,3 +169,15 @@ def _check_unique(specs: list[AppSpec], problems: ProblemList) -> None:
                 what = f"the service account {key[0]}/{key[1]} belongs to the app {other_variant.app!r} too"
                 rule = "Pods of one service account share one role, so two apps would read each other's secrets"
                 problems.add(variant.at, "SPEC020", what, rule, "give each app a 'serviceAccount:' of its own")
+
+
+def _check_renames(specs: list[AppSpec], problems: ProblemList) -> None:
+    """Check that nobody else has, or had, an app's earlier name: its role and class still carry it."""
+    owners = {spec.app: spec.app for spec in specs}
+    for spec in specs:
+        for name in spec.base.renamed_from:
+            other = owners.setdefault(AppName(name), spec.app)
+            if other != spec.app:
+                what = f"the earlier name {name!r} belongs to the app {other!r}"
+                rule = "What a renamed app keeps still carries its earlier name"
+                problems.add(spec.at, "SPEC037", what, rule, "remove it from one of the two")

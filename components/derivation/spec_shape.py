@@ -14,6 +14,7 @@ from components.derivation.shape import (
     Duration,
     Either,
     Field,
+    Flag,
     JsonSchema,
     ListOf,
     MapOf,
@@ -90,31 +91,98 @@ LABEL_NAME = Text(
     rule="A parameter's label is made of letters, digits, '.', '-' and '_'",
     fix="write it like 'blue'",
 )
-RULE_CODE = Text(
-    pattern="LS[0-9]{3}",
-    rule="It is the code of a rule of the linter",
-    fix="write it as `lockstep lint` prints it, like LS802",
+
+STAGE = Text(
+    pattern=r"[^\s\x00-\x1f\x7f]{1,256}",
+    limit=256,
+    rule="A stage is one word of at most 256 characters",
+    fix="write it like 'AWSCURRENT' or 'AWSPREVIOUS'",
 )
-REASON = Text(pattern=r"[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*", limit=500, fix="say why in a sentence")
+VERSION_ID = Text(
+    pattern=r"[A-Za-z0-9-]{32,64}",
+    limit=64,
+    rule="A secret's version id has 32 to 64 letters, digits and hyphens",
+    fix="copy it from `aws secretsmanager list-secret-version-ids`",
+)
+ROLE_ARN = Text(
+    pattern=r"arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]{1,512}",
+    rule="It is the ARN of an IAM role, without wildcards",
+    fix="write it like 'arn:aws:iam::111122223333:role/NAME'",
+    variables=True,
+    code="SPEC011",
+)
+EXTERNAL_ID = Text(
+    pattern=r"[A-Za-z0-9_+=,.@:/-]{2,1224}",
+    limit=1224,
+    rule="An external id has 2 to 1,224 letters, digits and _+=,.@:/-",
+    fix="write the id that the trust of the second role asks for",
+    variables=True,
+)
+TEMPLATE_TEXT = Text(
+    pattern=r"[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]+",
+    limit=65_536,
+    rule="It is text of at most 65,536 characters; ${file} stands for the contents of a file of the same mount",
+    fix="write it as a block that begins with '|'",
+    code="SPEC033",
+)
+LABEL_KEY = Text(
+    pattern=r"(?:[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?",
+    limit=317,
+    rule="It is the key of a Kubernetes label",
+    fix="write it like 'compute'",
+)
+LABEL_VALUE = Text(
+    pattern=r"(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?",
+    limit=63,
+    rule="It is the value of a Kubernetes label, in quotes where YAML reads something else",
+    fix="write it like 'batch'",
+)
+RULE_CODE = Text(pattern=r"[A-Z]{2,8}[0-9]{3}", limit=11, rule="It is a rule's code", fix="copy it from the finding")
+REASON = Text(limit=500, rule="It says why on one line", fix="write a sentence")
+
+ENCODING = Choice(words=("base64",))
+NON_TEXT = Choice(words=("render", "refuse"))
+_ENCODING = Field(
+    "encoding", ENCODING, "base64 where the value is stored so and the file is to hold what it stands for."
+)
+_NON_TEXT = Field("nonText", NON_TEXT, "What a JSON value that is no text becomes: render (as JSON) or refuse.")
 
 JSON_KEY = Record(
     title="a JSON key",
     fields=(
         Field("file", FILE, "The file that gets the value.", required=True),
         Field("mode", Mode(), "Permission bits of that file; default: those of the whole object's file."),
+        _ENCODING,
+        _NON_TEXT,
     ),
 )
-KEYS = MapOf(JSON_PATH, Either(short=FILE, full=JSON_KEY))
+ALL_KEYS = Text(pattern=r"\*", limit=1, rule="It is a mapping, or '*' for every key", fix="write '*' in quotes")
+KEYS = Either(short=ALL_KEYS, full=MapOf(JSON_PATH, Either(short=FILE, full=JSON_KEY)))
 KMS_KEY = Either(short=KEY_ARN, full=MapOf(REGION, KEY_ARN))
-
-SUPPRESSION = Record(
-    title="a suppressed finding",
+TEMPLATE = Record(
+    title="a template",
     fields=(
-        Field("rule", RULE_CODE, "Code of a rule of `lockstep lint`.", required=True),
-        Field("reason", REASON, "Why it is right here; reviewers and reports see it.", required=True),
+        Field("file", FILE, "The file that is made.", required=True),
+        Field("text", TEMPLATE_TEXT, "Its text; ${file} quotes a file of the mount, $${ is a plain ${.", required=True),
+        Field("mode", Mode(), "Permission bits; default: those of the whole object's file."),
     ),
 )
-SUPPRESS = ListOf(SUPPRESSION)
+SUPPRESS = Record(
+    title="a suppression",
+    fields=(
+        Field("rule", RULE_CODE, "Code of the linter's rule.", required=True),
+        Field("reason", REASON, "Why the finding is accepted here.", required=True),
+    ),
+)
+RESTRICT = Record(
+    title="a restriction",
+    fields=(
+        Field("breakGlass", ListOf(ROLE_ARN, min_items=1), "Roles that may read in an emergency.", required=True),
+        Field("rotationRole", ROLE_ARN, "Role of the function that rotates the secret."),
+        Field("readers", ListOf(ROLE_ARN), "Roles outside of these specs that may read."),
+        Field("adopt", Flag(), "Whether a policy that somebody else wrote may be replaced; default false."),
+    ),
+)
 
 _OBJECT_FIELDS = (
     Field("file", FILE, "The file in the mount; default: the name, with each '/' written as '_'."),
@@ -122,16 +190,38 @@ _OBJECT_FIELDS = (
     Field(
         "kmsKey", KMS_KEY, "ARN of the customer key that encrypts it, or one ARN per region; leave out for AWS's own."
     ),
-    Field("keys", KEYS, "JSON keys (JMESPath) as files of their own."),
+    Field("keys", KEYS, "JSON keys (JMESPath) as files of their own, or '*' for a file of every key."),
+    Field("optional", Flag(), "Whether the app starts without it; default false."),
+    _ENCODING,
+    _NON_TEXT,
+    Field("template", TEMPLATE, "One more file, whose text quotes others."),
     Field("mount", MOUNT_NAME, "The entry of 'mounts' that holds its files; default: the one at mountPath."),
     Field("owner", OWNER, "Who owns it, where that is not the app's owner."),
-    Field("suppress", SUPPRESS, "Findings of `lockstep lint` that are right here, each with its reason."),
+    Field("suppress", ListOf(SUPPRESS), "Findings of the linter that are accepted for this object."),
 )
+_SECRET_SELECTORS = (
+    Field("stage", STAGE, "The version that carries this stage; default: AWSCURRENT, not asked for by name."),
+    Field("versionId", VERSION_ID, "One version for good."),
+)
+_PARAMETER_SELECTORS = (
+    Field("version", Count(), "One version for good; default: the latest."),
+    Field("label", LABEL_NAME, "The version that carries this label."),
+)
+_FAILOVER_NAME = Field("name", SOURCE_NAME, "Its name or ARN in that region; default: the same, or the replica's ARN.")
+_FAILOVER_KEY = Field("kmsKey", KEY_ARN, "ARN of the customer key that encrypts it in that region.")
+SECRET_FAILOVER = Record(title="a failover region", fields=(_FAILOVER_NAME, _FAILOVER_KEY, *_SECRET_SELECTORS))
+PARAMETER_FAILOVER = Record(title="a failover region", fields=(_FAILOVER_NAME, _FAILOVER_KEY, *_PARAMETER_SELECTORS))
+_FAILOVER_DOC = "What differs in a failover region, by region."
+
 SECRET = Record(
     title="a secret",
     fields=(
         Field("name", SOURCE_NAME, "Friendly name or full ARN of a Secrets Manager secret.", required=True),
         *_OBJECT_FIELDS,
+        *_SECRET_SELECTORS,
+        Field("failover", MapOf(REGION, SECRET_FAILOVER), _FAILOVER_DOC),
+        Field("fullArn", Flag(), "true where an ARN ends in its random suffix although that looks like a word."),
+        Field("restrict", RESTRICT, "A resource policy that refuses everybody else; for the owner's app only."),
     ),
 )
 PARAMETER = Record(
@@ -139,8 +229,29 @@ PARAMETER = Record(
     fields=(
         Field("name", SOURCE_NAME, "Name or full ARN of a Parameter Store parameter.", required=True),
         *_OBJECT_FIELDS,
-        Field("version", Count(), "One version for good; default: the latest."),
-        Field("label", LABEL_NAME, "The version that carries this label."),
+        *_PARAMETER_SELECTORS,
+        Field("failover", MapOf(REGION, PARAMETER_FAILOVER), _FAILOVER_DOC),
+    ),
+)
+ASSUME_ROLE = Record(
+    title="a second role",
+    fields=(
+        Field("role", ROLE_ARN, "ARN of the role that the app's own role assumes, and that reads.", required=True),
+        Field("externalId", EXTERNAL_ID, "What the trust of that role asks for."),
+    ),
+)
+POD_IDENTITY = Record(
+    title="settings of Pod Identity",
+    fields=(
+        Field(
+            "scope",
+            Choice(words=("role", "sessionPolicy", "sessionTags")),
+            "What holds a session to the app beside its role: nothing more (role), the association's own policy, "
+            "or the session's tags as conditions of every statement.",
+        ),
+        Field("targetRole", ROLE_ARN, "ARN of a second role that EKS assumes, and that reads."),
+        Field("shareAcrossPods", Flag(), "true where no policy anywhere looks at the tags that name the pod."),
+        Field("addressType", Choice(words=("ipv4", "ipv6")), "Which address of the agent is asked; default: any."),
     ),
 )
 SYNC = Record(
@@ -157,6 +268,9 @@ _SETTINGS = (
     Field("namespace", LABEL_WITH_VARIABLES, "Namespace of the app's pods.", required=True),
     Field("serviceAccount", SUBDOMAIN_WITH_VARIABLES, "Service account of the pods; default: the app's name."),
     Field("identity", Choice(words=("irsa", "podIdentity")), "How pods get their role; default: the stack's."),
+    Field("podIdentity", POD_IDENTITY, "Settings of Pod Identity."),
+    Field("assumeRole", ASSUME_ROLE, "A second role, such as one of another account, that reads for the app."),
+    Field("podLabels", MapOf(LABEL_KEY, LABEL_VALUE), "Labels of the pods, where a Fargate profile selects by them."),
     Field("owner", OWNER, "Team or person who answers for the app and, unless said otherwise, owns its secrets."),
     Field("mountPath", MOUNT_PATH, "Where the files appear in the container; default /mnt/secrets."),
     Field("mounts", MapOf(MOUNT_NAME, MOUNT_PATH), "Further mounts, name: path, for objects that name one."),
@@ -165,7 +279,7 @@ _SETTINGS = (
     Field("secrets", ListOf(SECRET), "Secrets of AWS Secrets Manager."),
     Field("parameters", ListOf(PARAMETER), "Parameters of AWS Systems Manager Parameter Store."),
     Field("sync", ListOf(SYNC), "Copies as Kubernetes Secrets, for environment variables."),
-    Field("suppress", SUPPRESS, "Findings of `lockstep lint` that the whole app answers for, each with its reason."),
+    Field("suppress", ListOf(SUPPRESS), "Findings of the linter that are accepted for this app."),
 )
 
 
@@ -179,6 +293,7 @@ APP = Record(
     fields=(
         Field("version", Count(), "Version of this format: 1.", required=True),
         Field("app", LABEL, "The app's name, unique among all specs.", required=True),
+        Field("renamedFrom", ListOf(LABEL, min_items=1), "Earlier names, the first one first: what exists is kept."),
         *_SETTINGS,
         Field("environments", MapOf(LABEL, OVERLAY), "What differs in an environment, and only that."),
     ),

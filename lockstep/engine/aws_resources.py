@@ -190,6 +190,9 @@ def _create_association(clients: Clients, inputs: Properties) -> ProviderObject:
             namespace=inputs["namespace"],
             serviceAccount=inputs["serviceAccount"],
             roleArn=inputs["roleArn"],
+            policy=inputs.get("policy"),
+            disableSessionTags=inputs.get("disableSessionTags"),
+            targetRoleArn=inputs.get("targetRoleArn"),
             tags=inputs.get("tags"),
         )
     )
@@ -200,6 +203,7 @@ def _association_object(association: AwsCall) -> ProviderObject:
     facts: dict[str, Json] = {
         "associationArn": association["associationArn"],
         "associationId": association["associationId"],
+        "externalId": association.get("externalId", ""),
     }
     return ProviderObject(id=association["associationId"], outputs=facts)
 
@@ -216,9 +220,13 @@ def _read_association(clients: Clients, object_id: str) -> ProviderObject:
 
 def _update_association(clients: Clients, prior: Properties, inputs: Properties) -> None:
     eks = clients["eks"]
-    if prior.get("roleArn") != inputs["roleArn"]:
+    settings: dict[str, Json] = {"roleArn": "", "policy": "", "disableSessionTags": False, "targetRoleArn": ""}
+    # What is left out stays as it is, so a setting that is taken away is sent empty.
+    wanted = {key: inputs.get(key) or empty for key, empty in settings.items()}
+    changed = {key: value for key, value in wanted.items() if (prior.get(key) or settings[key]) != value}
+    if changed:
         eks.update_pod_identity_association(
-            clusterName=inputs["clusterName"], associationId=prior["associationId"], roleArn=inputs["roleArn"]
+            clusterName=inputs["clusterName"], associationId=prior["associationId"], **changed
         )
     gone, put = tag_changes(prior, inputs)
     if gone:
@@ -235,12 +243,24 @@ def _delete_association(clients: Clients, prior: Properties) -> None:
 
 POD_IDENTITY_ASSOCIATION: Final = AwsResource(
     sdk_class="eks.PodIdentityAssociation",
-    inputs=frozenset({"clusterName", "namespace", "serviceAccount", "roleArn", "tags"}),
+    inputs=frozenset(
+        {
+            "clusterName",
+            "namespace",
+            "serviceAccount",
+            "roleArn",
+            "policy",
+            "disableSessionTags",
+            "targetRoleArn",
+            "tags",
+        }
+    ),
+    documents=frozenset({"policy"}),
     required=frozenset({"clusterName", "namespace", "serviceAccount", "roleArn"}),
     immutable=frozenset({"clusterName", "namespace", "serviceAccount"}),
     identity=frozenset({"clusterName", "namespace", "serviceAccount"}),
     defaults={},
-    computed=frozenset({"associationArn", "associationId"}),
+    computed=frozenset({"associationArn", "associationId", "externalId"}),
     create=_create_association,
     read=_read_association,
     update=_update_association,

@@ -1,12 +1,13 @@
 """A second opinion on IAM, written from the policy grammar alone and sharing no code with the derivation.
 
 Answers one question: does this policy document allow this action on this resource in this context? Only Allow
-statements, StringEquals and StringLike are known; anything else is refused loudly, so that a new operator cannot pass
-as "allowed".
+statements, StringEquals, StringLike and a plain ArnEquals are known; anything else is refused loudly, so that a new
+operator cannot pass as "allowed".
 """
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 from typing import cast
@@ -39,12 +40,17 @@ def _statement_allows(statement: Mapping[str, object], action: str, resource: st
 def _holds(operator: str, actual: str | None, wanted: list[str]) -> bool:
     if actual is None:
         return False
-    if operator == "StringEquals":
+    if operator in {"StringEquals", "ArnEquals"}:
+        assert operator == "StringEquals" or not any("*" in value or "?" in value for value in wanted)
         return actual in wanted
     assert operator == "StringLike", operator
     return any(_like(pattern, actual) for pattern in wanted)
 
 
 def _like(pattern: str, text: str) -> bool:
-    expression = "".join({"*": ".*", "?": "."}.get(char, re.escape(char)) for char in pattern)
-    return re.fullmatch(expression, text, re.DOTALL) is not None
+    return _expression(pattern).fullmatch(text) is not None
+
+
+@functools.lru_cache(maxsize=1000)
+def _expression(pattern: str) -> re.Pattern[str]:
+    return re.compile("".join({"*": ".*", "?": "."}.get(char, re.escape(char)) for char in pattern), re.DOTALL)

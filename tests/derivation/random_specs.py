@@ -1,16 +1,43 @@
-"""Random valid specs: YAML texts that use every feature of version 1 in every combination."""
+"""Random valid specs: YAML texts that use every feature of version 1 in every combination, with what they ask for."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 
 from hypothesis import strategies as st
 
+REGION = "eu-west-1"
+ACCOUNT = "111122223333"
+SECOND_ACCOUNT = "999988887777"
+OTHER_ACCOUNT = "444455556666"
+SECOND_ROLE = f"arn:aws:iam::{SECOND_ACCOUNT}:role/readers/second"
+SUFFIX = "-Ab12Cd"
+
 LABEL = st.from_regex(r"[a-z](?:[a-z0-9-]{0,10}[a-z0-9])?", fullmatch=True)
 SECRET_NAME = st.from_regex(r"(?:[a-z0-9]{1,4}/){0,2}[a-zA-Z0-9_+=.@-]{1,12}", fullmatch=True)
-PARAMETER_NAME = st.from_regex(r"/[a-z0-9]{1,5}(?:/[a-zA-Z0-9_.-]{1,8}){0,2}", fullmatch=True)
+PARAMETER_NAME = st.from_regex(r"/?[a-z0-9]{1,5}(?:/[a-zA-Z0-9_.-]{1,8}){0,2}", fullmatch=True)
 MODE = st.sampled_from(["0400", "0440", "0444", "0600", "0644"])
 KEY_ID = st.uuids().map(str)
+STAGES = ("AWSCURRENT", "AWSPREVIOUS", "AWSPENDING")
+VERSIONS = ("a" * 32, "b" * 36)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AskedRead:
+    """One object in one region, as the spec asks for it; `arn` is the whole ARN that AWS would give it."""
+
+    is_secret: bool
+    region: str
+    name: str
+    arn: str
+    key: str
+    stage: str = ""
+    version_id: str = ""
+    is_optional: bool = False
+    is_suffix_known: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,97 +46,212 @@ class SpecText:
 
     text: str
     app: str
-    secret_names: tuple[str, ...]
-    parameter_names: tuple[str, ...]
+    reads: tuple[AskedRead, ...]
     failover: tuple[str, ...]
-    files: tuple[str, ...] = field(default=())
-    mounted: tuple[tuple[str, str], ...] = field(default=())
+    mounted: tuple[tuple[str, str], ...]
+    settings: frozenset[str] = frozenset()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the objects in file order."""
+        return tuple(read.name for read in self.reads if read.region == REGION)
+
+
+@dataclass
+class _Draft:
+    failover: tuple[str, ...]
+    account: str
+    reads: list[AskedRead] = field(default_factory=list)
+    files: list[str] = field(default_factory=list)
+    plain: dict[str, list[str]] = field(default_factory=dict)
+    mounted: list[tuple[str, str]] = field(default_factory=list)
 
 
 @st.composite
-def spec_texts(draw: st.DrawFn) -> SpecText:
-    """Return the text of one valid app."""
-    app = draw(LABEL)
+def spec_texts(draw: st.DrawFn, app: st.SearchStrategy[str] = LABEL, *, plain: bool = False) -> SpecText:
+    """Return the text of one valid app. `plain` leaves out second roles, so that its own role reads."""
+    name = draw(app)
     failover = tuple(draw(st.lists(st.sampled_from(["us-west-2", "ap-south-1"]), unique=True, max_size=2)))
-    lines = ["version: 1", f"app: {app!r}", f"namespace: {draw(LABEL)!r}"]
-    if draw(st.booleans()):
-        lines.append(f"serviceAccount: {draw(LABEL)!r}")
-    if draw(st.booleans()):
-        lines.append(f"identity: {draw(st.sampled_from(['irsa', 'podIdentity']))}")
-    if draw(st.booleans()):
-        lines += ["owner: payments-team", f"refreshInterval: {draw(st.sampled_from(['90s', '5m', '1h30m']))}"]
+    lines = ["version: 1", f"app: {name!r}", f"namespace: {draw(LABEL)!r}"]
+    identity, settings = draw(_identities(plain=plain))
+    lines += identity
     if failover:
         lines.append(f"failoverRegions: [{', '.join(failover)}]")
+    for line in (
+        "owner: payments-team",
+        "refreshInterval: 90s",
+        "podLabels: {compute: batch}",
+        f"serviceAccount: {name}-sa",
+    ):
+        if draw(st.booleans()):
+            lines.append(line)
+    if draw(st.booleans()):
+        lines += ["suppress:", "  - {rule: LINT001, reason: known}"]
+    draft = _Draft(failover=failover, account=SECOND_ACCOUNT if "chain" in settings else ACCOUNT)
     secrets = draw(st.lists(SECRET_NAME, unique=True, max_size=4))
-    parameters = draw(st.lists(PARAMETER_NAME, unique=True, min_size=0 if secrets else 1, max_size=4))
-    files: list[str] = []
-    mounted: list[tuple[str, str]] = []
+    parameters = draw(
+        st.lists(PARAMETER_NAME, unique_by=lambda n: n.strip("/"), min_size=0 if secrets else 1, max_size=4)
+    )
     for title, names in (("secrets", secrets), ("parameters", parameters)):
         if names:
             lines.append(f"{title}:")
-            for name in names:
-                lines += _entry(draw, name, files, mounted, failover, parameter=title == "parameters")
-    lines += _mounts(app, mounted, sync=draw(st.booleans()))
+            for item in names:
+                lines += _entry(draw, item, draft, is_secret=title == "secrets")
+    lines += _mounts(name, draft.mounted, sync=draw(st.booleans()))
     return SpecText(
         text="\n".join(lines) + "\n",
-        app=app,
-        secret_names=tuple(secrets),
-        parameter_names=tuple(parameters),
+        app=name,
+        reads=tuple(draft.reads),
         failover=failover,
-        files=tuple(files),
-        mounted=tuple(mounted),
+        mounted=tuple(draft.mounted),
+        settings=settings,
     )
 
 
-def _entry(
-    draw: st.DrawFn,
-    name: str,
-    files: list[str],
-    mounted: list[tuple[str, str]],
-    failover: tuple[str, ...],
-    *,
-    parameter: bool,
-) -> list[str]:
-    lines = [f"  - name: {name!r}", f"    file: {_new_file(draw, files)}"]
+@st.composite
+def _identities(draw: st.DrawFn, *, plain: bool) -> tuple[list[str], frozenset[str]]:
+    """Return the lines of an app's identity, and words for what they say."""
+    identity = draw(st.sampled_from(["irsa", "podIdentity"]))
+    lines, settings = [f"identity: {identity}"], {identity}
+    chain = draw(st.sampled_from(["none"] if plain else ["none", "none", "provider", "external", "eks"]))
+    if identity == "podIdentity" and draw(st.booleans()):
+        scope = draw(st.sampled_from(["role", "sessionTags"]))
+        settings.add(scope)
+        lines += ["podIdentity:", f"  scope: {scope}", f"  shareAcrossPods: {draw(st.sampled_from(['true', 'false']))}"]
+        if chain == "eks":
+            lines.append(f"  targetRole: {SECOND_ROLE}")
+            settings |= {"chain", "eks"}
+    if chain in {"provider", "external"}:
+        lines += ["assumeRole:", f"  role: {SECOND_ROLE}"]
+        lines += ["  externalId: lockstep/${environment}"] if chain == "external" else []
+        settings |= {"chain", chain}
+    return lines, frozenset(settings)
+
+
+def _entry(draw: st.DrawFn, name: str, draft: _Draft, *, is_secret: bool) -> list[str]:
+    reads, lines = _reads(draw, name, draft, is_secret=is_secret)
+    file = _new_file(draw, draft)
     mount = draw(st.sampled_from(["", "tls", "more"]))
-    mounted.append((mount, files[-1]))
-    if mount:
-        lines.append(f"    mount: {mount}")
+    draft.mounted.append((mount, file))
+    lines.append(f"    file: {file}")
+    lines += [f"    mount: {mount}"] if mount else []
+    for line in ('mode: "0400"', "owner: platform", "encoding: base64", "nonText: refuse"):
+        if draw(st.booleans()):
+            lines.append(f"    {line}")
+    plain = draft.plain.setdefault(mount, [])
+    plain.append(file)
+    keys = draw(st.sampled_from(["none", "all", "some"]))
+    if keys == "all":
+        lines.append('    keys: "*"')
+    elif keys == "some":
+        first, second = _new_file(draw, draft), _new_file(draw, draft)
+        plain += [first, second]
+        lines += ["    keys:", f"      username: {first}"]
+        lines.append(f'      "db.port": {{file: {second}, mode: "{draw(MODE)}", encoding: base64, nonText: render}}')
     if draw(st.booleans()):
-        lines.append("    owner: platform")
-    if draw(st.booleans()):
-        lines.append(f'    mode: "{draw(MODE)}"')
-    key = draw(st.sampled_from(["none", "multi", "map"]))
-    if key == "multi":
-        lines.append(f"    kmsKey: arn:aws:kms:${{region}}:${{account}}:key/mrk-{draw(KEY_ID).replace('-', '')}")
-    if key == "map":
-        lines.append("    kmsKey:")
-        regions = ("eu-west-1", *failover)
-        lines += [f"      {region}: arn:aws:kms:{region}:111122223333:key/{draw(KEY_ID)}" for region in regions]
-    if draw(st.booleans()):
-        lines.append("    keys:")
-        lines.append(f"      username: {_new_file(draw, files)}")
-        lines.append(f'      "db.port": {{file: {_new_file(draw, files)}, mode: "{draw(MODE)}"}}')
-    if parameter:
-        lines += draw(st.sampled_from([[], ["    version: 3"], ["    label: blue"]]))
+        text = f"a=${{{draw(st.sampled_from(plain))}}}\n$${{literal}} $HOME é\n"
+        lines += ["    template:", f"      file: {_new_file(draw, draft)}", f"      text: {json.dumps(text)}"]
+    may_be_missing = not re.search(r"-[A-Za-z0-9]{6}$", name) or not is_secret
+    if may_be_missing and draw(st.booleans()):
+        lines.append("    optional: true")
+        reads = [_optional(read) for read in reads]
+    draft.reads += reads
     return lines
 
 
-def _mounts(app: str, mounted: list[tuple[str, str]], *, sync: bool) -> list[str]:
+def _optional(read: AskedRead) -> AskedRead:
+    return replace(read, is_optional=True)
+
+
+def _reads(draw: st.DrawFn, name: str, draft: _Draft, *, is_secret: bool) -> tuple[list[AskedRead], list[str]]:
+    """Return the reads of one object in each region, and the lines that ask for them."""
+    form = draw(st.sampled_from(["name", "own-arn", "foreign-arn"]))
+    account = OTHER_ACCOUNT if form == "foreign-arn" else draft.account
+    regions = (REGION, *draft.failover)
+    arns = {region: _arn(name, region, account, is_secret=is_secret) for region in regions}
+    asked = name if form == "name" else arns[REGION]
+    selector = draw(st.sampled_from(["none", "stage", "versionId"] if is_secret else ["none", "version", "label"]))
+    keys, key_lines = _keys(draw, regions, needed=form == "foreign-arn" and is_secret)
+    lines = [f"  - name: {asked!r}", *key_lines]
+    values = {region: _selector_value(draw, selector) for region in regions}
+    if selector in {"version", "versionId"}:
+        values = dict.fromkeys(regions, values[REGION])
+    if selector != "none":
+        lines.append(f"    {selector}: {values[REGION]}")
+    differs = [region for region in draft.failover if values[region] != values[REGION]]
+    renamed = [region for region in draft.failover if form == "name" and draw(st.booleans())]
+    if differs or renamed:
+        lines.append("    failover:")
+    for region in draft.failover:
+        inner = [f"{selector}: {values[region]}"] if region in differs else []
+        if region in renamed:
+            arns[region] = _arn(f"{name}x", region, account, is_secret=is_secret)
+            inner.append(f"name: {json.dumps(f'{name}x')}")
+        if inner:
+            lines.append(f"      {region}: {{{', '.join(inner)}}}")
+    reads = [
+        AskedRead(
+            is_secret=is_secret,
+            region=region,
+            name=asked,
+            arn=arns[region],
+            key=keys.get(region, ""),
+            stage=str(values[region]) if selector == "stage" else "",
+            version_id=str(values[region]) if selector == "versionId" else "",
+            is_suffix_known=form != "name",
+        )
+        for region in regions
+    ]
+    return reads, lines
+
+
+def _selector_value(draw: st.DrawFn, selector: str) -> str | int:
+    choices: dict[str, tuple[str | int, ...]] = {
+        "stage": STAGES,
+        "versionId": VERSIONS,
+        "version": (3, 7),
+        "label": ("blue", "green"),
+        "none": ("",),
+    }
+    return draw(st.sampled_from(choices[selector]))
+
+
+def _arn(name: str, region: str, account: str, *, is_secret: bool) -> str:
+    if is_secret:
+        return f"arn:aws:secretsmanager:{region}:{account}:secret:{name}{SUFFIX}"
+    return f"arn:aws:ssm:{region}:{account}:parameter/{name.removeprefix('/')}"
+
+
+def _keys(draw: st.DrawFn, regions: tuple[str, ...], *, needed: bool) -> tuple[dict[str, str], list[str]]:
+    kind = draw(st.sampled_from(["multi", "map"] if needed else ["none", "multi", "map"]))
+    if kind == "none":
+        return {}, []
+    if kind == "multi":
+        key = f"mrk-{draw(KEY_ID).replace('-', '')}"
+        arns = {region: f"arn:aws:kms:{region}:{ACCOUNT}:key/{key}" for region in regions}
+        return arns, [f"    kmsKey: arn:aws:kms:${{region}}:${{account}}:key/{key}"]
+    arns = {region: f"arn:aws:kms:{region}:{OTHER_ACCOUNT}:key/{draw(KEY_ID)}" for region in regions}
+    return arns, ["    kmsKey:", *(f"      {region}: {arn}" for region, arn in arns.items())]
+
+
+def _mounts(app: str, mounted: list[tuple[str, str]], *, sync: bool) -> Iterator[str]:
     names = sorted({mount for mount, _ in mounted})
-    further = [f"  {name}: /etc/{name}" for name in names if name]
-    lines = ["mounts:", *further] if further else []
-    if sync:
-        lines.append("sync:")
-    for name in names if sync else ():
-        lines += [f"  - secret: {app}-env{name}", *([f"    mount: {name}"] if name else []), "    data:"]
+    if any(names):
+        yield "mounts:"
+        yield from (f"  {name}: /etc/{name}" for name in names if name)
+    if not sync:
+        return
+    yield "sync:"
+    for name in names:
+        yield f"  - secret: {app}-env{name}"
+        yield from [f"    mount: {name}"] if name else []
+        yield "    data:"
         own = (file for mount, file in mounted if mount == name)
-        lines += [f"      KEY_{index}: {file}" for index, file in enumerate(own)]
-    return lines
+        yield from (f"      KEY_{index}: {file}" for index, file in enumerate(own))
 
 
-def _new_file(draw: st.DrawFn, files: list[str]) -> str:
+def _new_file(draw: st.DrawFn, draft: _Draft) -> str:
     folder = draw(st.sampled_from(["", "tls/", "a/b/"]))
-    file = f"{folder}file{len(files)}.{draw(st.sampled_from(['json', 'txt', 'y', '1']))}"
-    files.append(file)
+    file = f"{folder}file{len(draft.files)}.{draw(st.sampled_from(['json', 'txt', 'y', '1']))}"
+    draft.files.append(file)
     return file

@@ -4,19 +4,30 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from components.derivation import AppAccess, Environment, Identity, Mount, SpecErrors, derive, derive_all, parse_specs
+from components.derivation import (
+    AppAccess,
+    Environment,
+    Identity,
+    Mount,
+    PolicyDocument,
+    SpecErrors,
+    derive,
+    derive_all,
+    parse_specs,
+)
 from components.derivation import render_json as render
+from provider_runtime.class_parameters import RoleChain
 from provider_runtime.mount_request import MountRequest, ObjectVersions, parse_mount_request
 from provider_runtime.secret_objects import parse_objects
+from tests.derivation.expected_access import is_asked_for, questions_about
 from tests.derivation.iam_oracle import allows
-from tests.derivation.random_specs import SpecText, spec_texts
+from tests.derivation.random_specs import SECOND_ACCOUNT, SECOND_ROLE, SUFFIX, SpecText, spec_texts
 
 ENVIRONMENT = Environment(
     name="dev",
@@ -25,8 +36,7 @@ ENVIRONMENT = Environment(
     cluster="dev",
     oidc_issuer="https://oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE",
 )
-LAW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-SUFFIX = "-Ab12Cd"
+LAW = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def access_of(spec: SpecText, environment: Environment = ENVIRONMENT) -> AppAccess:
@@ -34,81 +44,117 @@ def access_of(spec: SpecText, environment: Environment = ENVIRONMENT) -> AppAcce
     return derive(parsed, environment)
 
 
+def reading_documents(access: AppAccess) -> list[PolicyDocument]:
+    """Return the policies of the role that reads."""
+    return [access.chain.permissions] if access.chain else [policy.document for policy in access.policies]
+
+
 def allowed(access: AppAccess, action: str, resource: str, **context: str) -> bool:
-    return any(allows(policy.document.to_dict(), action, resource, context) for policy in access.policies)
+    """Say whether the role that reads may do it, in a session of the app itself."""
+    tags = session_tags(access)
+    return any(allows(one.to_dict(), action, resource, tags | context) for one in reading_documents(access))
 
 
-def reads(spec: SpecText, environment: Environment) -> Iterator[tuple[str, str]]:
-    """Yield the action and the full ARN of everything that the class mounts, in each region."""
-    for region in (environment.region, *spec.failover):
-        for name in spec.secret_names:
-            place = f"{environment.partition}:secretsmanager:{region}:{environment.account}"
-            yield "secretsmanager:GetSecretValue", f"arn:{place}:secret:{name}{SUFFIX}"
-        for name in spec.parameter_names:
-            place = f"{environment.partition}:ssm:{region}:{environment.account}"
-            yield "ssm:GetParameters", f"arn:{place}:parameter{name}"
-
-
-@given(spec_texts())
-@LAW
-def test_i1_everything_that_is_mounted_is_granted_in_each_region(spec: SpecText) -> None:
-    access = access_of(spec)
-    assert all(allowed(access, action, arn) for action, arn in reads(spec, ENVIRONMENT))
+def session_tags(access: AppAccess, **changed: str) -> dict[str, str]:
+    tags = {
+        "eks-cluster-arn": "arn:aws:eks:eu-west-1:111122223333:cluster/dev",
+        "kubernetes-namespace": access.namespace,
+        "kubernetes-service-account": access.service_account,
+    }
+    return {f"aws:PrincipalTag/{name}": value for name, value in (tags | changed).items()}
 
 
 @given(spec_texts())
 @LAW
-def test_i1_nothing_else_is_granted(spec: SpecText) -> None:
-    """Near misses: siblings, prefixes, another account, another region, another service's action."""
+def test_i1_what_is_asked_for_is_allowed_in_each_region_with_its_key_and_nothing_else_is(spec: SpecText) -> None:
+    """Near misses: siblings, prefixes, other accounts, regions, stages, versions, services and actions."""
     access = access_of(spec)
-    mounted = set(reads(spec, ENVIRONMENT))
-    for action, arn in mounted:
-        near = {
-            arn.replace("111122223333", "999999999999"),
-            arn.replace(":eu-west-1:", ":eu-central-1:"),
-            arn.replace(":parameter/", ":parameter//"),
-            f"{arn}x",
-            f"{arn}/child",
-            arn.removesuffix(SUFFIX) if arn.endswith(SUFFIX) else arn[:-1],
-            arn.replace(SUFFIX, f"-other{SUFFIX}"),
-            arn.replace(SUFFIX, "-Ab12C"),
-        } - {arn}
-        for other in near - {mounted_arn for _, mounted_arn in mounted}:
-            assert not allowed(access, action, other), other
-        for other_action in (
-            "secretsmanager:PutSecretValue",
-            "ssm:GetParameter",
-            "ssm:GetParametersByPath",
-            "kms:Decrypt",
-        ):
-            assert not allowed(access, other_action, arn)
+    documents = [one.to_dict() for one in reading_documents(access)]
+    tags = session_tags(access)
+    for question in questions_about(spec.reads):
+        context = tags | dict(question.context)
+        answer = any(allows(one, question.action, question.resource, context) for one in documents)
+        assert answer == is_asked_for(question, spec.reads), question
 
 
 @given(spec_texts())
 @LAW
-def test_i1_a_customer_key_decrypts_for_its_service_and_object_only(spec: SpecText) -> None:
+def test_i1_everything_that_is_mounted_is_allowed_as_the_provider_asks_for_it(spec: SpecText) -> None:
     access = access_of(spec)
-    decrypts = [
-        statement
-        for policy in access.policies
-        for statement in policy.document.statements
-        if statement.actions == ("kms:Decrypt",)
-    ]
-    assert bool(decrypts) == ("kmsKey" in spec.text)
-    for statement in decrypts:
-        (key,) = statement.resources
-        tests = {condition.key: condition.values for condition in statement.conditions}
-        via = tests.pop("kms:ViaService")[0]
-        ((context_key, resources),) = tests.items()
-        for resource in resources:
-            arn = resource.replace("-??????", SUFFIX)
-            good = {"kms:ViaService": via, context_key: arn}
-            assert allowed(access, "kms:Decrypt", key, **good)
-            assert not allowed(access, "kms:Decrypt", key, **{context_key: arn})
-            assert not allowed(access, "kms:Decrypt", key, **{"kms:ViaService": via})
-            assert not allowed(access, "kms:Decrypt", key, **good | {context_key: f"{arn}x"})
-            assert not allowed(access, "kms:Decrypt", key, **good | {"kms:ViaService": "ec2.eu-west-1.amazonaws.com"})
-            assert not allowed(access, "kms:Decrypt", f"{key}x", **good)
+    regions = (ENVIRONMENT.region, *spec.failover)
+    reads = {(read.region, read.name): read for read in spec.reads}
+    for item in access.objects:
+        for index, region in enumerate(regions):
+            read = reads[region, item.name]
+            action = "secretsmanager:GetSecretValue" if read.is_secret else "ssm:GetParameters"
+            sent = {
+                "secretsmanager:VersionStage": item.version_label_in(index),
+                "secretsmanager:VersionId": item.version_in(index),
+            }
+            context = {key: value for key, value in sent.items() if value and read.is_secret}
+            assert allowed(access, action, read.arn, **context)
+            asked = item.name_in(region, index)
+            assert asked == read.arn or read.arn.removesuffix(SUFFIX).endswith(asked.removeprefix("/"))
+
+
+@given(spec_texts())
+@LAW
+def test_every_grant_leads_to_a_line_that_asks_for_it(spec: SpecText) -> None:
+    access = access_of(spec)
+    lines = spec.text.splitlines()
+    assert {(grant.region, grant.key) for grant in access.grants} == {(r.region, r.key) for r in spec.reads}
+    for grant in access.grants:
+        assert grant.at is not None
+        assert lines[grant.at.line - 1].lstrip().startswith("- name: ")
+        assert grant.owner in {"", "platform", "payments-team"}
+
+
+@given(spec_texts())
+@LAW
+def test_a_session_of_another_service_account_reads_nothing_where_tags_decide(spec: SpecText) -> None:
+    access = access_of(spec)
+    if "sessionTags" not in spec.settings:
+        return
+    documents = [one.to_dict() for one in reading_documents(access)]
+    for name in ("eks-cluster-arn", "kubernetes-namespace", "kubernetes-service-account"):
+        other = session_tags(access, **{name: "other"})
+        for question in questions_about(spec.reads):
+            context = {**other, **question.context}
+            assert not any(allows(one, question.action, question.resource, context) for one in documents)
+
+
+@given(spec_texts())
+@LAW
+def test_with_a_second_role_the_own_role_may_assume_exactly_it(spec: SpecText) -> None:
+    access = access_of(spec)
+    assert (access.chain is not None) == ("chain" in spec.settings)
+    if access.chain is None:
+        return
+    (policy,) = access.policies
+    (statement,) = policy.document.statements
+    tags = access.identity is Identity.POD_IDENTITY
+    assert statement.resources == (SECOND_ROLE,)
+    assert statement.actions == (("sts:AssumeRole", "sts:TagSession") if tags else ("sts:AssumeRole",))
+    assert access.chain.account == SECOND_ACCOUNT
+    external = {"sts:ExternalId": "lockstep/dev"} if "external" in spec.settings else {}
+    request_tags = {}
+    if "eks" in spec.settings:
+        request_tags = {key.replace("Principal", "Request"): value for key, value in session_tags(access).items()}
+    caller = {"aws:PrincipalArn": access.role_arn, **external, **request_tags}
+    assert admits(access.chain.trust, "sts:AssumeRole", "111122223333", caller)
+    assert admits(access.chain.trust, "sts:TagSession", "111122223333", caller) == tags
+    assert not admits(access.chain.trust, "sts:AssumeRole", "121212121212", caller)
+    for key, value in caller.items():
+        assert not admits(access.chain.trust, "sts:AssumeRole", "111122223333", caller | {key: f"{value}x"})
+
+
+def admits(trust: PolicyDocument, action: str, account: str, context: dict[str, str]) -> bool:
+    """Say whether a trust lets a role of an account call an action."""
+    statements = [one for one in trust.statements if one.principal == ("AWS", f"arn:aws:iam::{account}:root")]
+    bare = [{**one.to_dict(), "Resource": ["role"]} for one in statements]
+    for one in bare:
+        del one["Principal"]
+    return allows({"Statement": bare}, action, "role", context)
 
 
 @given(spec_texts())
@@ -125,8 +171,18 @@ def test_the_provider_reads_back_exactly_the_derived_objects(spec: SpecText) -> 
         )
         assert parsed == mount.objects
         assert [file.path for file in mount.files] == sorted(
-            path for item in parsed for path in (item.alias, *(key.alias for key in item.json_keys))
+            path
+            for item in parsed
+            for path in (
+                item.alias,
+                *(key.alias for key in item.json_keys),
+                *([item.template.alias] if item.template else []),
+            )
         )
+        chain = access.chain if "eks" not in spec.settings else None
+        expected_chain = chain and RoleChain(role_arn=chain.role_arn, external_id=chain.external_id)
+        assert request.role_chain == expected_chain
+        assert not request.share_across_pods or "shareAcrossPods: true" in spec.text
         assert request.region == ENVIRONMENT.region
         assert request.failover_regions == spec.failover
         assert request.use_pod_identity == (access.identity is Identity.POD_IDENTITY)
@@ -152,8 +208,8 @@ def request_for(mount: Mount, access: AppAccess) -> MountRequest:
 def test_every_object_is_in_the_mount_that_it_names(spec: SpecText) -> None:
     access = access_of(spec)
     assert [mount.name for mount in access.mounts] == sorted({name for name, _ in spec.mounted})
-    by_file = {(mount.name, file.path) for mount in access.mounts for file in mount.files if not file.json_path}
-    assert by_file == set(spec.mounted)
+    whole = {(m.name, f.path) for m in access.mounts for f in m.files if not (f.json_path or f.is_template)}
+    assert whole == set(spec.mounted)
     volumes = [mount.volume["name"] for mount in access.mounts]
     assert len(set(volumes)) == len(volumes)
     assert len({mount.path for mount in access.mounts}) == len(access.mounts)
@@ -248,9 +304,17 @@ def test_service_accounts_that_become_one_once_variables_are_replaced_are_refuse
     assert "in dev the service account payments/api-dev belongs to the app 'payments' too" in line
 
 
+MOUNTS = "mounts:\n" + "".join(f"  m{number}: /m{number}\n" for number in range(10))
+
+
+def spread(index: int, name: str) -> str:
+    """Return an entry in one of several mounts: one mount holds 64 secrets at most."""
+    return f"  - name: {name}\n    mount: m{index // 50}\n"
+
+
 def test_an_app_that_does_not_fit_iam_is_refused_with_the_numbers() -> None:
-    names = "".join(f"  - name: {'long-name-' * 10}{index}\n" for index in range(500))
-    (line,) = problems_of(f"{PAYMENTS}secrets:\n{names}")
+    names = "".join(spread(index, f"{'long-name-' * 10}{index}") for index in range(500))
+    (line,) = problems_of(f"{PAYMENTS}{MOUNTS}secrets:\n{names}")
     assert re.search(r"takes [0-9]{2},[0-9]{3} characters in [0-9]+ policies; a role carries 10 of 6,144", line)
     assert line.endswith("[SPEC025]")
 
@@ -262,8 +326,9 @@ def test_a_long_policy_is_split_into_managed_ones_that_allow_exactly_the_same(
     key = "arn:aws:kms:eu-west-1:111122223333:key/8a2c6f04-1d3b-4e57-9a60-7b1c2d3e4f50"
     names = [f"{'long-name-' * 10}{index}" for index in range(count)]
     keyed = [f"    kmsKey: {key}\n" if index % 9 == 0 else "" for index in range(count)]
-    secrets = "".join(f"  - name: {name}\n{line}" for name, line in zip(names, keyed, strict=True))
-    (access,) = derive_all(parse_specs(f"{PAYMENTS}secrets:\n{secrets}"), ENVIRONMENT)
+    secrets = "".join(spread(index, name) + keyed[index] for index, name in enumerate(names))
+    mounts = "".join(f"  m{number}: /m{number}\n" for number in range((count - 1) // 50 + 1))
+    (access,) = derive_all(parse_specs(f"{PAYMENTS}mounts:\n{mounts}secrets:\n{secrets}"), ENVIRONMENT)
     assert (access.headroom.kind.value, len(access.policies)) == (kind, documents)
     assert {policy.kind.value for policy in access.policies} == {kind}
     assert len({policy.name for policy in access.policies}) == documents
@@ -324,7 +389,10 @@ def test_other_partitions_have_their_own_arns_and_host_names(partition: str, reg
 
 def test_a_full_arn_is_granted_as_it_stands_and_a_partial_one_with_its_unknown_suffix() -> None:
     base = "arn:aws:secretsmanager:eu-west-1:444455556666:secret:shared/db"
-    text = f"{PAYMENTS}secrets:\n  - {{name: '{base}-Ab12Cd', file: a}}\n  - {{name: '{base}', file: b}}\n"
+    key = "arn:aws:kms:eu-west-1:444455556666:key/8a2c6f04-1d3b-4e57-9a60-7b1c2d3e4f50"
+    names = (("a", f"{base}-Ab12Cd"), ("b", base))
+    entries = "".join(f"  - {{name: '{name}', file: {file}, kmsKey: '{key}'}}\n" for file, name in names)
+    text = f"{PAYMENTS}secrets:\n{entries}"
     (access,) = derive_all(parse_specs(text), ENVIRONMENT)
     assert access.policies[0].document.statements[0].resources == (f"{base}-??????", f"{base}-Ab12Cd")
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from components.derivation import SpecErrors, load_specs, parse_specs
 from components.derivation.errors import CODES
+from components.derivation.spec import Selector
 from tests.derivation.mistakes import CATALOGUE, VALID, Mistake, plant
 from tests.derivation.random_specs import SpecText, spec_texts
 
@@ -57,7 +58,9 @@ def test_each_mistake_is_found_alone(mistake: Mistake) -> None:
 @LAW
 def test_mistakes_of_one_app_do_not_spread_to_another_in_the_same_file(spec: SpecText, mistakes: list[Mistake]) -> None:
     text, expected = plant(mistakes)
-    valid = spec.text.replace(f"app: {spec.app!r}", "app: other-app", 1)
+    valid = spec.text.replace(f"app: {spec.app!r}", "app: other-app", 1).replace(
+        f"serviceAccount: {spec.app}-sa", "", 1
+    )
     assert found_in(f"{text}---\n{valid}") == expected
 
 
@@ -66,7 +69,7 @@ def test_mistakes_of_one_app_do_not_spread_to_another_in_the_same_file(spec: Spe
 def test_a_valid_spec_has_no_problem(spec: SpecText) -> None:
     (app,) = parse_specs(spec.text)
     assert app.app == spec.app
-    assert tuple(entry.name for entry in app.base.objects) == spec.secret_names + spec.parameter_names
+    assert tuple(entry.name for entry in app.base.objects) == spec.names
 
 
 @given(st.text(max_size=400))
@@ -104,7 +107,7 @@ def test_an_overlay_changes_the_entry_of_the_same_name_and_adds_others() -> None
         ("x", "x.json", "0440"),
         ("y", None, "0644"),
     ]
-    assert (prod[2].version, prod[2].label) == (None, "blue")
+    assert prod[2].selector == Selector(label="blue")
     assert [entry.mode for entry in spec.base.objects] == ["0400", "0644"]
 
 

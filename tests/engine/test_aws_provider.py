@@ -50,7 +50,9 @@ PAIR: dict[str, Json] = {
     "serviceAccount": "api",
     "roleArn": "arn:aws:iam::000000000000:role/payments",
 }
-PLACED_PAIR = ProviderObject(id="a-1", outputs={**PAIR, "associationId": "a-1", "associationArn": "arn:aws:eks:::a-1"})
+PLACED_PAIR = ProviderObject(
+    id="a-1", outputs={**PAIR, "associationId": "a-1", "associationArn": "arn:aws:eks:::a-1", "externalId": ""}
+)
 
 
 @pytest.fixture
@@ -254,6 +256,21 @@ def test_an_association_gets_another_role_in_place(aws: AwsProvider, stubs: dict
     made = aws.create(ASSOCIATION, PAIR)
     assert made == PLACED_PAIR
     aws.update(ASSOCIATION, made, {**PAIR, "roleArn": sent["roleArn"]})
+
+
+def test_an_association_gets_a_policy_and_a_second_role_and_loses_them_again(
+    aws: AwsProvider, stubs: dict[str, Stubber]
+) -> None:
+    target = "arn:aws:iam::999988887777:role/second"
+    inputs: dict[str, Json] = {**PAIR, "policy": "{}", "disableSessionTags": True, "targetRoleArn": target}
+    answer = {"association": {"associationId": "a-1", "associationArn": "arn:aws:eks:::a-1", "externalId": "x/y"}}
+    stubs["eks"].add_response("create_pod_identity_association", answer, inputs)
+    made = aws.create(ASSOCIATION, inputs)
+    assert made.outputs["externalId"] == "x/y"
+    gone = {"policy": "", "disableSessionTags": False, "targetRoleArn": ""}
+    named = {"clusterName": "dev", "associationId": "a-1"}
+    stubs["eks"].add_response("update_pod_identity_association", answer, {**named, **gone})
+    aws.update(ASSOCIATION, made, PAIR)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Every message of the spec reader, compared to the byte: the text is what users see first."""
+"""Every message of the reader and of the derivation, compared to the byte: the text is what users see first."""
 
 from __future__ import annotations
 
@@ -6,18 +6,26 @@ from pathlib import Path
 
 import pytest
 
-from components.derivation import SpecErrors, parse_specs
+from components.derivation import Environment, FargateSelector, SpecErrors, derive_fleet, parse_specs
 from components.derivation.errors import CODES
 
 CASES = sorted(path for path in (Path(__file__).parent / "errors").iterdir() if path.is_dir())
-#: Raised by the derivation, by an environment value or by the file system: shown by tests of their own.
-ELSEWHERE = {"SPEC025", "SPEC026", "SPEC027"}
+#: Raised by an environment value, by the file system or by a folder: shown by tests of their own.
+ELSEWHERE = {"SPEC026", "SPEC027", "SPEC031", "SPEC039"}
+ENVIRONMENT = Environment(
+    name="dev",
+    region="eu-west-1",
+    account="111122223333",
+    cluster="dev",
+    oidc_issuer="https://oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE",
+    fargate_selectors=(FargateSelector(namespace="serverless-*", labels=(("compute", "fargate"),)),),
+)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda path: path.name)
 def test_a_broken_spec_is_reported_in_these_words(case: Path, *, rewrite_golden: bool) -> None:
     with pytest.raises(SpecErrors) as caught:
-        parse_specs((case / "app.yaml").read_text(encoding="utf-8"), "app.yaml")
+        derive_fleet(parse_specs((case / "app.yaml").read_text(encoding="utf-8"), "app.yaml"), ENVIRONMENT)
     report = f"{caught.value}\n"
     expected = case / "expected.txt"
     if rewrite_golden:

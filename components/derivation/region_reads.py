@@ -1,0 +1,69 @@
+"""One object in each region where it may be read: its name, key and version there.
+
+Variables are replaced already. Secrets Manager replicates a secret under its name and suffix, so the replica of an ARN
+is the same ARN in the other region; a multi-Region key keeps its id likewise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from components.derivation.arn import Arn
+from components.derivation.environment import Environment
+from components.derivation.spec import AppVariant, ObjectEntry, Selector
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegionRead:
+    """How an object is read in one region.
+
+    Attributes:
+        region: Its name.
+        name: Friendly name, parameter name or ARN.
+        key: ARN of the customer key there; "" for AWS's own.
+        selector: Which version.
+    """
+
+    region: str
+    name: str
+    key: str
+    selector: Selector
+
+
+def regions_of(variant: AppVariant, environment: Environment) -> tuple[str, ...]:
+    """Return the regions of an app's reads, the cluster's first."""
+    return (environment.region, *variant.failover_regions)
+
+
+def reads_of(entry: ObjectEntry, regions: tuple[str, ...]) -> tuple[RegionRead, ...]:
+    """Return the reads of one object, one per region in order; the first region is the cluster's."""
+    failover = {item.region: item for item in entry.failover}
+    reads = []
+    for region in regions:
+        is_primary = region == regions[0]
+        differs = None if is_primary else failover.get(region)
+        selector = differs.selector if differs and differs.selector.kind else entry.selector
+        # The primary's ARN stays as it is written, so that one of another region is found and not mended.
+        name = entry.name if is_primary else (differs and differs.name) or _replica(entry.name, region)
+        reads.append(RegionRead(region=region, name=name, key=_key_in(entry, region), selector=selector))
+    return tuple(reads)
+
+
+def account_of(name: str, reader_account: str) -> str:
+    """Return the account that owns an object: an ARN's, else the reader's own."""
+    arn = Arn.parse(name)
+    return arn.account if arn else reader_account
+
+
+def _replica(name: str, region: str) -> str:
+    arn = Arn.parse(name)
+    return str(arn.in_region(region)) if arn else name
+
+
+def _key_in(entry: ObjectEntry, region: str) -> str:
+    keys = {key.region: key.arn for key in entry.kms_keys}
+    if region in keys:
+        return keys[region]
+    single = Arn.parse(keys.get(None, ""))
+    # The reader refused a single key beside failover regions unless it is a multi-Region key.
+    return str(single.in_region(region)) if single else ""

@@ -1,1 +1,0 @@
-"""Findings of the linter as text for people, and as JSON and SARIF for programs."""
