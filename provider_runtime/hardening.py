@@ -5,7 +5,6 @@ Not done here: what the container forbids (capabilities, file system, system cal
 
 from __future__ import annotations
 
-import ctypes
 import os
 import resource
 from typing import Final
@@ -26,7 +25,16 @@ def harden_process() -> tuple[str, ...]:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     except (OSError, ValueError) as error:
         problems.append(f"core dumps stay on: {error}")
-    # A core pattern that pipes ignores the limit above; a process that is not dumpable is never dumped (prctl(2)).
-    if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
-        problems.append(f"the process stays dumpable: {os.strerror(ctypes.get_errno())}")
+    problems.extend(f"the process stays dumpable: {problem}" for problem in _forbid_dumps())
     return tuple(problems)
+
+
+def _forbid_dumps() -> tuple[str, ...]:
+    """Make the process not dumpable: a core pattern that pipes ignores the limit above (core(5), prctl(2))."""
+    try:
+        import ctypes  # noqa: PLC0415  # minimal images leave it out, and that must not stop the provider
+    except ImportError as error:
+        return (str(error),)
+    if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
+        return (os.strerror(ctypes.get_errno()),)
+    return ()

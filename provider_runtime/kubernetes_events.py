@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 
 from provider_runtime.blocking_calls import DeadlinePassed, QueueFull
 from provider_runtime.kubernetes_api import KubernetesApiError, render_path
-from provider_runtime.telemetry import log_event
+from provider_runtime.telemetry import describe_exception, log_event
 from provider_runtime.volume_health import is_masked
 
 if TYPE_CHECKING:
@@ -97,6 +97,9 @@ class KubernetesEvents:
             except (KubernetesApiError, DeadlinePassed, QueueFull) as error:
                 self._on_outcome("failed")
                 self._log_failure(str(error) or type(error).__name__)
+            except Exception as error:  # noqa: BLE001  # a bug here must not end the daemon with its mounts
+                self._on_outcome("failed")
+                self._log_failure(describe_exception(error))
             else:
                 self._on_outcome("sent")
 

@@ -6,14 +6,16 @@ import asyncio
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from provider_runtime import hardening
 from provider_runtime.aws_clients import AwsClients, AwsService, acting_as
-from provider_runtime.blocking_calls import BlockingCalls, DeadlinePassed
+from provider_runtime.blocking_calls import BlockingCalls, DeadlinePassed, QueueFull
 from provider_runtime.config import parse_settings
 from provider_runtime.daemon import SystemClock
 from provider_runtime.ports import AwsCredentials
@@ -105,6 +107,12 @@ def test_core_dumps_are_off_and_new_files_are_private() -> None:
         assert dumpable.stdout.strip() == "() 0"
 
 
+def test_an_image_without_ctypes_costs_a_warning_and_not_the_provider(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ctypes", None)
+    (problem,) = hardening._forbid_dumps()
+    assert "ctypes" in problem
+
+
 def _credentials() -> AwsCredentials:
     return AwsCredentials(
         access_key_id="AKID", secret_access_key=SecretText("s"), session_token=SecretText("t"), expires_at=0
@@ -150,3 +158,46 @@ async def test_a_peer_that_never_ends_costs_one_worker_until_the_deadline_and_no
         assert await calls.run(REGION, clock.monotonic() + 5.0, read) == "v"
     finally:
         calls.close()
+
+
+async def _until_running(calls: BlockingCalls, count: int) -> None:
+    while calls.running < count:  # noqa: ASYNC110  # threads that start tell nobody
+        await asyncio.sleep(0.01)
+
+
+async def test_a_region_that_hangs_leaves_a_quarter_of_the_workers_to_the_others() -> None:
+    clock = SystemClock()
+    calls = BlockingCalls(workers=4, clock=clock)
+    release = threading.Event()
+    try:
+        hanging = [
+            asyncio.create_task(calls.run("dead", clock.monotonic() + 20, lambda: release.wait(20))) for _ in range(9)
+        ]
+        await _until_running(calls, 3)
+        assert await calls.run("alive", clock.monotonic() + 5, lambda: "v") == "v"
+        assert (calls.running, calls.waiting) == (3, 6)
+    finally:
+        release.set()
+        await asyncio.gather(*hanging)
+        calls.close()
+
+
+async def test_a_call_that_waits_past_its_deadline_is_never_made_and_a_full_queue_refuses_at_once() -> None:
+    clock = SystemClock()
+    calls = BlockingCalls(workers=1, clock=clock, queue_limit=1)
+    release = threading.Event()
+    made: list[str] = []
+    try:
+        running = asyncio.create_task(calls.run("r", clock.monotonic() + 20, lambda: release.wait(20)))
+        await _until_running(calls, 1)
+        waiting = asyncio.create_task(calls.run("r", clock.monotonic() + 0.3, lambda: made.append("late")))
+        await asyncio.sleep(0.05)
+        with pytest.raises(QueueFull):
+            await calls.run("r", clock.monotonic() + 5, lambda: made.append("one too many"))
+        with pytest.raises(DeadlinePassed):
+            await waiting
+    finally:
+        release.set()
+        await running
+        calls.close()
+    assert not made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import re
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from provider_runtime import class_parameters, mount_request, object_drafts
 from provider_runtime.config import FLAGS
 from provider_runtime.errors import ErrorCode, culprit_of
 from provider_runtime.kubernetes_events import REASON, REPEAT_SECONDS
+from provider_runtime.limits import LIMITS
 from provider_runtime.volume_health import QUIET_SECONDS
 from tests.contract.differences import DIFFERENCES
 from tests.fakes.daemons import REPOSITORY
@@ -111,6 +113,17 @@ def test_every_metric_is_there_with_its_type_and_labels() -> None:
         if not name.startswith("process_")
     }
     assert documented == exported
+
+
+def test_every_limit_is_there_with_its_amount_unit_and_code() -> None:
+    expected = [[one.subject, str(int(one.amount)), one.unit, one.code.value] for one in LIMITS]
+    assert table("Limits") == expected
+
+
+def test_every_table_ends_before_the_next_text_so_that_it_renders() -> None:
+    lines = README.splitlines()
+    for row, line in itertools.pairwise(lines):
+        assert not (row.startswith("|") and line and not line.startswith("|")), line
 
 
 def test_every_deliberate_difference_is_there_with_its_reason() -> None:

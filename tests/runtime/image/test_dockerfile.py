@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -36,6 +38,40 @@ def test_no_base_image_goes_without_a_digest_and_no_digest_is_made_up(instructio
         "RUNTIME_DIGEST",
     }
     assert "latest" not in "".join(each.rest for each in (*_of(instructions, "ARG"), *_of(instructions, "FROM")))
+
+
+def test_both_images_have_the_same_python_and_debian(instructions: tuple[Instruction, ...]) -> None:
+    """Packages with compiled parts fit one minor version of Python and one C library only."""
+    images = dict(each.rest.split("=", 1) for each in _of(instructions, "ARG") if "IMAGE=" in each.rest)
+
+    build = re.fullmatch(r"docker\.io/library/python:3\.(\d+)-slim-(\w+)", images["BUILD_IMAGE"])
+    runtime = re.fullmatch(r"gcr\.io/distroless/python3-debian(\d+):nonroot", images["RUNTIME_IMAGE"])
+
+    assert build is not None
+    assert runtime is not None
+    python_of_debian = {"13": ("13", "trixie")}  # python3 of that Debian release
+    assert build.groups() == python_of_debian[runtime[1]]
+
+
+def test_every_package_has_a_wheel_for_the_images_python_on_both_machines(tmp_path: Path) -> None:
+    """The build takes wheels only, so a package without one for an architecture would stop it there."""
+    uv = shutil.which("uv")
+    if uv is None or subprocess.run([uv, "--version"], check=False, capture_output=True).returncode != 0:  # noqa: S603
+        pytest.skip("uv, which can resolve for another machine, is not installed")
+    for machine in ("x86_64", "aarch64"):
+        done = subprocess.run(  # noqa: S603  # a fixed list
+            [
+                *(uv, "pip", "install", "--dry-run", "--quiet", "--no-deps", "--require-hashes", "--only-binary=:all:"),
+                *("--python-version", "3.13", "--python-platform", f"{machine}-manylinux_2_36"),
+                *("--target", str(tmp_path / machine), "--requirement", str(CONTEXT / "requirements.txt")),
+            ],
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode != 0 and not re.search(r"wheel|hash", done.stderr):
+            pytest.skip(f"the package index cannot be reached: {done.stderr.strip().splitlines()[-1]}")
+        assert done.returncode == 0, done.stderr
 
 
 def test_the_last_stage_is_the_runtime_and_there_is_a_target_for_the_bill_of_materials(

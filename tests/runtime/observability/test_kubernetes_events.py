@@ -34,6 +34,7 @@ class _Cluster(KubernetesApi):
         super().__init__(address="http://unused")
         self.sent: list[tuple[str, Mapping[str, Any]]] = []
         self.refusal = ""
+        self.bug: Exception | None = None
 
     def request(
         self, method: str, path: str, *, timeout_seconds: float, body: Mapping[str, object] | None = None
@@ -41,6 +42,9 @@ class _Cluster(KubernetesApi):
         """Keep the event."""
         del timeout_seconds
         assert method == "POST"
+        if self.bug is not None:
+            bug, self.bug = self.bug, None
+            raise bug
         if self.refusal:
             raise KubernetesApiError(self.refusal)
         self.sent.append((path, dict(body or {})))
@@ -100,6 +104,18 @@ async def test_a_cluster_that_refuses_costs_a_log_line_and_nothing_else(
     warnings = [record.getMessage() for record in caplog.records if "Event could not be sent" in record.getMessage()]
     assert len(warnings) == 1, "one line a minute"
     assert "403" in warnings[0]
+
+
+async def test_a_bug_while_an_event_is_sent_ends_neither_the_sender_nor_the_daemon(
+    bench: _Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench.cluster.bug = RuntimeError("canary-value-in-an-exception")
+    bench.events.mount_finished(_failure())
+    bench.events.mount_finished(_failure(pod="two", pod_uid="two"))
+    await bench.settle(2)
+    assert bench.outcomes == ["failed", "sent"]
+    assert "RuntimeError at" in caplog.text
+    assert "canary" not in caplog.text
 
 
 @pytest.mark.parametrize(
