@@ -142,8 +142,9 @@ class ProviderService(service_pb2_grpc.CSIDriverProviderServicer):
             async with asyncio.timeout(max(0.0, grace_seconds)):
                 await self._idle.wait()
         self._is_cut = True
-        for running in self._running:
-            running.reschedule(asyncio.get_running_loop().time())
+        for running in tuple(self._running):
+            with contextlib.suppress(RuntimeError):  # its own deadline has struck, it is leaving already
+                running.reschedule(asyncio.get_running_loop().time())
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_FINISH_SECONDS):
                 await self._idle.wait()

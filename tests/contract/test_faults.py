@@ -127,6 +127,15 @@ def test_all_failing_objects_are_reported_at_once(world: World) -> None:
     assert all(f"missing{number}" in answer.text for number in range(4))
 
 
+def test_many_problems_in_many_scripts_still_fit_the_headers_that_carry_a_status(world: World) -> None:
+    """It travels percent-encoded in a header of limited size; past that the client itself says RESOURCE_EXHAUSTED."""
+    name = "\u5bc6" * 40
+    objects = "".join(f"- {{objectName: {name}{number}, objectType: secretsmanager}}\n" for number in range(300))
+    answer = world.driver.mount(Pod(objects=objects))
+    assert answer.code is grpc.StatusCode.NOT_FOUND
+    assert "more problems)" in answer.text
+
+
 @pytest.mark.parametrize(
     ("token", "fragment"),
     [
@@ -329,6 +338,32 @@ def test_sigterm_lets_a_mount_finish_that_ends_within_the_grace() -> None:
             assert running.result().is_ok
         assert daemon.wait() == 0
         assert not daemon.path.exists()
+
+
+def test_a_mount_that_is_just_running_out_of_time_does_not_break_the_drain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own deadline has struck and it has not left yet when the grace ends: neither may trip over the other."""
+
+    async def leave_slowly(*_: object) -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            await asyncio.sleep(0.8)
+
+    monkeypatch.setattr(Mounter, "mount", leave_slowly)
+    with (
+        socket_directory() as directory,
+        ThreadedDaemon(
+            directory, "--mount-timeout=500ms", "--shutdown-grace=700ms", url="http://127.0.0.1:9"
+        ) as daemon,
+        DriverClient(daemon.path) as driver,
+    ):
+        running = [Mounting(driver, Pod(objects=SECRET, uid=str(number))) for number in range(3)]
+        time.sleep(0.2)
+        daemon.ask_to_stop()
+        answers = [mounting.result() for mounting in running]
+        daemon.join()
+    assert {answer.code for answer in answers} == {grpc.StatusCode.FAILED_PRECONDITION}, answers
+    assert daemon.exit_code == 0
 
 
 def test_a_second_signal_ends_the_process_at_once() -> None:
