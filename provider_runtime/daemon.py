@@ -36,7 +36,7 @@ from provider_runtime.config import (
 )
 from provider_runtime.credential_cache import CredentialCache
 from provider_runtime.csi_v1alpha1 import service_pb2_grpc
-from provider_runtime.file_writer import read_mounted_file, write_files
+from provider_runtime.file_writer import VolumeWriter, read_mounted_file
 from provider_runtime.go_flags import Flag, FlagKind, parse_flags, parse_integer, render_usage
 from provider_runtime.grpc_health import GrpcHealth
 from provider_runtime.grpc_server import SERVER_OPTIONS, ProviderService, ServiceLimits
@@ -270,7 +270,7 @@ class Daemon:
             ),
             observer=observers,
             clock=clock,
-            write_files=None if settings.driver_writes_secrets else write_files,
+            write_files=None if settings.driver_writes_secrets else VolumeWriter(),
         )
 
     def _age_limits(self) -> AgeLimits:

@@ -4,9 +4,9 @@ Not done here: anything in driver-writes mode (the default), where the driver sw
 
 Each file is replaced atomically (temporary file in the same directory, chmod, write, fsync, rename), the set of files
 is not: that is the nature of this mode. As upstream does it, no sub-directory is made. Unlike upstream, files that a
-class no longer lists are removed as far as the driver says that it knew them, a file whose bytes and mode are already
-right is not rewritten, and the temporary name does not grow with the file's. The directory's modification time moves
-with every mount, because drivers before and after 1.6 take it for the time of the last one.
+class no longer lists are removed, as far as this process wrote them or the driver says that it knew them; a file whose
+bytes and mode are already right is not rewritten, and the temporary name does not grow with the file's. The directory's
+modification time moves with every mount, because drivers before and after 1.6 take it for the time of the last one.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import contextlib
 import os
 import secrets
 import stat
+import threading
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
 from provider_runtime.errors import ErrorCode, MountError, shown
@@ -26,8 +28,34 @@ if TYPE_CHECKING:
     from provider_runtime.payload import MountFile
 
 _TEMPORARY_PREFIX: Final = ".lockstep-"
+_VOLUME_LIMIT: Final = 10_000
+"""Volumes remembered; a node has some hundred."""
 _PERMISSION_BITS: Final = 0o777
 _READ_LIMIT_BYTES: Final = 1024 * 1024
+
+
+class VolumeWriter:
+    """`write_files` that remembers what it wrote, because drivers from 1.6 on do not say what a volume holds.
+
+    Bounded; what an instance before this one wrote is not known. Called from several threads.
+    """
+
+    def __init__(self) -> None:
+        self._written: OrderedDict[str, frozenset[str]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __call__(self, target_path: str, files: Sequence[MountFile], known: Sequence[str], where: str) -> None:
+        """Write as `write_files` does; a volume's target path is its own, so it names the volume."""
+        with self._lock:
+            before = self._written.get(target_path, frozenset())
+            # Noted first: a write that fails half way leaves files of either kind behind.
+            self._written[target_path] = before | {file.path for file in files}
+            self._written.move_to_end(target_path)
+            if len(self._written) > _VOLUME_LIMIT:
+                self._written.popitem(last=False)
+        write_files(target_path, files, (*known, *before), where)
+        with self._lock:
+            self._written[target_path] = frozenset(file.path for file in files)
 
 
 def write_files(target_path: str, files: Sequence[MountFile], known: Sequence[str], where: str) -> None:
@@ -36,7 +64,7 @@ def write_files(target_path: str, files: Sequence[MountFile], known: Sequence[st
     Args:
         target_path: An existing directory, the driver's mount.
         files: All files of the volume; checked as a whole before the first is written.
-        known: Names that an earlier mount of this volume delivered, as far as the driver says so (before 1.6).
+        known: Names that earlier mounts of this volume delivered.
         where: Start of error texts.
 
     Raises:

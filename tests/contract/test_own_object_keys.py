@@ -101,17 +101,24 @@ def test_a_failover_region_without_the_object_does_not_make_it_absent(
     assert "InternalServiceError" in answer.text, "the text says why the primary region could not tell"
 
 
-def test_a_class_of_absent_objects_is_one_marker_so_that_old_files_go(either_world: World) -> None:
+@pytest.mark.parametrize("says_what_it_knows", [True, False], ids=["driver 1.5", "driver 1.6"])
+def test_a_class_of_absent_objects_is_one_marker_so_that_old_files_go(
+    either_world: World,
+    says_what_it_knows: bool,  # noqa: FBT001
+) -> None:
     either_world.aws.secrets[FAKE_REGION, "gone"] = FakeSecret(value="old", version_id="v-2")
     pod = Pod(objects=OPTIONAL_SECRET + OPTIONAL_PARAMETER)
     first = either_world.driver.mount(pod)
     assert contents(first) == {"gone": b"old"}
     del either_world.aws.secrets[FAKE_REGION, "gone"]
-    # Before 1.6 the driver sends what it knows; from 1.6 on it writes the files itself or keeps what was written.
-    answer = either_world.driver.mount(replace(pod, versions=tuple(first.versions.items())))
+    answer = either_world.driver.mount(
+        replace(pod, versions=tuple(first.versions.items()) if says_what_it_knows else ())
+    )
     assert set(contents(answer)) == {MARKER}
     assert answer.versions == {MARKER: "1"}
     assert answer.files[MARKER][1] == 0o444
+    either_world.aws.secrets[FAKE_REGION, "gone"] = FakeSecret(value="back", version_id="v-3")
+    assert contents(either_world.driver.mount(pod)) == {"gone": b"back"}, "and the marker goes when the object is back"
 
 
 def test_required_objects_that_are_missing_are_named_and_optional_ones_beside_them_are_not(either_world: World) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from provider_runtime.errors import ErrorCode, MountError
-from provider_runtime.file_writer import write_files
+from provider_runtime.file_writer import VolumeWriter, write_files
 from provider_runtime.payload import MountFile
 from provider_runtime.redaction import SecretBytes
 
@@ -82,3 +82,22 @@ def test_a_failing_write_leaves_no_temporary_file(tmp_path: Path) -> None:
     with pytest.raises(MountError):
         write_files(str(tmp_path), [_file("a")], (), "class")
     assert {path.name for path in tmp_path.iterdir()} == {"a"}
+
+
+def test_what_a_class_no_longer_lists_goes_also_when_the_driver_says_nothing(tmp_path: Path) -> None:
+    """Drivers from 1.6 on never send versions."""
+    write = VolumeWriter()
+    (tmp_path / "not ours").write_text("x")
+    write(str(tmp_path), [_file("a"), _file("b")], (), "class")
+    write(str(tmp_path), [_file("b"), _file("c")], (), "class")
+    assert {path.name for path in tmp_path.iterdir()} == {"b", "c", "not ours"}
+
+
+def test_what_a_failed_write_left_goes_with_the_next_one(tmp_path: Path) -> None:
+    write = VolumeWriter()
+    (tmp_path / "b").mkdir()  # a file of this name cannot be renamed over it
+    with pytest.raises(MountError):
+        write(str(tmp_path), [_file("a"), _file("b")], (), "class")
+    assert (tmp_path / "a").exists()
+    write(str(tmp_path), [_file("c")], (), "class")
+    assert {path.name for path in tmp_path.iterdir()} == {"b", "c"}, "the directory is not ours"
