@@ -222,8 +222,13 @@ def test_p10_an_agent_that_is_not_there_is_found_out_at_the_first_mount(lame_nod
 @pytest.mark.parametrize(
     ("status", "attempts", "fix"),
     [
-        case("P11", 500, 3, "check that the eks-pod-identity-agent add-on runs on this node"),
-        case("X29", 500, 3, "check that the eks-pod-identity-agent add-on runs on this node", note="500"),
+        pytest.param(
+            500,
+            3,
+            "check that the eks-pod-identity-agent add-on runs on this node",
+            marks=pytest.mark.vector("P11", "X29"),
+            id="P11 X29",
+        ),
         case("X29", 403, 1, "create the association", note="403"),
     ],
 )
