@@ -125,6 +125,7 @@ class Mounter:
         notes.deliveries = derive_deliveries(
             objects, results, asked_at=asked_at, now=now, region=region, accepted_age=ask.accepted_age
         )
+        self._checks.note_delivered(request, objects, region)
         if request.class_name:
             self._ages.note_mounted(volume, now)
         return assembled.files

@@ -1,18 +1,20 @@
 """What a volume already holds and need not be read again: for drivers before 1.6, which send the versions they know.
 
-Not done here: reading values (`value_reads`). From 1.6 on the driver sends no version and nothing here happens.
+Not done here: reading values (`value_reads`). From 1.6 on the driver sends no version and nothing is checked.
 
 As the Go provider does it: a pinned version that is known costs no call; else DescribeSecret tells whether the known
 version still carries the wanted stage, and the contents are taken from memory or from the mounted file. Unlike there, a
 file that is gone is fetched instead of failing every poll, and a check that fails decides nothing: the value is read,
 and the answer to that read counts. Parameters have no such check. Contents taken from a file are given to this volume
-only, and never remembered.
+only, and never remembered; and only if this process itself delivered the secret's whole value under that name: a class
+can change what a file holds (one JSON key, something decoded) while name and version stay.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
 from provider_runtime.fetch_plan import ReadResult, SecretRead, plan_reads
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     from provider_runtime.value_reads import ValueReads
 
 DEFAULT_STAGE: Final = "AWSCURRENT"
+VOLUME_LIMIT: Final = 2_000
+"""Volumes whose whole files are remembered; a node has a few hundred at most."""
 _SHAPE_DIGEST: Final = re.compile(r"-[0-9a-f]{12}$")
 
 _Known = tuple[SecretRead, ReadResult]
@@ -63,6 +67,20 @@ class VersionChecks:
         self._reads = reads
         self._read_file = read_file
         self._clock = clock
+        self._whole_files: OrderedDict[tuple[str, str], frozenset[int]] = OrderedDict()
+
+    def note_delivered(self, request: MountRequest, objects: Sequence[SecretObject], region: str) -> None:
+        """Record which files of a volume now hold a secret's value as it is stored; older volumes are forgotten."""
+        whole = frozenset(
+            _mark(request, value, region)
+            for value in objects
+            if value.type is ObjectType.SECRETS_MANAGER and value.encoding is Encoding.AS_IS
+        )
+        volume = (request.pod_uid, request.target_path)
+        self._whole_files[volume] = whole
+        self._whole_files.move_to_end(volume)
+        if len(self._whole_files) > VOLUME_LIMIT:
+            self._whole_files.popitem(last=False)
 
     async def confirm(
         self, request: MountRequest, objects: Sequence[SecretObject], region: str, ask: Ask
@@ -104,6 +122,9 @@ class VersionChecks:
             return read, remembered
         if value.encoding is not Encoding.AS_IS:
             return None  # the file holds what was decoded, and the JSON keys may need what was stored
+        whole = self._whole_files.get((request.pod_uid, request.target_path), frozenset())
+        if _mark(request, value, region) not in whole:
+            return None
         contents = await asyncio.to_thread(self._read_file, request.target_path, file_name)
         if contents is None:
             return None
@@ -122,3 +143,8 @@ class VersionChecks:
                 )
         except (CallError, TimeoutError):
             return {}
+
+
+def _mark(request: MountRequest, value: SecretObject, region: str) -> int:
+    """Stand for "this file is this secret": a number, because there is one for every file of the node."""
+    return hash((value.file_name(request.translation), value.name, region))

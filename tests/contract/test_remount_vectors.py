@@ -195,6 +195,28 @@ def test_a_decoded_file_is_no_source_for_the_value(world: World) -> None:
     assert volume.calls() == (0, 1, 0)
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("encoding: base64", "jmesPath: []"),
+        ("objectAlias: other, jmesPath: [{path: user, objectAlias: file}]", "objectAlias: file"),
+    ],
+    ids=["what was decoded", "what was one key"],
+)
+def test_a_file_that_held_something_else_is_no_source_when_the_class_changes(
+    world: World, before: str, after: str
+) -> None:
+    """The secret and its version stay the same; only what the file of this name holds has changed."""
+    value = "aGVsbG8=" if "base64" in before else '{"user": "u"}'
+    _set_secret(world, "TestSecret1", 1, value)
+    volume = Volume(world, objects=f"- {{objectName: TestSecret1, objectType: secretsmanager, {before}}}\n")
+    volume.mount()
+    volume.objects = f"- {{objectName: TestSecret1, objectType: secretsmanager, {after}}}\n"
+    assert value.encode() in {contents for contents, _ in volume.mount().files.values()}
+    assert volume.mount().files.keys() == {"file" if "Alias" in after else "TestSecret1"}
+    assert volume.calls() == (1, 0, 0)
+
+
 def test_a_link_that_leads_out_of_the_volume_is_not_followed(world: World) -> None:
     _first_state(world)
     volume = Volume(world)

@@ -7,8 +7,10 @@ Parameters of the class, overlaid by the volume context, then the tokens, all in
 from __future__ import annotations
 
 import json
+import tempfile
 import threading
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import grpc
@@ -17,7 +19,6 @@ from provider_runtime.csi_v1alpha1 import service_pb2, service_pb2_grpc
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
     from types import TracebackType
 
 FAKE_REGION = "fakeRegion"
@@ -201,8 +202,7 @@ class VolumeDriver(DriverClient):
 
     def _write(self, files: Mapping[str, tuple[bytes, int]]) -> None:
         """Write as the driver's atomic writer does: a fresh directory behind a link, a link for each top-level name."""
-        fresh = self.volume / f"..{len(tuple(self.volume.iterdir()))}"
-        fresh.mkdir()
+        fresh = Path(tempfile.mkdtemp(prefix="..", dir=self.volume))
         for name, (contents, mode) in files.items():
             path = fresh / name
             path.parent.mkdir(parents=True, exist_ok=True)
