@@ -222,7 +222,8 @@ def test_a_mount_ends_before_its_deadline_whatever_aws_does(
     answer = driver.mount(pod)
     assert time.monotonic() - began < 4
     assert answer.code is grpc.StatusCode.FAILED_PRECONDITION
-    assert "no answer before" in answer.text
+    # A tenth of the second is left to say which call it was; on a machine that is busier than that nobody can.
+    assert "no answer before" in answer.text or "did not end within" in answer.text
     aws.heal()
 
 
