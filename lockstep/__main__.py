@@ -15,8 +15,8 @@ from lockstep.exit_codes import ExitCode
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `lockstep ARGUMENTS`; return the exit code (`sys.argv` when None).
 
-    Problems of the input go to standard error, one line each. An exception that nobody expected prints its traceback
-    and counts as our bug.
+    Problems of the input go to standard error, each with the line of the spec that it is about. An exception that
+    nobody expected prints its traceback and counts as our bug.
     """
     from lockstep.cli import app  # noqa: PLC0415 - keeps a broken install's message short
 
@@ -42,10 +42,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _unexpected(error: Exception) -> int:
     from components.derivation import SpecErrors  # noqa: PLC0415
     from components.stack_config import SettingsErrors  # noqa: PLC0415
+    from lockstep.input_errors import InputError  # noqa: PLC0415
 
-    if isinstance(error, (SpecErrors, SettingsErrors)):
-        count = len(error.problems)
-        print(f"{error}\n{count} problem{'' if count == 1 else 's'}", file=sys.stderr)
+    if isinstance(error, SpecErrors):
+        from lockstep.spec_lines import excerpt  # noqa: PLC0415
+
+        for problem in error.problems:
+            print("\n".join((str(problem), *excerpt(problem.spot))), file=sys.stderr)
+        return _invalid(len(error.problems))
+    if isinstance(error, SettingsErrors):
+        print(error, file=sys.stderr)
+        return _invalid(len(error.problems))
+    if isinstance(error, InputError):
+        print(error, file=sys.stderr)
         return ExitCode.INVALID_INPUT
     if isinstance(error, OSError):
         print(f"{error.filename or 'file'}: {error.strerror}. Fix: check the path and its rights.", file=sys.stderr)
@@ -53,6 +62,11 @@ def _unexpected(error: Exception) -> int:
     traceback.print_exception(error)
     print("This is a bug of Lockstep, not of your input. Please report the lines above.", file=sys.stderr)
     return ExitCode.OUR_BUG
+
+
+def _invalid(count: int) -> int:
+    print(f"{count} problem{'' if count == 1 else 's'}", file=sys.stderr)
+    return ExitCode.INVALID_INPUT
 
 
 if __name__ == "__main__":

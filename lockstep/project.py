@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.derivation import AppAccess, AppSpec, Environment, derive_all, load_specs
+from components.derivation import AppAccess, AppSpec, Environment, FleetAccess, derive_all, derive_fleet, load_specs
 from components.settings import StackSettings, load_settings
 from components.stack_config import SettingsErrors, SettingsProblem, stack_file
 
@@ -33,6 +33,10 @@ class ProjectStack:
     def specs(self) -> tuple[AppSpec, ...]:
         """Read the stack's specs; raises `SpecErrors`."""
         return load_specs(self.app_paths)
+
+    def fleet(self) -> FleetAccess:
+        """Read and derive the stack's apps and what only all of them together show; raises `SpecErrors`."""
+        return derive_fleet(self.specs(), self.environment)
 
     def derive(self) -> tuple[AppAccess, ...]:
         """Read and derive the stack's apps, sorted by name; raises `SpecErrors`."""

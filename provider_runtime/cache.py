@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Generic, NewType, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable
+    from collections.abc import Callable, Hashable, Iterable, Mapping
 
 VolumeKey = NewType("VolumeKey", tuple[str, ...])
 """One volume of one pod under one text of its class: pod uid, target path, account, and a digest of the class. Another
@@ -29,6 +29,8 @@ FORGET_VOLUME_SECONDS: Final = 3600.0
 """A volume that was not republished for this long has no pod any more."""
 LONGEST_READ_SECONDS: Final = 600.0
 """No read takes longer; a refusal older than this can overtake nothing."""
+DROP_SECONDS: Final = 1.0
+"""How often entries past every age are looked for."""
 JITTER_SHARE: Final = 0.1
 """A refresh comes up to this share of the interval early, so that a node's pods do not all ask at once."""
 
@@ -116,6 +118,7 @@ class ValueCache(Generic[_Identity, _Read, _Value]):
         self._shares: OrderedDict[_Identity, _Share[_Read, _Value]] = OrderedDict()
         self._refused_at: OrderedDict[tuple[_Identity, _Read | None], float] = OrderedDict()
         self._size_bytes = 0
+        self._dropped_at = -DROP_SECONDS
 
     @property
     def size_bytes(self) -> int:
@@ -150,12 +153,31 @@ class ValueCache(Generic[_Identity, _Read, _Value]):
         return entry
 
     def store(self, identity: _Identity, read: _Read, value: _Value, *, read_at: float, size_bytes: int) -> bool:
-        """Remember a read; return False when it does not fit or was overtaken.
+        """Remember one read; return False when it does not fit or was overtaken. See `store_all`."""
+        return self.store_all(identity, {read: (value, size_bytes)}, read_at=read_at) == 1
+
+    def store_all(self, identity: _Identity, results: Mapping[_Read, tuple[_Value, int]], *, read_at: float) -> int:
+        """Remember what one call gave, and return how much of it was kept.
 
         A read that began before a newer one, or before a refusal of the same read, changes nothing: a slow answer must
-        not bring back what was revoked while it travelled.
+        not bring back what was revoked while it travelled. All of one call share their jitter: what was read together
+        falls due together, else a batch would be asked for in pieces from its first refresh on.
+
+        Args:
+            identity: Whose share.
+            results: Read → (value, its size in bytes).
+            read_at: When the call began.
         """
         self._drop_old(read_at)
+        early_share = self._draw() * JITTER_SHARE
+        return sum(
+            self._store(identity, read, value, read_at, size_bytes, early_share)
+            for read, (value, size_bytes) in results.items()
+        )
+
+    def _store(
+        self, identity: _Identity, read: _Read, value: _Value, read_at: float, size_bytes: int, early_share: float
+    ) -> bool:
         known = self._entry(identity, read)
         refused_at = max(self._refused_at.get((identity, what), -1.0) for what in (read, None))
         if refused_at >= read_at or (known is not None and known.read_at > read_at):
@@ -171,9 +193,7 @@ class ValueCache(Generic[_Identity, _Read, _Value]):
             self._remove(share, next(iter(share.entries)))
         if self._size_bytes + size_bytes > self._bounds.bytes_total:
             return False
-        share.entries[read] = CachedValue(
-            value=value, read_at=read_at, size_bytes=size_bytes, early_share=self._draw() * JITTER_SHARE
-        )
+        share.entries[read] = CachedValue(value=value, read_at=read_at, size_bytes=size_bytes, early_share=early_share)
         share.size_bytes += size_bytes
         self._size_bytes += size_bytes
         self._shares.move_to_end(identity)
@@ -215,7 +235,13 @@ class ValueCache(Generic[_Identity, _Read, _Value]):
         self._size_bytes -= entry.size_bytes
 
     def _drop_old(self, now: float) -> None:
-        """Drop entries past every age; insertion order is age order but for reads that overtook one another."""
+        """Drop entries past every age; insertion order is age order but for reads that overtook one another.
+
+        No lookup finds them anyway, and this takes time for every identity: once in DROP_SECONDS is enough.
+        """
+        if now - self._dropped_at < DROP_SECONDS:
+            return
+        self._dropped_at = now
         for identity in tuple(self._shares):
             share = self._shares[identity]
             while share.entries:

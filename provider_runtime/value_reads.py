@@ -313,9 +313,10 @@ class ValueReads:
     ) -> None:
         if self._cache is None:
             return
-        for read, result in results.items():
-            size_bytes = len(result.value) + _ENTRY_OVERHEAD_BYTES
-            self._cache.store(identity, (region, read), result, read_at=began, size_bytes=size_bytes)
+        sized: dict[tuple[str, Read], tuple[ReadResult, int]] = {
+            (region, read): (result, len(result.value) + _ENTRY_OVERHEAD_BYTES) for read, result in results.items()
+        }
+        self._cache.store_all(identity, sized, read_at=began)
 
     def _evict(self, identity: CallerIdentity, region: str, reads: Iterable[Read]) -> None:
         if self._cache is not None:

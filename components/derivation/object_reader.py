@@ -18,9 +18,9 @@ from components.derivation.spec import (
     RestrictEntry,
     Selector,
     Store,
-    SuppressEntry,
     TemplateEntry,
 )
+from components.derivation.suppression_reader import read_suppressions
 from components.derivation.variables import SAMPLE, substitute
 
 #: Multi-Region keys keep their id in every region; others do not exist elsewhere.
@@ -45,14 +45,6 @@ def read_objects(
         entry = _EntryReader(fields, store, files, problems).read(failover_regions)
         if entry is not None:
             yield entry
-
-
-def read_suppressions(fields: Fields) -> tuple[SuppressEntry, ...]:
-    """Return the suppressions of an app or an object."""
-    return tuple(
-        SuppressEntry(rule=item.text("rule") or "", reason=item.text("reason") or "", at=item.at("rule"))
-        for item in fields.records("suppress")
-    )
 
 
 class _EntryReader:
@@ -98,7 +90,7 @@ class _EntryReader:
             template=template,
             full_arn=fields.flag("fullArn"),
             restrict=restrict,
-            suppress=read_suppressions(fields),
+            suppress=read_suppressions(fields.get("suppress")),
             at=name_at,
             file_at=file_at,
             mount_at=fields.at("mount") if "mount" in fields else name_at,

@@ -32,6 +32,15 @@ class Store(StrEnum):
     PARAMETER_STORE = "ssmparameter"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suppression:
+    """Leave to break one rule of the linter, with the reason. Changes no access, so it takes no part in equality."""
+
+    rule: str
+    reason: str
+    at: Spot
+
+
 class PodIdentityScope(StrEnum):
     """What holds a Pod Identity session to its app, beside the app's own role."""
 
@@ -114,15 +123,6 @@ class RestrictEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SuppressEntry:
-    """A finding of the linter that the author accepts, with the reason."""
-
-    rule: str
-    reason: str
-    at: Spot = field(compare=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class KeyEntry:
     """A customer key: one ARN for the primary region (`region` None) or for a named one. Variables unreplaced."""
 
@@ -174,7 +174,7 @@ class ObjectEntry:
     template: TemplateEntry | None = None
     full_arn: bool = False
     restrict: RestrictEntry | None = None
-    suppress: tuple[SuppressEntry, ...] = ()
+    suppress: tuple[Suppression, ...] = field(default=(), compare=False)
     at: Spot = field(compare=False)
     file_at: Spot = field(compare=False)
     mount_at: Spot = field(compare=False)
@@ -267,7 +267,7 @@ class AppVariant:
     pod_identity: PodIdentityEntry | None = None
     pod_labels: tuple[tuple[str, str], ...] = ()
     renamed_from: tuple[str, ...] = ()
-    suppress: tuple[SuppressEntry, ...] = ()
+    suppress: tuple[Suppression, ...] = field(default=(), compare=False)
     at: Spot = field(compare=False)
     failover_at: Spot = field(compare=False)
 

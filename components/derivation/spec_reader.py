@@ -36,25 +36,57 @@ def load_specs(paths: Sequence[str | os.PathLike[str]]) -> tuple[AppSpec, ...]:
         SpecErrors: With every problem of every file.
     """
     problems = ProblemList()
-    files = [file for path in paths for file in _list_files(Path(path), problems)]
-    folders = sorted({file.parent for file in files})
-    defaults = {folder: read_defaults(folder, problems) for folder in folders}
-    sources = [
-        _Source(name=str(file), text=text, defaults=defaults[file.parent])
-        for file in files
-        if (text := _read_text(file, problems)) is not None
-    ]
-    specs = _read_sources(sources, problems)
+    specs = _read_sources(_read_paths(paths, problems), problems)
     problems.raise_if_any()
     return specs
 
 
+def load_spec_texts(paths: Sequence[str | os.PathLike[str]]) -> tuple[tuple[str, str], ...]:
+    """Return name and text of every file that `load_specs` would read, line ends as they are; no folder defaults.
+
+    Raises:
+        SpecErrors: SPEC027 for every file that cannot be read.
+    """
+    problems = ProblemList()
+    sources = _read_paths(paths, problems)
+    problems.raise_if_any()
+    return tuple((source.name, source.text) for source in sources)
+
+
 def parse_specs(text: str, source: str = "<text>") -> tuple[AppSpec, ...]:
-    """Read the apps of one text (one YAML document each); like `load_specs`."""
+    """Read the apps of one text (one YAML document each); like `load_specs`, without the defaults of a folder."""
     problems = ProblemList()
     specs = _read_sources([_Source(name=source, text=text, defaults=None)], problems)
     problems.raise_if_any()
     return specs
+
+
+def parse_spec_texts(sources: Iterable[tuple[str, str]]) -> tuple[AppSpec, ...]:
+    """Read the apps of several files that are read already, as name and text; like `load_specs`.
+
+    The defaults of each file's folder count as they do there.
+    """
+    problems = ProblemList()
+    texts = tuple(sources)
+    defaults = _read_folders([Path(name).parent for name, _ in texts], problems)
+    whole = [_Source(name=name, text=text, defaults=defaults[Path(name).parent]) for name, text in texts]
+    specs = _read_sources(whole, problems)
+    problems.raise_if_any()
+    return specs
+
+
+def _read_paths(paths: Sequence[str | os.PathLike[str]], problems: ProblemList) -> list[_Source]:
+    files = [file for path in paths for file in _list_files(Path(path), problems)]
+    defaults = _read_folders([file.parent for file in files], problems)
+    return [
+        _Source(name=str(file), text=text, defaults=defaults[file.parent])
+        for file in files
+        if (text := _read_text(file, problems)) is not None
+    ]
+
+
+def _read_folders(folders: Iterable[Path], problems: ProblemList) -> dict[Path, Mapping | None]:
+    return {folder: read_defaults(folder, problems) for folder in sorted(set(folders))}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +113,7 @@ def _list_files(path: Path, problems: ProblemList) -> list[Path]:
 def _read_text(path: Path, problems: ProblemList) -> str | None:
     spot = Spot(source=str(path), line=1, column=1)
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_bytes().decode("utf-8")
     except UnicodeDecodeError:
         problems.add(spot, "SPEC027", "the file is not UTF-8 text", "A spec is YAML in UTF-8", "save it as UTF-8")
     except OSError as error:

@@ -137,8 +137,12 @@ LABEL_VALUE = Text(
     rule="It is the value of a Kubernetes label, in quotes where YAML reads something else",
     fix="write it like 'batch'",
 )
-RULE_CODE = Text(pattern=r"[A-Z]{2,8}[0-9]{3}", limit=11, rule="It is a rule's code", fix="copy it from the finding")
-REASON = Text(limit=500, rule="It says why on one line", fix="write a sentence")
+RULE_CODE = Text(
+    pattern="LS[0-9]{3}",
+    rule="It is the code of a rule of the linter",
+    fix="write it as `lockstep lint` prints it, like LS802",
+)
+REASON = Text(pattern=r"[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*", limit=500, fix="say why in a sentence")
 
 ENCODING = Choice(words=("base64",))
 NON_TEXT = Choice(words=("render", "refuse"))
@@ -167,13 +171,14 @@ TEMPLATE = Record(
         Field("mode", Mode(), "Permission bits; default: those of the whole object's file."),
     ),
 )
-SUPPRESS = Record(
-    title="a suppression",
+SUPPRESSION = Record(
+    title="a suppressed finding",
     fields=(
-        Field("rule", RULE_CODE, "Code of the linter's rule.", required=True),
-        Field("reason", REASON, "Why the finding is accepted here.", required=True),
+        Field("rule", RULE_CODE, "Code of a rule of `lockstep lint`.", required=True),
+        Field("reason", REASON, "Why it is right here; reviewers and reports see it.", required=True),
     ),
 )
+SUPPRESS = ListOf(SUPPRESSION)
 RESTRICT = Record(
     title="a restriction",
     fields=(
@@ -197,7 +202,7 @@ _OBJECT_FIELDS = (
     Field("template", TEMPLATE, "One more file, whose text quotes others."),
     Field("mount", MOUNT_NAME, "The entry of 'mounts' that holds its files; default: the one at mountPath."),
     Field("owner", OWNER, "Who owns it, where that is not the app's owner."),
-    Field("suppress", ListOf(SUPPRESS), "Findings of the linter that are accepted for this object."),
+    Field("suppress", SUPPRESS, "Findings of `lockstep lint` that are right here, each with its reason."),
 )
 _SECRET_SELECTORS = (
     Field("stage", STAGE, "The version that carries this stage; default: AWSCURRENT, not asked for by name."),
@@ -279,7 +284,7 @@ _SETTINGS = (
     Field("secrets", ListOf(SECRET), "Secrets of AWS Secrets Manager."),
     Field("parameters", ListOf(PARAMETER), "Parameters of AWS Systems Manager Parameter Store."),
     Field("sync", ListOf(SYNC), "Copies as Kubernetes Secrets, for environment variables."),
-    Field("suppress", ListOf(SUPPRESS), "Findings of the linter that are accepted for this app."),
+    Field("suppress", SUPPRESS, "Findings of `lockstep lint` that the whole app answers for, each with its reason."),
 )
 
 

@@ -7,7 +7,7 @@ import difflib
 from components.derivation.errors import ProblemList, Spot
 from components.derivation.mount_reader import check_mounts, read_mounts
 from components.derivation.object_checks import FileSet, FileSets
-from components.derivation.object_reader import read_objects, read_suppressions
+from components.derivation.object_reader import read_objects
 from components.derivation.read_fields import Fields
 from components.derivation.shape import BROKEN, ReadList, ReadMap, ReadRecord
 from components.derivation.spec import (
@@ -23,6 +23,7 @@ from components.derivation.spec import (
     SyncEntry,
     SyncItem,
 )
+from components.derivation.suppression_reader import read_suppressions
 from components.derivation.template_checks import check_template
 
 _TLS_TYPE, _TLS_KEYS = "kubernetes.io/tls", {"tls.crt", "tls.key"}
@@ -78,7 +79,7 @@ class _VariantReader:
             pod_identity=pod_identity,
             pod_labels=self._pod_labels(),
             renamed_from=renamed_from,
-            suppress=read_suppressions(fields),
+            suppress=read_suppressions(fields.get("suppress")),
             at=fields.at("app"),
             failover_at=fields.at("failoverRegions"),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,15 +10,44 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from components.derivation import AppSpec
+    from components.derivation import AppSpec, Store
     from lockstep.project import ProjectStack
 
 Paths = Annotated[list[Path], typer.Argument(help="Spec files, or folders of them.", show_default=False)]
 ProjectFolder = Annotated[Path, typer.Option("--project", help="Folder of Pulumi.yaml.")]
 StackName = Annotated[
     str | None, typer.Option("--stack", help="One stack of the project; default: all.", show_default=False)
+]
+
+
+EnvironmentName = Annotated[
+    str | None, typer.Option("--environment", help="Only stacks of this environment.", show_default=False)
+]
+Boundary = Annotated[
+    Path | None,
+    typer.Option("--boundary", help="JSON document of the roles' permissions boundary.", show_default=False),
+]
+
+
+class StoreWord(StrEnum):
+    """The two stores as people call their objects."""
+
+    SECRET = "secret"  # noqa: S105 - a word
+    PARAMETER = "parameter"
+
+    @property
+    def store(self) -> Store:
+        """The store."""
+        from components.derivation import Store  # noqa: PLC0415
+
+        return Store.SECRETS_MANAGER if self is StoreWord.SECRET else Store.PARAMETER_STORE
+
+
+StoreName = Annotated[
+    StoreWord | None,
+    typer.Option("--kind", help="What the name is; default: what the specs name so.", show_default=False),
 ]
 
 
@@ -44,3 +74,10 @@ def chosen_stacks(project: Path, stack: str | None) -> tuple[ProjectStack, ...]:
 
     whole = load_project(project)
     return (whole.stack(stack),) if stack else whole.all_stacks()
+
+
+def print_json(document: Mapping[str, object]) -> None:
+    """Print a report for programs: indented JSON that ends in a newline."""
+    from components.derivation.render import dump_json  # noqa: PLC0415
+
+    sys.stdout.write(dump_json(document))

@@ -46,9 +46,10 @@ def test_a_broken_spec_exits_with_invalid_input_and_names_every_problem(tmp_path
     result = lockstep("check", tmp_path / "a.yaml", cwd=project)
     assert result.returncode == ExitCode.INVALID_INPUT
     assert result.stdout == ""
-    lines = result.stderr.splitlines()
-    assert [line.rsplit("[", 1)[-1] for line in lines[:-1]] == ["SPEC005]", "SPEC006]", "SPEC009]"]
-    assert lines[-1] == "3 problems"
+    *lines, last = result.stderr.splitlines()
+    assert [line.rsplit("[", 1)[-1] for line in lines[::3]] == ["SPEC005]", "SPEC006]", "SPEC009]"]
+    assert lines[4:6] == ["     2 | app: A", "       |      ^"], "every problem shows its line and column"
+    assert last == "3 problems"
 
 
 def test_a_wrong_flag_exits_with_wrong_usage(project: Path) -> None:

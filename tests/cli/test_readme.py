@@ -33,7 +33,8 @@ def test_every_command_and_every_key_of_the_spec_is_in_the_readme(project: Path)
     text = (project / "README.md").read_text(encoding="utf-8")
     for command in app.registered_commands:
         assert command.callback is not None
-        assert f"`lockstep {command.callback.__name__} " in text or f"`lockstep {command.callback.__name__}`" in text
+        name = command.name or command.callback.__name__
+        assert f"`lockstep {name} " in text or f"`lockstep {name}`" in text
     for record in (APP, PARAMETER, SYNC):
         for name in record.names:
             assert f"`{name}`" in text or f"`{name}[]`" in text or f"`{name}:" in text, name

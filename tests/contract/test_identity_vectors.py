@@ -26,6 +26,7 @@ from tests.fakes.aws import (
     FakeParameter,
     FakeSecret,
     Fault,
+    object_of,
 )
 from tests.fakes.daemons import ThreadedDaemon, socket_directory
 from tests.fakes.driver import FAKE_BACKUP_REGION, FAKE_REGION, ROLE_ARN, DriverClient, Pod
@@ -189,6 +190,14 @@ def test_either_identity_reads_both_stores_in_both_regions(node: Node, flag: str
     assert node.aws.count(unused) == 0
     signers = {call.role for call in node.aws.calls if call.action in {GET_SECRET, GET_PARAMETERS}}
     assert all(role.startswith("association-of-") if flag == "true" else role == ROLE_ARN for role in signers)
+
+
+def test_pod_identity_without_a_region_looks_up_pod_and_node_only(node: Node) -> None:
+    labels = {"topology.kubernetes.io/region": FAKE_REGION}
+    node.aws.cluster["/api/v1/namespaces/fakeNS/pods/agent-pod"] = object_of(spec={"nodeName": "agent-node"})
+    node.aws.cluster["/api/v1/nodes/agent-node"] = object_of(metadata={"labels": labels})
+    assert node.driver.mount(replace(node.pod(), region="", role_arn="", name="agent-pod")).is_ok
+    assert node.aws.count(KUBERNETES) == 2
 
 
 @pytest.mark.vector("P09")

@@ -86,7 +86,7 @@ def spec_texts(draw: st.DrawFn, app: st.SearchStrategy[str] = LABEL, *, plain: b
         if draw(st.booleans()):
             lines.append(line)
     if draw(st.booleans()):
-        lines += ["suppress:", "  - {rule: LINT001, reason: known}"]
+        lines += ["suppress:", "  - {rule: LS802, reason: known}"]
     draft = _Draft(failover=failover, account=SECOND_ACCOUNT if "chain" in settings else ACCOUNT)
     secrets = draw(st.lists(SECRET_NAME, unique=True, max_size=4))
     parameters = draw(

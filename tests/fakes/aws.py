@@ -19,10 +19,7 @@ import urllib.parse
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, ClassVar, Self
-
-if TYPE_CHECKING:
-    from types import TracebackType
+from typing import Any, ClassVar, Self
 
 GET_SECRET = "GetSecretValue"
 GET_PARAMETERS = "GetParameters"
@@ -158,9 +155,7 @@ class FakeAws:
             thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.released.set()
         for server, thread in zip(self._servers, self._threads, strict=True):
             server.shutdown()

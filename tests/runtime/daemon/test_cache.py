@@ -110,6 +110,24 @@ def test_jitter_ends_an_age_early_and_never_late() -> None:
     assert cache.find("a", "x", now=109, accepted_age=120) is None
 
 
+def test_what_one_call_gave_falls_due_together_so_that_a_batch_is_not_torn_apart() -> None:
+    draws = iter([0.0, 0.9])
+    cache: ValueCache[str, str, str] = ValueCache(bounds=CacheBounds(), keep_seconds=500, draw=lambda: next(draws))
+    assert cache.store_all("a", dict.fromkeys("xyz", ("v", 1)), read_at=0) == 3
+    cache.store("a", "later", "v", read_at=0, size_bytes=1)
+    for now, expected in ((107, {"x", "y", "z", "later"}), (119, {"x", "y", "z"}), (121, set())):
+        found = cache.find_all("a", ("x", "y", "z", "later"), now=now, accepted_age=120)
+        assert set(found) == expected
+
+
+def test_a_call_that_was_overtaken_in_part_keeps_the_rest() -> None:
+    cache = _cache()
+    cache.evict("a", ("x",), now=5)
+    assert cache.store_all("a", {"x": ("v", 1), "y": ("v", 1)}, read_at=4) == 1
+    assert not cache.find("a", "x", now=5, accepted_age=50)
+    assert cache.find("a", "y", now=5, accepted_age=50)
+
+
 def test_a_volume_unseen_for_an_hour_is_a_first_mount_again() -> None:
     ages = VolumeAges(AgeLimits(first_mount_max_age_seconds=10, refresh_interval_seconds=120, max_stale_seconds=0))
     assert ages.accepted_age(VOLUME, 0) == 10

@@ -1,0 +1,25 @@
+"""Answers from specs: can an app read a secret, who can, what can it read, what does a node reach, why was it refused.
+
+`Answers(fleet)` answers about one environment. Every yes and no is the evaluator's over the derived policies; the place
+in the spec comes from the grants that the policies were made of. Nothing is printed here (`lockstep/answers.py`).
+"""
+
+from components.derivation.answers.checks import Check, Subject, Verdict
+from components.derivation.answers.inventory import Inventory, ObjectId
+from components.derivation.answers.questions import Answers, BlastRadius, ReadAnswer, RegionAnswer, regions_of
+from components.derivation.answers.reader import Reader, Selector
+
+__all__ = [
+    "Answers",
+    "BlastRadius",
+    "Check",
+    "Inventory",
+    "ObjectId",
+    "ReadAnswer",
+    "Reader",
+    "RegionAnswer",
+    "Selector",
+    "Subject",
+    "Verdict",
+    "regions_of",
+]

@@ -1,0 +1,152 @@
+"""What all specs of an environment together say about each secret and parameter: its ARN, its keys, its owners.
+
+A question names an object as people do, by friendly name or ARN; policies name it by ARN. A secret's ARN ends in six
+random characters: where a spec tells them they are used, else a sample stands for them, because a derived policy
+matches any six there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+
+from components.derivation.access import FleetAccess
+from components.derivation.arn import UNKNOWN_SUFFIX, Arn, has_random_suffix, parameter_arn, secret_pattern
+from components.derivation.environment import Environment
+from components.derivation.grants import Grant
+from components.derivation.spec import Store
+from components.derivation.variables import substitute
+
+#: Stands for the six characters that nobody told.
+SAMPLE_SUFFIX = "-AbCdEf"
+_SUFFIX_LENGTH = len(UNKNOWN_SUFFIX)
+_SERVICES = {"secretsmanager": Store.SECRETS_MANAGER, "ssm": Store.PARAMETER_STORE}
+_PREFIXES = {Store.SECRETS_MANAGER: "secret:", Store.PARAMETER_STORE: "parameter/"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class ObjectId:
+    """One secret or parameter of one account and region.
+
+    Attributes:
+        store: Secrets Manager or Parameter Store.
+        account: Owner, 12 digits.
+        region: Where it lies.
+        name: Friendly name; of a secret without random suffix, of a parameter without leading slash.
+    """
+
+    store: Store
+    account: str
+    region: str
+    name: str
+
+    @property
+    def shown(self) -> str:
+        """The name as people write it."""
+        return f"/{self.name}" if self.store is Store.PARAMETER_STORE and "/" in self.name else self.name
+
+    def in_region(self, region: str) -> ObjectId:
+        """Return the object of that name in another region."""
+        return replace(self, region=region)
+
+    @classmethod
+    def of_resource(cls, resource: str, store: Store) -> ObjectId:
+        """Read the resource of a grant or a full ARN: a secret's ends in its suffix or in the pattern for it."""
+        arn = Arn.parse(resource)
+        assert arn is not None, resource  # noqa: S101 - grants are built from ARNs
+        name = arn.resource.removeprefix(_PREFIXES[store])
+        if store is Store.SECRETS_MANAGER:
+            name = name[:-_SUFFIX_LENGTH]
+        return cls(store=store, account=arn.account, region=arn.region, name=name)
+
+
+class Inventory:
+    """Every object that a spec names, in one environment."""
+
+    def __init__(self, environment: Environment, grants: Iterable[Grant]) -> None:
+        """Gather what the grants of all apps say."""
+        self._environment = environment
+        self._grants: dict[ObjectId, list[Grant]] = {}
+        for grant in grants:
+            self._grants.setdefault(ObjectId.of_resource(grant.resource, grant.store), []).append(grant)
+
+    @classmethod
+    def of(cls, fleet: FleetAccess) -> Inventory:
+        """Gather what the apps of a fleet say."""
+        return cls(fleet.environment, (grant for app in fleet.apps for grant in app.grants))
+
+    def objects(self) -> tuple[ObjectId, ...]:
+        """Return every named object, sorted."""
+        return tuple(sorted(self._grants))
+
+    def is_named(self, item: ObjectId) -> bool:
+        """Say whether a spec names it."""
+        return item in self._grants
+
+    def arn(self, item: ObjectId) -> str:
+        """Return the object's ARN; a secret's with its suffix, or with a sample where no spec tells it."""
+        place = {"partition": self._environment.partition, "region": item.region, "account": item.account}
+        if item.store is Store.PARAMETER_STORE:
+            return parameter_arn(item.name, **place)
+        known = (grant.resource for grant in self._grants.get(item, ()) if not grant.resource.endswith(UNKNOWN_SUFFIX))
+        sample = secret_pattern(item.name, **place).removesuffix(UNKNOWN_SUFFIX) + SAMPLE_SUFFIX
+        return min(known, default=sample)
+
+    def keys(self, item: ObjectId) -> tuple[str, ...]:
+        """Return the customer keys that specs name for it, sorted: () for AWS's own, several where specs disagree."""
+        return tuple(sorted({grant.key for grant in self._grants.get(item, ()) if grant.key}))
+
+    def owners(self, item: ObjectId) -> tuple[str, ...]:
+        """Return the owners that specs name for it, sorted."""
+        return tuple(sorted({grant.owner for grant in self._grants.get(item, ()) if grant.owner}))
+
+    def find(
+        self, name: str, *, account: str = "", region: str = "", store: Store | None = None
+    ) -> tuple[ObjectId, ...]:
+        """Return what a name may mean.
+
+        Args:
+            name: Friendly name, ARN with or without random suffix; `${environment}` and the like are replaced.
+            account: Of a friendly name; default the environment's.
+            region: Of a friendly name; default the environment's.
+            store: Only this one.
+
+        Returns:
+            One object, or a secret and a parameter of that name when specs name both. A name that no spec names is a
+            parameter if it begins with a slash, else a secret.
+        """
+        text = substitute(name, self._environment.variables())
+        arn = Arn.parse(text)
+        if arn is not None:
+            return self._find_arn(arn, store)
+        place = {"account": account or self._environment.account, "region": region or self._environment.region}
+        both = [ObjectId(store=each, name=text.removeprefix("/"), **place) for each in Store]
+        if text.startswith("/"):
+            both = [item for item in both if item.store is Store.PARAMETER_STORE]
+        chosen = [item for item in both if store in {None, item.store}]
+        named = tuple(item for item in chosen if item in self._grants)
+        return named or tuple(chosen[:1])
+
+    def _find_arn(self, arn: Arn, store: Store | None) -> tuple[ObjectId, ...]:
+        service = _SERVICES.get(arn.service)
+        if service is None or store not in {None, service} or not arn.resource.startswith(_PREFIXES[service]):
+            return ()
+        name = arn.resource.removeprefix(_PREFIXES[service])
+        whole = ObjectId(store=service, account=arn.account, region=arn.region, name=name)
+        if service is Store.PARAMETER_STORE or whole in self._grants or not has_random_suffix(arn):
+            return (whole,)
+        return (replace(whole, name=name[:-_SUFFIX_LENGTH]),)
+
+    def similar(self, name: str) -> tuple[str, ...]:
+        """Return up to three names of objects that look like a name, the nearest first."""
+        names = {item.shown: None for item in self._grants}
+        return tuple(get_close_matches(substitute(name, self._environment.variables()), names, n=3, cutoff=0.6))
+
+
+def grants_by_object(grants: Iterable[Grant]) -> Mapping[ObjectId, tuple[Grant, ...]]:
+    """Return the grants of each object, in their order."""
+    found: dict[ObjectId, list[Grant]] = {}
+    for grant in grants:
+        found.setdefault(ObjectId.of_resource(grant.resource, grant.store), []).append(grant)
+    return {item: tuple(listed) for item, listed in found.items()}

@@ -1,0 +1,323 @@
+"""One app as IAM sees it: the roles its pods come to have, and the policies that bear on them.
+
+What Lockstep does not write is assumed, and every answer that hangs on it says so (`Reader.assumptions`): a key of the
+account has AWS's default key policy, which leaves the decision to IAM; other accounts have added the statements that
+`foreign_accounts` asks for; a permissions boundary whose document is not given allows.
+
+Source of the context keys: service authorization reference (Secrets Manager, KMS), EKS user guide (Pod Identity session
+tags), IAM user guide (keys of web identity federation).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from components.derivation.access import AppAccess, FleetAccess
+from components.derivation.answers.checks import Check, Subject, check
+from components.derivation.answers.inventory import ObjectId
+from components.derivation.arn import Arn, cluster_arn, oidc_provider_arn
+from components.derivation.environment import Environment
+from components.derivation.evaluator import (
+    PolicySet,
+    PolicySource,
+    Principal,
+    PrincipalKind,
+    Request,
+    SourceKind,
+    parse_policy,
+)
+from components.derivation.grants import SERVICES
+from components.derivation.iam import PolicyDocument
+from components.derivation.spec import Identity, Store
+
+READ_ACTIONS = {Store.SECRETS_MANAGER: "secretsmanager:GetSecretValue", Store.PARAMETER_STORE: "ssm:GetParameters"}
+DECRYPT = "kms:Decrypt"
+_CONTEXT_KEYS = {Store.SECRETS_MANAGER: "SecretARN", Store.PARAMETER_STORE: "PARAMETER_ARN"}
+_SESSION = "lockstep"
+
+#: Condition keys whose values only a running request has. A policy that tests one makes the answer unclear.
+OPEN_KEYS = frozenset(
+    {
+        "aws:calledvia",
+        "aws:calledviafirst",
+        "aws:calledvialast",
+        "aws:currenttime",
+        "aws:epochtime",
+        "aws:principalorgid",
+        "aws:principalorgpaths",
+        "aws:principaltag/",
+        "aws:resourceorgid",
+        "aws:resourceorgpaths",
+        "aws:resourcetag/",
+        "aws:sourceip",
+        "aws:sourcevpc",
+        "aws:sourcevpce",
+        "aws:tokenissuetime",
+        "aws:useragent",
+        "aws:userid",
+        "aws:vpcsourceip",
+        "kms:encryptioncontext:secretversionid",
+        "kms:resourcealiases",
+        "secretsmanager:resource/",
+        "secretsmanager:resourcetag/",
+        "secretsmanager:secretid",
+        "secretsmanager:secretprimaryregion",
+        "ssm:resourcetag/",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selector:
+    """Which version a read asks for; both "" for the current one."""
+
+    stage: str = ""
+    version_id: str = ""
+
+
+class Reader:
+    """Answers for one app. Its policies are parsed once.
+
+    Args:
+        fleet: The environment's access.
+        app: One of the fleet's apps.
+        boundary: Document of the permissions boundary, if known.
+    """
+
+    def __init__(self, fleet: FleetAccess, app: AppAccess, boundary: PolicySource | None = None) -> None:
+        self.app = app
+        self._fleet = fleet
+        self._environment = fleet.environment
+        self._boundary = boundary
+        self._own = tuple(_parsed(policy.document, policy.name, SourceKind.IDENTITY) for policy in app.policies)
+        session = app.association.policy if app.association else None
+        self._session = (_parsed(session, "of the association", SourceKind.SESSION),) if session else ()
+        self._identity = self._identity_checks()
+
+    def assumptions(self, keys: Iterable[str] = ()) -> tuple[str, ...]:
+        """Return what Lockstep does not write and answers take for granted, as clauses; `keys` are those they use."""
+        texts = [
+            f"the policy of the key {key} leaves the decision to IAM, as AWS's default one does"
+            for key in dict.fromkeys(keys)
+            if f":{self._principal().account}:" in key
+        ]
+        if self.app.permissions_boundary and self._boundary is None:
+            texts.append(f"the permissions boundary {self.app.permissions_boundary} allows it")
+        if self.app.chain:
+            texts.append(f"account {self.app.chain.account} gave the role {self.app.chain.role_arn} what it needs")
+        return tuple(texts)
+
+    @property
+    def account(self) -> str:
+        """Account of what the app names without an ARN."""
+        return self.app.chain.account if self.app.chain else self._environment.account
+
+    def identity_checks(self) -> tuple[Check, ...]:
+        """Say whether the app's pods get the role that reads: trust of its own role, and of a second one."""
+        return self._identity
+
+    def object_checks(self, arn: str, item: ObjectId, key: str, selector: Selector) -> tuple[Check, ...]:
+        """Say whether the role may read an object and decrypt it; `key` is "" for AWS's own."""
+        context = self._context(item) | _version_context(item.store, selector)
+        policies = self._policies(resource=self._resource_policy(item, arn))
+        checks = [self._check(Subject.READ, READ_ACTIONS[item.store], arn, item.account, context, policies)]
+        if key:
+            checks.append(self._decrypt(arn, item, key))
+        return tuple(checks)
+
+    def _decrypt(self, arn: str, item: ObjectId, key: str) -> Check:
+        parsed = Arn.parse(key)
+        owner = parsed.account if parsed else self._environment.account
+        name = _CONTEXT_KEYS[item.store]
+        context: dict[str, str | tuple[str, ...]] = {
+            **self._context(item),
+            "kms:ViaService": f"{SERVICES[item.store]}.{item.region}.{self._environment.dns_suffix}",
+            f"kms:EncryptionContext:{name}": arn,
+            "kms:EncryptionContextKeys": (name, "SecretVersionId") if item.store is Store.SECRETS_MANAGER else (name,),
+            "kms:CallerAccount": self._principal().account,
+        }
+        if owner != self._principal().account:
+            policies = self._policies(resource=self._foreign_policy(key), needs_resource_policy=True)
+            return self._check(Subject.DECRYPT, DECRYPT, key, owner, context, policies)
+        policies = self._policies(resource=_default_key_policy(key), needs_resource_policy=True)
+        found = self._check(Subject.DECRYPT, DECRYPT, key, owner, context, policies)
+        # The key policy is assumed, not known: it is a note of the answer, no statement to point at.
+        return replace(found, statements=tuple(one for one in found.statements if one.kind is not SourceKind.RESOURCE))
+
+    def _check(
+        self,
+        subject: Subject,
+        action: str,
+        resource: str,
+        owner: str,
+        context: Mapping[str, str | tuple[str, ...]],
+        policies: PolicySet,
+    ) -> Check:
+        request = Request(
+            principal=self._principal(),
+            action=action,
+            resource=resource,
+            resource_account=owner,
+            context=context,
+            open_keys=OPEN_KEYS,
+        )
+        return check(subject, request, policies)
+
+    # --------------------------------------------------------------------------------------------- the role that reads
+
+    def _principal(self) -> Principal:
+        return Principal.role(self.app.reader_arn, session_name=_SESSION)
+
+    def _policies(self, *, resource: PolicySource | None, needs_resource_policy: bool = False) -> PolicySet:
+        if self.app.chain:
+            identity = (_parsed(self.app.chain.permissions, "of the second role", SourceKind.IDENTITY),)
+            return PolicySet(identity=identity, resource=resource, needs_resource_policy=needs_resource_policy)
+        return PolicySet(
+            identity=self._own,
+            boundary=self._boundary,
+            session=self._session,
+            resource=resource,
+            needs_resource_policy=needs_resource_policy,
+        )
+
+    def _context(self, item: ObjectId) -> dict[str, str | tuple[str, ...]]:
+        context: dict[str, str | tuple[str, ...]] = {
+            "aws:RequestedRegion": item.region,
+            "aws:ResourceAccount": item.account,
+            "aws:SecureTransport": "true",
+            "aws:PrincipalIsAWSService": "false",
+        }
+        association = self.app.association
+        if association and not association.disable_session_tags:
+            context |= {f"aws:PrincipalTag/{key}": value for key, value in self._tags().items()}
+        return context
+
+    def _tags(self) -> dict[str, str]:
+        place = self._environment
+        return {
+            "eks-cluster-arn": _cluster_arn(place),
+            "eks-cluster-name": place.cluster,
+            "kubernetes-namespace": self.app.namespace,
+            "kubernetes-service-account": self.app.service_account,
+        }
+
+    def _resource_policy(self, item: ObjectId, arn: str) -> PolicySource | None:
+        if item.account != self._principal().account:
+            return self._foreign_policy(arn)
+        for policy in self._fleet.secret_policies:
+            if item.store is Store.SECRETS_MANAGER and ObjectId.of_resource(policy.resource, item.store) == item:
+                return _parsed(policy.document, f"of {policy.secret}", SourceKind.RESOURCE)
+        return None
+
+    def _foreign_policy(self, arn: str) -> PolicySource | None:
+        """What another account must have added for an object or key; None where nothing was asked of it."""
+        for account in self._fleet.foreign_accounts:
+            for statements in account.statements:
+                if _covers(statements.resource, arn):
+                    return _parsed(statements.document, f"of {statements.resource}", SourceKind.RESOURCE)
+        return None
+
+    # ------------------------------------------------------------------------------------------------ getting the role
+
+    def _identity_checks(self) -> tuple[Check, ...]:
+        return (*self._trust_checks(), *self._chain_checks())
+
+    def _trust_checks(self) -> tuple[Check, ...]:
+        app, place = self.app, self._environment
+        if app.identity is Identity.IRSA:
+            provider = oidc_provider_arn(
+                partition=place.partition, account=place.account, issuer_host=place.issuer_host
+            )
+            principal = Principal(kind=PrincipalKind.FEDERATED, name=provider)
+            context = {
+                f"{place.issuer_host}:sub": f"system:serviceaccount:{app.namespace}:{app.service_account}",
+                f"{place.issuer_host}:aud": app.audience,
+            }
+            actions: tuple[str, ...] = ("sts:AssumeRoleWithWebIdentity",)
+        else:
+            principal = Principal(kind=PrincipalKind.SERVICE, name="pods.eks.amazonaws.com")
+            context = {"aws:SourceAccount": place.account, "aws:SourceArn": _cluster_arn(place)}
+            with_tags = app.association is not None and not app.association.disable_session_tags
+            context |= {f"aws:RequestTag/{key}": value for key, value in self._tags().items()} if with_tags else {}
+            actions = ("sts:AssumeRole", "sts:TagSession") if with_tags else ("sts:AssumeRole",)
+        trust = _parsed(app.trust, f"of {app.role_name}", SourceKind.TRUST)
+        return tuple(
+            self._assumes(Subject.TRUST, action, principal, app.role_arn, context, PolicySet(resource=trust))
+            for action in actions
+        )
+
+    def _chain_checks(self) -> tuple[Check, ...]:
+        chain = self.app.chain
+        if chain is None:
+            return ()
+        own = Principal.role(self.app.role_arn, session_name=_SESSION)
+        context = {"sts:ExternalId": chain.external_id} if chain.external_id else {}
+        trust = _parsed(chain.trust, f"of {chain.role_arn}", SourceKind.TRUST)
+        policies = PolicySet(
+            identity=self._own,
+            boundary=self._boundary,
+            session=self._session,
+            resource=trust,
+            needs_resource_policy=True,
+        )
+        return (self._assumes(Subject.CHAIN, "sts:AssumeRole", own, chain.role_arn, context, policies),)
+
+    def _assumes(
+        self,
+        subject: Subject,
+        action: str,
+        principal: Principal,
+        role: str,
+        context: Mapping[str, str],
+        policies: PolicySet,
+    ) -> Check:
+        owner = Arn.parse(role)
+        request = Request(
+            principal=principal,
+            action=action,
+            resource=role,
+            resource_account=owner.account if owner else "",
+            context=context,
+            open_keys=OPEN_KEYS,
+        )
+        return check(subject, request, policies)
+
+
+def _parsed(document: PolicyDocument, name: str, kind: SourceKind) -> PolicySource:
+    return parse_policy(document.to_dict(), name=name, kind=kind)
+
+
+def _version_context(store: Store, selector: Selector) -> dict[str, str | tuple[str, ...]]:
+    if store is not Store.SECRETS_MANAGER:
+        return {}
+    context: dict[str, str | tuple[str, ...]] = {}
+    if selector.stage:
+        context["secretsmanager:VersionStage"] = selector.stage
+    if selector.version_id:
+        context["secretsmanager:VersionId"] = selector.version_id
+    return context
+
+
+def _default_key_policy(key: str) -> PolicySource:
+    """AWS's default policy of a customer key: the account's IAM policies decide."""
+    arn = Arn.parse(key)
+    partition, account = (arn.partition, arn.account) if arn else ("aws", "")
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"AWS": f"arn:{partition}:iam::{account}:root"},
+        "Action": "kms:*",
+        "Resource": "*",
+    }
+    return parse_policy({"Statement": statement}, name="of a key by default", kind=SourceKind.RESOURCE)
+
+
+def _cluster_arn(place: Environment) -> str:
+    return cluster_arn(partition=place.partition, region=place.region, account=place.account, cluster=place.cluster)
+
+
+def _covers(resource: str, arn: str) -> bool:
+    """Whether a resource of a derived statement means this ARN; `?` stands for one character."""
+    if len(resource) != len(arn):
+        return False
+    return all(one in {"?", other} for one, other in zip(resource, arn, strict=True))

@@ -1,0 +1,274 @@
+"""Rules about app specs: what the strict reader takes, and a reviewer should still see.
+
+What follows from a spec is right by construction; these rules are about what the spec itself asks for.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+
+from components.derivation.access import AppAccess
+from components.derivation.arn import Arn
+from components.derivation.grants import Grant
+from components.derivation.lint.material import Material
+from components.derivation.lint.object_rules import constant_path, is_wide_mode
+from components.derivation.lint.rule import Example, Hit, Rule, Severity
+from components.derivation.spec import AppVariant, ObjectEntry, Store, Suppression
+
+_NAME_WITH_SUFFIX = re.compile(r"-[A-Za-z0-9]{6}\Z")
+_NEAR_LIMIT = 0.8
+
+
+def _entries(material: Material) -> Iterator[tuple[AppVariant, ObjectEntry]]:
+    for variant in material.variants():
+        for entry in variant.objects:
+            yield variant, entry
+
+
+def _in_force(variant: AppVariant, entry: ObjectEntry | None = None) -> tuple[Suppression, ...]:
+    return (*(entry.suppress if entry else ()), *variant.suppress)
+
+
+def _suffix(material: Material) -> Iterator[Hit]:
+    for variant, entry in _entries(material):
+        is_name = entry.store is Store.SECRETS_MANAGER and not entry.name.startswith("arn:")
+        if is_name and _NAME_WITH_SUFFIX.search(entry.name):
+            what = f"the name {entry.name!r} ends in a hyphen and six characters"
+            yield Hit(spot=entry.at, what=what, suppressions=_in_force(variant, entry))
+
+
+def _shared(material: Material) -> Iterator[Hit]:
+    for stack in material.stacks:
+        readers: dict[tuple[Store, str], dict[str, tuple[AppAccess, Grant]]] = defaultdict(dict)
+        for app in stack.apps:
+            for grant in app.grants:
+                if grant.region == stack.environment.region:
+                    readers[grant.store, grant.resource].setdefault(app.app, (app, grant))
+        for users in readers.values():
+            owners = {grant.owner for _, grant in users.values()}
+            if len(users) > 1 and (len(owners) > 1 or "" in owners):
+                yield from _shared_hits(material, users, owners)
+
+
+def _shared_hits(material: Material, users: dict[str, tuple[AppAccess, Grant]], owners: set[str]) -> Iterator[Hit]:
+    named = ", ".join(sorted(owners - {""}))
+    for name, (_, grant) in sorted(users.items()):
+        others = ", ".join(sorted(set(users) - {name}))
+        if grant.owner and len(owners - {""}) == 1:
+            continue  # this spec says who owns it, and nobody says otherwise
+        said = f"owners are named: {named}" if grant.owner else "nobody owns it here"
+        for variant, entry in _entries(material):
+            if entry.at == grant.at:
+                # The name as written, so that the same finding of several environments is one.
+                what = f"{entry.name!r} is read by {others} too, and {said}"
+                yield Hit(spot=entry.at, what=what, suppressions=_in_force(variant, entry))
+                break
+
+
+def _room(material: Material) -> Iterator[Hit]:
+    for stack in material.stacks:
+        places = {spec.app: spec for spec in stack.specs}
+        for app in stack.apps:
+            room = app.headroom
+            if room.share > _NEAR_LIMIT:
+                variant = places[app.app].for_environment(stack.environment.name)
+                what = (
+                    f"in {stack.environment.name} the app's {room.kind} policies take {room.used:,} characters of "
+                    f"{room.limit:,}"
+                )
+                yield Hit(spot=variant.at, what=what, suppressions=_in_force(variant))
+
+
+def _no_such_environment(material: Material) -> Iterator[Hit]:
+    if material.environments is None:
+        return
+    known = ", ".join(sorted(material.environments))
+    for spec in material.specs:
+        for name, variant in spec.overlays.items():
+            if name not in material.environments:
+                what = f"the app {str(spec.app)!r} has differences for {name!r}; the environments are {known}"
+                yield Hit(spot=spec.at, what=what, suppressions=_in_force(variant))
+
+
+def _constant(material: Material) -> Iterator[Hit]:
+    for variant, entry in _entries(material):
+        for key in entry.keys:
+            name = constant_path(key.path)
+            if name is not None:
+                what = f"{key.path!r} is the text itself, not a key of the secret"
+                yield Hit(spot=key.at, what=what, suppressions=_in_force(variant, entry))
+
+
+def _wide_mode(material: Material) -> Iterator[Hit]:
+    for variant, entry in _entries(material):
+        for mode, spot in ((entry.mode, entry.at), *((key.mode, key.at) for key in entry.keys)):
+            if mode is not None and is_wide_mode(mode):
+                edits = material.mode_edits(spot, mode)
+                what = f"{entry.name!r} gets the mode {mode!r}"
+                yield Hit(spot=spot, what=what, suppressions=_in_force(variant, entry), edits=edits)
+
+
+def _pinned(material: Material) -> Iterator[Hit]:
+    for variant, entry in _entries(material):
+        version = entry.selector.version or entry.selector.version_id
+        if version:
+            what = f"{entry.name!r} is read in version {version} for good"
+            yield Hit(spot=entry.at, what=what, suppressions=_in_force(variant, entry))
+
+
+def _foreign_without_key(material: Material) -> Iterator[Hit]:
+    for stack in material.stacks:
+        own = stack.environment
+        for variant in (spec.for_environment(own.name) for spec in stack.specs):
+            for entry in variant.objects:
+                arn = Arn.parse(entry.name)
+                account = arn.account.replace("${account}", own.account) if arn else own.account
+                if account != own.account and not entry.kms_keys and entry.store is Store.SECRETS_MANAGER:
+                    what = f"{entry.name!r} belongs to the account {account}, and no kmsKey is named"
+                    yield Hit(spot=entry.at, what=what, suppressions=_in_force(variant, entry))
+
+
+def _unknown_rule(material: Material) -> Iterator[Hit]:
+    from components.derivation.lint.registry import RULES as ALL  # noqa: PLC0415 - this rule is one of them
+
+    known = {rule.code for rule in ALL}
+    for suppression in sorted(material.suppressions(), key=lambda item: item.at):
+        if suppression.rule not in known:
+            yield Hit(spot=suppression.at, what=f"there is no rule {suppression.rule}")
+
+
+def _found_by_the_run(_: Material) -> Iterator[Hit]:
+    """Stale suppressions show only when everything else was checked: see run.py."""
+    return iter(())
+
+
+_HEAD = "version: 1\napp: shop\nnamespace: shop\n"
+_CART = "---\nversion: 1\napp: cart\nnamespace: cart\n"
+
+
+def _spec(body: str) -> Example:
+    return Example(spec=_HEAD + body)
+
+
+_MANY = "".join(f"  - name: prod/shop/team-{number:03}/a-long-name-for-a-database\n" for number in range(78))
+_FEW = "".join(_MANY.splitlines(keepends=True)[:20])
+_FOREIGN = "secrets:\n  - name: arn:aws:secretsmanager:${region}:999988887777:secret:shared/db-Ab12Cd\n    file: db\n"
+_FOREIGN_KEY = "    kmsKey: arn:aws:kms:${region}:999988887777:key/5f1d7a0c-2b3e-4d6f-8a9b-0c1d2e3f4a5b\n"
+_SHARED = "secrets: [{name: prod/smtp}]\n"
+_OWNED = "secrets: [{name: prod/smtp, owner: mail-team}]\n"
+
+#: Stale suppressions: found by the run, after every check.
+STALE = Rule(
+    code="LS812",
+    severity=Severity.WARNING,
+    title="A suppression suppresses something",
+    why="What it once excused is gone. Left behind it will hide the next finding of that rule, unseen.",
+    fix="remove the suppression",
+    bad=_spec("secrets: [{name: prod/db, suppress: [{rule: LS801, reason: named long ago}]}]\n"),
+    good=_spec("secrets: [{name: prod/db-legacy, suppress: [{rule: LS801, reason: named long ago}]}]\n"),
+    check=_found_by_the_run,
+)
+
+RULES = (
+    Rule(
+        code="LS801",
+        severity=Severity.WARNING,
+        title="A secret's name does not end in a hyphen and six characters",
+        why=(
+            "It looks like an ARN's suffix: Secrets Manager may answer a partial ARN with the wrong secret. AWS "
+            "advises against such names (-config and -apikey are the usual ones)."
+        ),
+        fix="name it by its full ARN, or rename the secret",
+        bad=_spec("secrets: [{name: prod/db-apikey}]\n"),
+        good=_spec("secrets: [{name: prod/db-key}]\n"),
+        check=_suffix,
+    ),
+    Rule(
+        code="LS802",
+        severity=Severity.WARNING,
+        title="A shared secret has one owner",
+        why="Two apps read it; without an owner nobody knows who rotates it and who must be asked before it changes.",
+        fix="write the same 'owner:' in every entry that names it",
+        bad=Example(spec=_HEAD + _SHARED + _CART + _OWNED),
+        good=Example(spec=_HEAD + _OWNED + _CART + _OWNED),
+        check=_shared,
+        needs_stacks=True,
+    ),
+    Rule(
+        code="LS803",
+        severity=Severity.WARNING,
+        title="The app's access has little room left",
+        why="IAM limits the policies of a role. The next secrets will not fit, and adding them will wait for a split.",
+        fix="split the app into two, or read fewer secrets",
+        bad=_spec("secrets:\n" + _MANY),
+        good=_spec("secrets:\n" + _FEW),
+        check=_room,
+        needs_stacks=True,
+    ),
+    Rule(
+        code="LS804",
+        severity=Severity.WARNING,
+        title="An overlay is for an environment that exists",
+        why="Differences for a name that no stack has are never used: often it is misspelt.",
+        fix="correct the name, or remove the overlay",
+        bad=_spec("secrets: [{name: prod/db}]\nenvironments: {prd: {serviceAccount: shop-prod}}\n"),
+        good=_spec("secrets: [{name: prod/db}]\nenvironments: {prod: {serviceAccount: shop-prod}}\n"),
+        check=_no_such_environment,
+        needs_stacks=True,
+    ),
+    Rule(
+        code="LS805",
+        severity=Severity.ERROR,
+        title="A JSON key in inner quotes is a constant",
+        why="In JMESPath 'password' is the word password. The file holds that word, not the secret's value.",
+        fix="write the key without the inner single quotes (a hyphen needs inner double quotes)",
+        bad=_spec("secrets: [{name: prod/db, file: db, keys: {\"'password'\": password}}]\n"),
+        good=_spec("secrets: [{name: prod/db, file: db, keys: {password: password}}]\n"),
+        check=_constant,
+    ),
+    Rule(
+        code="LS806",
+        severity=Severity.WARNING,
+        title="A secret's file is neither executable nor writable for others",
+        why="Files belong to root; bits beyond 0644 let a process change what others read, or have no effect at all.",
+        fix='write "0444", "0440" or "0400"',
+        bad=_spec('secrets: [{name: prod/db, mode: "0666"}]\n'),
+        good=_spec('secrets: [{name: prod/db, mode: "0444"}]\n'),
+        check=_wide_mode,
+        mends=True,
+    ),
+    Rule(
+        code="LS807",
+        severity=Severity.NOTE,
+        title="A pinned version never rotates",
+        why="With a version the pod keeps an old value after the rotation, until somebody edits the spec.",
+        fix="remove the version, or read by label",
+        bad=_spec("parameters: [{name: /prod/flags, version: 3}]\n"),
+        good=_spec("parameters: [{name: /prod/flags, label: blue}]\n"),
+        check=_pinned,
+    ),
+    Rule(
+        code="LS808",
+        severity=Severity.ERROR,
+        title="A secret of another account needs a customer key",
+        why="The key aws/secretsmanager cannot be shared: without a customer key the read ends in a KMS denial.",
+        fix="encrypt it with a customer key, and name that key in kmsKey",
+        bad=_spec(_FOREIGN),
+        good=_spec(_FOREIGN + _FOREIGN_KEY),
+        check=_foreign_without_key,
+        needs_stacks=True,
+    ),
+    Rule(
+        code="LS811",
+        severity=Severity.ERROR,
+        title="A suppression names a rule that exists",
+        why="A misspelt code suppresses nothing, and the reader believes that it does.",
+        fix="write the code as `lockstep lint` prints it",
+        bad=_spec("secrets: [{name: prod/db, suppress: [{rule: LS999, reason: no such rule}]}]\n"),
+        good=_spec("secrets: [{name: prod/db}]\n"),
+        check=_unknown_rule,
+    ),
+    STALE,
+)

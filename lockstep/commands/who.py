@@ -1,0 +1,66 @@
+"""`lockstep who NAME`: every app that can read a secret or parameter."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lockstep.commands.arguments import (
+    Boundary,
+    EnvironmentName,
+    ProjectFolder,
+    Report,
+    ReportFormat,
+    StackName,
+    StoreName,
+    chosen_stacks,
+    print_json,
+)
+from lockstep.exit_codes import ExitCode
+
+_EPILOG = """\b
+Exit code: 0 when somebody can, 2 when nobody can.
+Examples:
+  lockstep who prod/shared/smtp
+  lockstep who '${environment}/shared/smtp' --stack prod --format json
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command(epilog=_EPILOG)(who)
+
+
+def who(
+    name: Annotated[
+        str,
+        typer.Argument(help="Friendly name or ARN; ${environment} and the like may stand in it.", show_default=False),
+    ],
+    project: ProjectFolder = Path(),
+    stack: StackName = None,
+    environment: EnvironmentName = None,
+    store: StoreName = None,
+    boundary: Boundary = None,
+    output_format: Report = ReportFormat.TEXT,
+) -> None:
+    """Who can read a secret or parameter? Lists the apps with their pods, regions and the line that grants it.
+
+    Only apps that have a spec are known here. A friendly name means the account of the stack.
+    """
+    from lockstep.answers import can_json, who_text  # noqa: PLC0415
+    from lockstep.asking import asked_stacks, meant_objects  # noqa: PLC0415
+
+    asked = asked_stacks(chosen_stacks(project, stack), environment=environment, boundary=boundary)
+    found = [
+        (one, item, one.answers.who_reads(item))
+        for one in asked
+        for item in meant_objects(one, name, store.store if store else None)
+    ]
+    if output_format is ReportFormat.JSON:
+        print_json({"readers": [can_json(one, answer) for one, _, answers in found for answer in answers]})
+    else:
+        typer.echo("\n".join(who_text(one, item, answers) for one, item, answers in found))
+    if not any(answers for _, _, answers in found):
+        raise typer.Exit(ExitCode.FINDINGS)

@@ -1,0 +1,1 @@
+"""Findings of the linter as text for people, and as JSON and SARIF for programs."""

@@ -1,0 +1,152 @@
+"""The verbs that answer questions about access, as a user meets them: text, JSON, exit code, hints."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lockstep.__main__ import main
+from lockstep.exit_codes import ExitCode
+
+
+class Ran:
+    """What one command printed and how it ended."""
+
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
+
+    @property
+    def document(self) -> dict[str, list[dict[str, object]]]:
+        """The printed JSON."""
+        loaded: dict[str, list[dict[str, object]]] = json.loads(self.out)
+        return loaded
+
+
+Run = Callable[..., Ran]
+
+
+@pytest.fixture
+def run(project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a command in the project's folder, in this process."""
+    monkeypatch.chdir(project)
+
+    def ran(*arguments: str) -> Ran:
+        code = main(arguments)
+        printed = capsys.readouterr()
+        return Ran(code, printed.out, printed.err)
+
+    return ran
+
+
+def test_yes_exits_with_fine_and_shows_the_line_that_grants(run: Run) -> None:
+    result = run("can", "payments", "read", "prod/payments/db", "--stack", "prod")
+    assert (result.code, result.err) == (ExitCode.FINE, "")
+    assert result.out.startswith("prod: yes, payments can read the secret prod/payments/db\n")
+    for text in (
+        "through statement AssumeByServiceAccount of the trust policy of prod-eu-west-1-payments",
+        "eu-west-1  secretsmanager:GetSecretValue through statement ReadSecrets of the identity policy secrets",
+        "us-west-2  kms:Decrypt through statement DecryptSecrets2 of the identity policy secrets",
+        "granted by stacks/apps/payments.yaml:8:11 secrets[0].name",
+        "8 |   - name: ${environment}/payments/db",
+    ):
+        assert text in result.out
+
+
+def test_no_exits_with_findings_and_says_what_is_missing(run: Run) -> None:
+    result = run("can", "mailer", "read", "prod/payments/db", "--stack", "prod")
+    assert result.code == ExitCode.FINDINGS
+    assert "prod: no, mailer cannot read the secret prod/payments/db" in result.out
+    assert "kms:Decrypt is denied: no identity policy allows it" in result.out
+    assert "no line of the spec of mailer names it" in result.out
+
+
+def test_without_a_stack_every_stack_is_asked_and_one_yes_is_enough(run: Run) -> None:
+    result = run("can", "payments", "read", "prod/payments/db", "--format", "json")
+    assert result.code == ExitCode.FINE
+    answers = result.document["answers"]
+    assert [(answer["stack"], answer["allowed"]) for answer in answers] == [
+        ("dev", False),
+        ("local", False),
+        ("prod", True),
+    ]
+    assert answers[2]["grantedBy"] == [
+        {"file": "stacks/apps/payments.yaml", "line": 8, "column": 11, "field": "secrets[0].name"}
+    ]
+    everywhere = run("can", "payments", "read", "${environment}/payments/db", "--format", "json")
+    assert [answer["allowed"] for answer in everywhere.document["answers"]] == [True, True, True]
+
+
+def test_a_known_boundary_is_asked(run: Run, tmp_path: Path) -> None:
+    boundary = tmp_path / "boundary.json"
+    boundary.write_text('{"Statement": {"Effect": "Allow", "Action": "ssm:*", "Resource": "*"}}')
+    result = run("can", "payments", "read", "prod/shared/smtp", "--stack", "prod", "--boundary", str(boundary))
+    assert result.code == ExitCode.FINDINGS
+    assert "no permissions boundary allows it" in result.out
+    boundary.write_text('{\n  "Statement": {"Effect": "allow"}}')
+    broken = run("can", "payments", "read", "prod/shared/smtp", "--stack", "prod", "--boundary", str(boundary))
+    assert broken.code == ExitCode.INVALID_INPUT
+    assert f"{boundary}:2:27 Statement.Effect: 'allow' is no effect" in broken.err
+    assert '2 |   "Statement": {"Effect": "allow"}}' in broken.err
+
+
+def test_who_lists_the_readers_and_exits_with_findings_when_there_is_none(run: Run) -> None:
+    result = run("who", "prod/shared/smtp", "--stack", "prod")
+    assert result.code == ExitCode.FINE
+    assert result.out.splitlines()[0] == "prod: 2 apps can read the secret prod/shared/smtp"
+    assert "mailer    messaging/mailer-prod  eu-west-1             stacks/apps/mailer.yaml:7" in result.out
+    nobody = run("who", "prod/shared/smpt", "--stack", "prod")
+    assert nobody.code == ExitCode.FINDINGS
+    assert nobody.out == "prod: no app can read the secret prod/shared/smpt; specs name prod/shared/smtp\n"
+
+
+def test_what_lists_everything_that_an_app_reads(run: Run) -> None:
+    result = run("what", "reports", "--format", "json")
+    assert result.code == ExitCode.FINE
+    assert all(answer["allowed"] and answer["inEveryRegion"] for answer in result.document["objects"])
+    assert len(result.document["objects"]) == 9
+    assert "prod: payments reads 4 objects as payments/payments-api" in run("what", "payments").out
+
+
+def test_blast_radius_is_the_union(run: Run) -> None:
+    result = run("blast-radius", "--node-apps", "payments,mailer", "--node-apps", "mailer", "--environment", "prod")
+    assert result.code == ExitCode.FINE
+    assert "prod: a node that runs mailer, payments reaches 5 objects of 1 account through 2 roles" in result.out
+    assert "1 object reached through more than one app" in result.out
+    (node,) = run("blast-radius", "--node-apps", "mailer", "--stack", "prod", "--format", "json").document["nodes"]
+    objects = node["objects"]
+    assert isinstance(objects, list)
+    assert [found["name"] for found in objects] == ["prod/shared/smtp", "/prod/mailer/templates"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (
+            ("can", "paymnts", "read", "x"),
+            "APP: there is no app 'paymnts' in dev, local, prod. .* 'payments'? [ASK001]",
+        ),
+        (("what", "zzz"), "APP: there is no app 'zzz'"),
+        (("blast-radius", "--node-apps", "payments,zzz"), "APP: there is no app 'zzz'"),
+        (("who", "arn:aws:s3:::x"), "NAME: 'arn:aws:s3:::x' is no ARN of a secret or parameter"),
+        (
+            ("who", "x", "--environment", "stag"),
+            "no stack has the environment 'stag'. The stacks have dev, local, prod.",
+        ),
+        (("who", "x", "--project", "stacks"), "Pulumi.yaml"),
+        (("can", "payments", "read", "x", "--boundary", "nowhere.json"), "nowhere.json: No such file"),
+    ],
+)
+def test_wrong_words_are_invalid_input_with_a_hint(run: Run, arguments: tuple[str, ...], text: str) -> None:
+    result = run(*arguments)
+    assert (result.code, result.out) == (ExitCode.INVALID_INPUT, "")
+    first, _, second = text.partition(" .* ")
+    assert first in result.err
+    assert second in result.err
+
+
+@pytest.mark.parametrize("arguments", [("can", "payments", "write", "x"), ("blast-radius", "--node-apps", ",")])
+def test_wrong_usage_has_its_own_code(run: Run, arguments: tuple[str, ...]) -> None:
+    assert run(*arguments).code == ExitCode.WRONG_USAGE

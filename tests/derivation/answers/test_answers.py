@@ -1,0 +1,284 @@
+"""Answers are IAM's: what a spec mounts can be read, everywhere it is mounted from, and nothing near it can."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from components.derivation import Environment, FleetAccess, PolicyDocument, derive_fleet, parse_specs
+from components.derivation.access import SecretPolicy
+from components.derivation.answers import Answers, ObjectId, Selector, Subject, Verdict, regions_of
+from components.derivation.evaluator import SourceKind, parse_policy
+from components.derivation.spec import AppName, Identity, Store
+from tests.derivation.random_specs import SpecText, spec_texts
+
+ACCOUNT, REGION = "111122223333", "eu-west-1"
+ENVIRONMENT = Environment(
+    name="prod",
+    region=REGION,
+    account=ACCOUNT,
+    cluster="prod",
+    oidc_issuer="https://oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE",
+)
+KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/8a2c6f04-1d3b-4e57-9a60-7b1c2d3e4f50"
+LAW = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+TWO_APPS = f"""version: 1
+app: payments
+namespace: payments
+owner: money
+secrets:
+  - {{name: prod/payments/db, kmsKey: "{KEY}"}}
+  - {{name: prod/shared/smtp, owner: post}}
+parameters: [{{name: /prod/payments/flags}}]
+---
+version: 1
+app: mailer
+namespace: messaging
+secrets:
+  - name: prod/shared/smtp
+"""
+
+
+def fleet(text: str = TWO_APPS, environment: Environment = ENVIRONMENT) -> FleetAccess:
+    return derive_fleet(parse_specs(text, "apps.yaml"), environment)
+
+
+def secret(name: str, region: str = REGION, account: str = ACCOUNT) -> ObjectId:
+    return ObjectId(store=Store.SECRETS_MANAGER, account=account, region=region, name=name)
+
+
+# ------------------------------------------------------------------------------------------------------------------ can
+
+
+def test_a_yes_names_the_statement_the_line_and_the_files() -> None:
+    answer = Answers(fleet()).can_read("payments", secret("prod/payments/db"))
+    assert answer.is_allowed
+    assert answer.is_complete
+    assert [(check.action, check.passes) for check in answer.regions[0].checks] == [
+        ("secretsmanager:GetSecretValue", True),
+        ("kms:Decrypt", True),
+    ]
+    assert [str(one) for check in answer.regions[0].checks for one in check.statements] == [
+        "statement ReadSecrets of the identity policy secrets",
+        "statement DecryptSecrets1 of the identity policy secrets",
+    ]
+    assert [(spot.line, spot.field) for spot in answer.spots] == [(6, "secrets[0].name")]
+    assert answer.files == ("/mnt/secrets/prod_payments_db",)
+    assert any(KEY in note for note in answer.notes), "the key's own policy is not ours: the answer says so"
+
+
+def test_a_no_says_what_is_missing() -> None:
+    answer = Answers(fleet()).can_read("mailer", secret("prod/payments/db"))
+    assert not answer.is_allowed
+    assert answer.is_denied
+    assert answer.spots == ()
+    assert [check.passes for check in answer.identity] == [True]
+    assert [check.reason for check in answer.regions[0].checks] == ["no identity policy allows it"] * 2
+
+
+@pytest.mark.parametrize("identity", Identity)
+def test_pods_of_another_service_account_get_no_role(identity: Identity) -> None:
+    """The trust is asked, not presumed."""
+    whole = fleet(environment=replace(ENVIRONMENT, default_identity=identity))
+    (mailer, payments) = whole.apps
+    swapped = replace(whole, apps=(replace(mailer, trust=payments.trust), payments))
+    answer = Answers(swapped).can_read("mailer", secret("prod/shared/smtp"))
+    assert not answer.is_allowed
+    assert [check.verdict for check in answer.identity] == [Verdict.DENIED] * len(answer.identity)
+    assert answer.regions[0].passes
+    assert Answers(whole).can_read("mailer", secret("prod/shared/smtp")).is_allowed
+
+
+def test_a_key_that_only_another_spec_names_is_asked_as_well() -> None:
+    """The secret has one key, whoever wrote it down; a spec that forgets it gets a pod that cannot start."""
+    text = TWO_APPS.replace("name: prod/shared/smtp, owner: post", f'name: prod/shared/smtp, kmsKey: "{KEY}"')
+    answers = Answers(fleet(text))
+    forgot = answers.can_read("mailer", secret("prod/shared/smtp"))
+    assert not forgot.is_allowed
+    assert [(check.subject, check.passes) for check in forgot.regions[0].checks] == [
+        (Subject.READ, True),
+        (Subject.DECRYPT, False),
+    ]
+    assert answers.can_read("payments", secret("prod/shared/smtp")).is_allowed
+
+
+def test_specs_that_disagree_on_a_key_are_noted() -> None:
+    other = KEY.replace("8a2c", "ffff")
+    text = TWO_APPS.replace("name: prod/shared/smtp, owner: post", f'name: prod/shared/smtp, kmsKey: "{KEY}"')
+    text = text.replace("  - name: prod/shared/smtp\n", f'  - {{name: prod/shared/smtp, kmsKey: "{other}"}}\n')
+    answer = Answers(fleet(text)).can_read("mailer", secret("prod/shared/smtp"))
+    assert any("specs name different keys" in note and KEY in note and other in note for note in answer.notes)
+
+
+class _DenyingDocument(PolicyDocument):
+    """A resource policy that denies everyone."""
+
+    def to_dict(self) -> dict[str, object]:
+        statement = {"Sid": "DenyOthers", "Effect": "Deny", "Principal": "*", "Action": "*", "Resource": "*"}
+        return {"Version": "2012-10-17", "Statement": [statement]}
+
+
+def test_a_secret_policy_that_denies_makes_it_a_no() -> None:
+    policy = SecretPolicy(
+        secret="prod/shared/smtp",
+        resource=f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:prod/shared/smtp-??????",
+        owner="post",
+        app=AppName("payments"),
+        document=_DenyingDocument(statements=()),
+        adopt=False,
+    )
+    answers = Answers(replace(fleet(), secret_policies=(policy,)))
+    denied = answers.can_read("mailer", secret("prod/shared/smtp"))
+    assert not denied.is_allowed
+    reason = denied.regions[0].checks[0].reason
+    assert reason == "denied by statement DenyOthers of the resource policy of prod/shared/smtp"
+    assert answers.can_read("payments", secret("prod/payments/db")).is_allowed, "it bears on its own secret only"
+
+
+def test_a_permissions_boundary_is_asked_when_its_document_is_known_and_noted_when_not() -> None:
+    arn = f"arn:aws:iam::{ACCOUNT}:policy/boundary"
+    whole = fleet(environment=replace(ENVIRONMENT, permissions_boundary=arn))
+    item = secret("prod/shared/smtp")
+    unknown = Answers(whole).can_read("mailer", item)
+    assert unknown.is_allowed
+    assert any(arn in note for note in unknown.notes)
+    for action, allowed in (("secretsmanager:*", True), ("ssm:*", False)):
+        statement = {"Effect": "Allow", "Action": action, "Resource": "*"}
+        boundary = parse_policy(json.dumps({"Statement": statement}), name="b.json", kind=SourceKind.BOUNDARY)
+        known = Answers(whole, {arn: boundary}).can_read("mailer", item)
+        assert known.is_allowed is allowed
+        assert not any(arn in note for note in known.notes)
+
+
+def test_what_hangs_on_the_running_request_is_unclear() -> None:
+    arn = f"arn:aws:iam::{ACCOUNT}:policy/boundary"
+    whole = fleet(environment=replace(ENVIRONMENT, permissions_boundary=arn))
+    statement = {
+        "Effect": "Allow",
+        "Action": "*",
+        "Resource": "*",
+        "Condition": {"StringEquals": {"aws:SourceVpce": "vpce-1"}},
+    }
+    boundary = parse_policy({"Statement": statement}, name="b.json", kind=SourceKind.BOUNDARY)
+    answer = Answers(whole, {arn: boundary}).can_read("mailer", secret("prod/shared/smtp"))
+    assert answer.is_unclear
+    assert not answer.is_allowed
+    assert answer.regions[0].checks[0].reason == "the value of aws:SourceVpce is not known"
+
+
+# -------------------------------------------------------------------------------------------------------- random specs
+
+
+@LAW
+@given(spec=spec_texts())
+def test_every_mounted_object_can_be_read_in_every_region_of_its_class(spec: SpecText) -> None:
+    answers = Answers(fleet(spec.text))
+    app = answers.app(spec.app)
+    assert app is not None
+    for listed in app.objects:
+        (item,) = answers.inventory.find(listed.name, store=Store(listed.type.value))
+        answer = answers.can_read(spec.app, item)
+        assert answer.is_complete, [check for region in answer.regions for check in region.checks]
+        assert [region.item.region for region in answer.regions] == list(regions_of(app))
+        assert answer.spots
+        assert answer.files
+
+
+@LAW
+@given(spec=spec_texts())
+def test_nothing_near_a_mounted_object_can_be_read(spec: SpecText) -> None:
+    answers = Answers(fleet(spec.text))
+    named = set(answers.inventory.objects())
+    for item in answers.inventory.objects():
+        near = (
+            replace(item, name=f"{item.name}-x"),
+            replace(item, name=f"{item.name}-AbCdEf"),
+            replace(item, name=item.name[:-1] or "x"),
+            replace(item, name=f"{item.name}/x"),
+            replace(item, account="999999999999"),
+            replace(item, region="sa-east-1"),
+        )
+        for other in near:
+            if other not in named:
+                assert answers.can_read(spec.app, other).is_denied, other
+
+
+@LAW
+@given(spec=spec_texts())
+def test_who_what_and_can_say_the_same(spec: SpecText) -> None:
+    answers = Answers(fleet(spec.text + "---\n" + TWO_APPS.replace("app: payments", "app: pay-2") + "owner: x\n"))
+    for app in answers.fleet.apps:
+        for answer in answers.what_reads(app.app):
+            assert answer.is_allowed
+            assert app.app in {reader.app.app for reader in answers.who_reads(answer.item)}
+    for item in answers.inventory.objects():
+        readers = {reader.app.app for reader in answers.who_reads(item)}
+        assert readers == {app.app for app in answers.fleet.apps if answers.can_read(app.app, item).is_allowed}
+
+
+# -------------------------------------------------------------------------------------------- who, what, blast radius
+
+
+def test_a_node_reaches_the_union_of_what_its_apps_read() -> None:
+    answers = Answers(fleet())
+    both = answers.blast_radius(["payments", "mailer", "mailer"])
+    assert [str(app.app) for app in both.apps] == ["mailer", "payments"]
+    assert {item.shown: [str(one.app.app) for one in found] for item, found in both.objects().items()} == {
+        "prod/payments/db": ["payments"],
+        "prod/shared/smtp": ["mailer", "payments"],
+        "/prod/payments/flags": ["payments"],
+    }
+    alone = answers.blast_radius(["mailer"])
+    assert set(alone.objects()) < set(both.objects())
+
+
+def test_an_owner_is_the_one_that_a_spec_names() -> None:
+    inventory = Answers(fleet()).inventory
+    assert inventory.owners(secret("prod/payments/db")) == ("money",)
+    assert inventory.owners(secret("prod/shared/smtp")) == ("post",)
+
+
+# --------------------------------------------------------------------------------------------------------------- names
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("prod/payments/db", ["prod/payments/db"]),
+        ("${environment}/payments/db", ["prod/payments/db"]),
+        (f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:prod/payments/db-Zz9876", ["prod/payments/db"]),
+        (f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:prod/payments/db", ["prod/payments/db"]),
+        (f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/prod/payments/flags", ["/prod/payments/flags"]),
+        ("/prod/payments/flags", ["/prod/payments/flags"]),
+        ("/nobody/names/this", ["/nobody/names/this"]),
+        ("arn:aws:s3:::bucket", []),
+        (f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:rotation:x", []),
+    ],
+)
+def test_an_object_is_found_by_every_name_that_it_has(name: str, found: list[str]) -> None:
+    assert [item.shown for item in Answers(fleet()).inventory.find(name)] == found
+
+
+def test_a_secret_and_a_parameter_of_one_name_are_both_meant() -> None:
+    text = "version: 1\napp: a\nnamespace: a\nsecrets: [{name: x, file: s}]\nparameters: [{name: x, file: p}]\n"
+    inventory = Answers(fleet(text)).inventory
+    assert [item.store for item in inventory.find("x")] == list(Store)
+    assert [item.store for item in inventory.find("x", store=Store.PARAMETER_STORE)] == [Store.PARAMETER_STORE]
+
+
+def test_a_suffix_that_a_spec_tells_is_used() -> None:
+    arn = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:prod/w-Xk3p9Q"
+    answers = Answers(fleet(f"version: 1\napp: a\nnamespace: a\nsecrets: [{{name: '{arn}', file: w}}]\n"))
+    (item,) = answers.inventory.find("prod/w")
+    assert answers.inventory.arn(item) == arn
+    assert answers.can_read("a", item).is_allowed
+
+
+def test_another_version_than_the_class_asks_for_can_be_asked() -> None:
+    answer = Answers(fleet()).can_read("mailer", secret("prod/shared/smtp"), Selector(stage="AWSPREVIOUS"))
+    assert answer.is_allowed, "a grant without a condition covers every version"
+    assert answer.regions[0].selector.stage == "AWSPREVIOUS"
