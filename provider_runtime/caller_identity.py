@@ -16,7 +16,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
@@ -54,7 +54,7 @@ class CallerIdentity:
     """Set for Pod Identity, whose session tags may name the pod, unless the class says that pods share; else empty."""
     assumed_role_arn: str = ""
     """Second role of a chain, assumed with the session of the first; empty: no chain."""
-    external_id: str = ""
+    external_id: str = field(default="", repr=False)
     """What the second role's trust asks for; empty: nothing is sent."""
 
     @property

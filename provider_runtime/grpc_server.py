@@ -15,7 +15,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import grpc
@@ -280,7 +280,8 @@ class ProviderService(service_pb2_grpc.CSIDriverProviderServicer):
 class _Record:
     """What became known of a mount, for its log line however it ends."""
 
-    message: service_pb2.MountRequest
+    message: service_pb2.MountRequest = field(repr=False)
+    """Holds the tokens as plain text."""
     notes: MountNotes
     request: MountRequest | None = None
 

@@ -12,14 +12,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from provider_runtime.caller_identity import IdentityKind, parse_identity
 from provider_runtime.config import LogFormat
-from provider_runtime.grpc_server import ProviderService
-from provider_runtime.ports import AwsCredentials
+from provider_runtime.grpc_server import ProviderService, _Record
+from provider_runtime.mount_request import AddressType, parse_mount_request
+from provider_runtime.mounting import MountNotes
+from provider_runtime.ports import AwsCredentials, Caller
+from provider_runtime.read_outcomes import Tally
 from provider_runtime.redaction import SecretText
 from provider_runtime.telemetry import LoggingObserver, configure_logging, describe_exception, log_event
 from tests.fakes.aws import ASSUME_ROLE, GET_PARAMETERS, GET_SECRET, FakeAws, FakeParameter, FakeSecret, Fault
 from tests.fakes.daemons import ThreadedDaemon, socket_directory
-from tests.fakes.driver import FAKE_REGION, Answer, DriverClient, Pod
+from tests.fakes.driver import FAKE_REGION, ROLE_ARN, Answer, DriverClient, Pod, with_parameters
 from tests.fakes.ports import RecordingObserver
 from tests.fakes.tokens import make_token
 
@@ -51,6 +55,11 @@ def _json_key(path: str) -> str:
     return SECRET % f', jmesPath: [{{path: "{path}", objectAlias: key}}]'
 
 
+def _template(text: str) -> str:
+    return _json_key("password").removesuffix("}\n") + f', template: {{objectAlias: t, text: "{text}"}}}}\n'
+
+
+BYTES = "- {objectName: Bytes, objectType: secretsmanager}\n"
 CASES: dict[str, tuple[str, tuple[str, Fault] | None]] = {
     "delivered": (SECRET % "" + PARAMETER, None),
     "delivered key": (_json_key("password"), None),
@@ -60,6 +69,12 @@ CASES: dict[str, tuple[str, tuple[str, Fault] | None]] = {
     "key fails inside": (_json_key("abs(password)"), None),
     "no json": (SECRET % "" + PARAMETER.replace("}", ", jmesPath: [{path: a, objectAlias: b}]}"), None),
     "neighbour missing": (SECRET % "" + PARAMETER.replace("1", "2"), None),
+    "delivered keys": (SECRET % ', keys: "*"', None),
+    "delivered template": (_template("${key}"), None),
+    "template of what is no text": (_template("${Bytes}") + BYTES, None),
+    "not base64": (SECRET % ", encoding: base64", None),
+    "keys of no object": (PARAMETER.replace("}", ', keys: "*"}'), None),
+    "key that cannot be a file": ('- {objectName: Odd, objectType: secretsmanager, keys: "*"}\n', None),
     "too large": (SECRET % "" + "- {objectName: Huge, objectType: secretsmanager}\n", None),
     "denied": (SECRET % "" + PARAMETER, (GET_SECRET, Fault())),
     "broken": (SECRET % "" + PARAMETER, (GET_PARAMETERS, Fault(status=500))),
@@ -76,6 +91,8 @@ Provider = tuple[FakeAws, DriverClient, RecordingObserver]
 def _fill(aws: FakeAws) -> None:
     aws.reset()
     aws.secrets[FAKE_REGION, "TestSecret1"] = FakeSecret(value=JSON_CANARY)
+    aws.secrets[FAKE_REGION, "Bytes"] = FakeSecret(value=CANARY.encode() + b"\xff")
+    aws.secrets[FAKE_REGION, "Odd"] = FakeSecret(value=json.dumps({"..": CANARY, "n": None, "fine": CANARY}))
     aws.secrets[FAKE_REGION, "Huge"] = FakeSecret(value=CANARY * 1000)
     aws.parameters[FAKE_REGION, "TestParm1"] = FakeParameter(value=CANARY)
 
@@ -172,4 +189,21 @@ def test_the_repr_of_what_holds_secrets_holds_none() -> None:
         access_key_id="ASIA", secret_access_key=SecretText(CANARY), session_token=SecretText(CANARY), expires_at=0
     )
     assert CANARY not in f"{credentials!r}{credentials}"
+    pod = Pod(objects=SECRET % "", tokens={"sts.amazonaws.com": CANARY})
+    message = with_parameters(pod, assumeRoleArn=ROLE_ARN, externalId=CANARY).request()
+    request = parse_mount_request(message.attributes, message.target_path, "420", [], default_region=None)
+    assert CANARY not in repr(request)
+    assert CANARY not in repr(_Record(message=message, notes=MountNotes(tally=Tally()), request=request))
+    identity = parse_identity(
+        request.token,
+        kind=IdentityKind.IRSA,
+        namespace="n",
+        service_account="s",
+        role_arn=ROLE_ARN,
+        pod_uid="u",
+        now=0,
+        assumed_role_arn=ROLE_ARN,
+        external_id=CANARY,
+    )
+    assert CANARY not in repr(Caller(identity=identity, token=request.token, address_type=AddressType.AUTO))
     assert CANARY not in describe_exception(ExceptionGroup(CANARY, [RuntimeError(CANARY)]))

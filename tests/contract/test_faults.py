@@ -127,6 +127,21 @@ def test_all_failing_objects_are_reported_at_once(world: World) -> None:
     assert all(f"missing{number}" in answer.text for number in range(4))
 
 
+def test_all_kinds_of_failing_objects_are_reported_at_once(world: World) -> None:
+    """Of either store, and by their values."""
+    objects = """
+- {objectName: missing, objectType: secretsmanager}
+- {objectName: /missing/too, objectType: ssmparameter}
+- {objectName: TestSecret1, objectType: secretsmanager, encoding: base64}
+- {objectName: TestParm1, objectType: ssmparameter, jmesPath: [{path: a, objectAlias: b}]}
+"""
+    answer = world.driver.mount(Pod(objects=objects))
+    assert answer.code is grpc.StatusCode.NOT_FOUND, "the first one's"
+    assert answer.text.startswith("4 problems: (1) ")
+    for part in ("Failed fetching secret missing", "invalid parameters: /missing/too", "LSP406", "LSP401"):
+        assert part in answer.text
+
+
 def test_many_problems_in_many_scripts_still_fit_the_headers_that_carry_a_status(world: World) -> None:
     """It travels percent-encoded in a header of limited size; past that the client itself says RESOURCE_EXHAUSTED."""
     name = "\u5bc6" * 40
