@@ -6,6 +6,7 @@ asked.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -151,12 +152,24 @@ def match_parameters(
         Reads without an answer are absent: AWS lists them in InvalidParameters, or the answer is incomplete.
     """
     asked = tuple(reads)
+    by_name: dict[str, list[ParameterAnswer]] = {}
+    by_any: dict[str, list[ParameterAnswer]] = {}
+    aliases: dict[str, set[str]] = {}
+    for answer in answers:
+        names = _names(answer)
+        for name in dict.fromkeys(names):
+            by_any.setdefault(name, []).append(answer)
+            aliases.setdefault(name, {name}).update(names)
+        if answer.name:
+            by_name.setdefault(names[0], []).append(answer)
+    times_asked = Counter(read.name for read in asked)
     found: dict[ParameterRead, ReadResult] = {}
     for read in asked:
-        rivals = sum(1 for other in asked if _same_parameter(other, read, answers))
-        answer = _best_answer(read, answers, is_alone=rivals <= 1)
-        if answer is not None:
-            found[read] = answer.result
+        rivals = sum(times_asked[name] for name in aliases.get(read.name, {read.name}))
+        candidates = by_name.get(read.name) or by_any.get(read.name) or []
+        best = _best_answer(read, candidates, is_alone=rivals <= 1)
+        if best is not None:
+            found[read] = best.result
     return found
 
 
@@ -221,16 +234,9 @@ def _answer_selector(answer: ParameterAnswer) -> str:
     return answer.selector.removeprefix(":") or _split_selector(answer.name)[1]
 
 
-def _same_parameter(one: ParameterRead, other: ParameterRead, answers: Sequence[ParameterAnswer]) -> bool:
-    """Say whether two reads name one parameter: by the same text, or one by name and one by ARN of an answer."""
-    return one.name == other.name or any(
-        one.name in (names := _names(answer)) and other.name in names for answer in answers
-    )
-
-
-def _best_answer(read: ParameterRead, answers: Sequence[ParameterAnswer], *, is_alone: bool) -> ParameterAnswer | None:
-    by_name = [answer for answer in answers if answer.name and _split_selector(answer.name)[0] == read.name]
-    candidates = by_name or [answer for answer in answers if answer.arn and read.name in _names(answer)]
+def _best_answer(
+    read: ParameterRead, candidates: Sequence[ParameterAnswer], *, is_alone: bool
+) -> ParameterAnswer | None:
     if read.selector:
         for answer in candidates:
             if _answer_selector(answer) == read.selector:

@@ -173,6 +173,27 @@ def test_the_answer_of_another_label_is_not_taken() -> None:
     assert matched(("P", "Q"), answer("P")) == {"P": "P@1"}
 
 
+@given(
+    st.lists(st.sampled_from(("P", "P:1", "P:a", ARN, f"{ARN}:a", f"{ARN}:2")), unique=True, max_size=4),
+    st.lists(
+        st.builds(
+            answer,
+            st.sampled_from(("P", "P:a", ARN, "")),
+            st.sampled_from("123"),
+            selector=st.sampled_from(("", ":a", "1")),
+            arn=st.sampled_from((ARN, "")),
+        ),
+        max_size=4,
+    ),
+)
+def test_what_a_batch_asks_beside_a_parameter_changes_nothing_about_it(
+    names: list[str], answers: list[ParameterAnswer]
+) -> None:
+    others = {"Q": "Q@1", "R:9": "R@9"}
+    beside = (answer("R", "9"), *answers, answer("Q"))
+    assert matched(("R:9", *names, "Q"), *beside) == {**matched(tuple(names), *answers), **others}
+
+
 @pytest.mark.parametrize(
     ("request_name", "name", "selector"),
     [
