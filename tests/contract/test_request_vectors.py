@@ -185,6 +185,16 @@ def test_t05_the_token_for_sts_is_the_one_that_is_sent(world: World, tokens: dic
     assert [call.target for call in world.aws.calls if call.action == ASSUME_ROLE] == [ROLE_ARN]
 
 
+def test_token_fields_match_in_any_case_and_a_null_attribute_is_an_empty_one(world: World) -> None:
+    """As encoding/json reads them; the expiry is never looked at."""
+    tokens = json.dumps({"sts.amazonaws.com": {"TOKEN": "in-capitals", "ExpirationTimestamp": "no date"}})
+    request = _changed({TOKENS: tokens}, service_account="capitals")
+    attributes = json.loads(request.attributes) | {"failoverRegion": None}
+    request.attributes = json.dumps(attributes)
+    assert texts(world.driver.send(request)) == {"TestSecret1": "secret1"}
+    assert [call.body["WebIdentityToken"] for call in world.aws.calls if call.action == ASSUME_ROLE] == ["in-capitals"]
+
+
 @pytest.mark.vector("X42")
 @pytest.mark.parametrize("mode", ["D", "W"])
 def test_x42_mounts_at_the_same_time_keep_their_own_mode(
