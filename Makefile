@@ -61,6 +61,7 @@ fmt: dev ## format and mend what is mechanical
 
 golden: dev ## write the golden files again; the review reads their diff
 	$(BIN)/python -m pytest -q tests/golden --rewrite-golden
+	$(BIN)/python -m pytest -q tests/diff/test_corpus.py --rewrite-golden
 	$(BIN)/python -m pytest -q tests/cli --rewrite-golden
 
 proto: dev ## generate the gRPC stubs from the driver's proto again

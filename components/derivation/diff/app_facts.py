@@ -85,7 +85,7 @@ def _add_mismatches(facts: FactList, app: AppDocument, needs: Iterable[Need], ac
             if not any(_meets(resource, need) for subject in facts.of(About.READ) for resource in _places(subject)):
                 where = {"value": f"class {need.class_name} asks for {need.source}"}
                 facts.add(Subject(about=About.MOUNT_WITHOUT_GRANT, parts=(need.resource,)), texts=where)
-    if not accounts:
+    if not accounts and not any(":" in subject.parts[0] for subject in facts.of(About.TRUST)):
         return
     for subject in facts.of(About.READ):
         if not any(_meets(resource, need) for need in needs for resource in _places(subject)):

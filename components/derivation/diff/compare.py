@@ -39,6 +39,9 @@ def compare(before: Side, after: Side, *, environment: str, app: str) -> list[Ro
         blank = Row(environment=environment, app=app, about=subject.about, change=Change.CHANGED, parts=subject.parts)
         rows += _rows(blank, old, new)
     rows = _merged(_folded(rows, before, after))
+    if any(_is_hidden(About.READ, side.facts) for side in (before, after)):
+        rows = [row for row in rows if row.about not in _MATCHED]
+    rows = [_doubted(row, before, after) for row in rows]
     if not before.facts or not after.facts:
         return _introduced(rows)
     return rows
@@ -89,6 +92,33 @@ def _lets_through(wide: frozenset[Way], narrow: frozenset[Way]) -> bool:
 def _covers(wide: Way, narrow: Way) -> bool:
     same = wide.action == narrow.action and wide.region in {narrow.region, "*"}
     return same and is_weaker_or_equal(wide.tests, narrow.tests)
+
+
+# ------------------------------------------------------------------------------------------------------------ unknowns
+_MOUNTED = frozenset({About.FILE, About.MODE, About.SYNC, About.MOUNT})
+#: What is only looked for where everything is known.
+_MATCHED = frozenset({About.MOUNT_WITHOUT_GRANT, About.GRANT_WITHOUT_MOUNT})
+_RUN_AS = frozenset({About.TRUST, About.IDENTITY})
+
+
+def _doubted(row: Row, before: Side, after: Side) -> Row:
+    """Mark what one side cannot confirm: a loss while the new side is not known, a gain while the old one was not."""
+    gains = row.change in {Change.GAINED, Change.WIDENED, Change.CHANGED}
+    loses = row.change in {Change.LOST, Change.NARROWED, Change.CHANGED}
+    doubt = (loses and _is_hidden(row.about, after.facts)) or (gains and _is_hidden(row.about, before.facts))
+    return replace(row, is_certain=not doubt)
+
+
+def _is_hidden(about: About, facts: Facts) -> bool:
+    """Say whether something unknown on a side could hold facts of this kind."""
+    places = [subject.parts[0] for subject in facts if subject.about is About.UNKNOWN]
+    if about is About.UNKNOWN:
+        return False
+    if about in _MOUNTED:
+        return any(place.startswith("class ") for place in places)
+    if about in _RUN_AS:
+        return any("policy" not in place for place in places)
+    return any(place != "trust" for place in places)
 
 
 # -------------------------------------------------------------------------------------------------------------- reads
@@ -227,7 +257,13 @@ def _merged(rows: list[Row]) -> list[Row]:
                 continue
             gone |= {id(wide), *map(id, inside)}
             merged.append(_merge(change, wide, inside))
-    return [row for row in rows if id(row) not in gone] + merged
+    named = {text for row in merged for text in (*row.before, *row.after)}
+    return [row for row in rows if id(row) not in gone and not _is_told(row, named)] + merged
+
+
+def _is_told(row: Row, named: set[str]) -> bool:
+    """Say whether a merged row tells the same: that the wider grant is as unused as the one it replaces."""
+    return row.about is About.GRANT_WITHOUT_MOUNT and row.parts[0] in named
 
 
 def _merge(change: Change, wide: Row, inside: list[Row]) -> Row:

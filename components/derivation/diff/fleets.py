@@ -157,7 +157,7 @@ def _place_of(row: Row, document: AppDocument | None) -> Place:
 
 def _risky(row: Row, before: AppDocument | None, after: AppDocument | None, is_protected: bool) -> Row:  # noqa: FBT001 - private
     document = after or before
-    role = Arn.parse(document.chain_role or document.role_arn) if document else None
+    role = Arn.parse(document.role_arn) if document else None
     return add_risks(row, account=role.account if role else "", is_new=before is None, is_protected=is_protected)
 
 

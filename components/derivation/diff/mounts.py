@@ -27,8 +27,6 @@ from provider_runtime.secret_objects import (
 _SHOWN = frozenset(
     {
         "assumeRoleArn",
-        "failoverRegion",
-        "failoverRegions",
         "objectVersions",
         "pathTranslation",
         "preferredAddressType",
@@ -107,8 +105,11 @@ def _add_settings(facts: FactList, app: AppDocument, name: str, spec: Document, 
     if app.mount_paths is not None:
         path = app.mount_paths.get(name, "")
         facts.add(Subject(about=About.MOUNT, parts=(name, "path")), texts={"value": path or "mounted by no pod"})
+    failover = ", ".join(_regions(parameters)[1:])
+    if failover:
+        facts.add(Subject(about=About.MOUNT, parts=(name, "failover regions")), texts={"value": failover})
     for key, value in parameters.items():
-        if key == "objects" or (key == "roleArn" and value == app.role_arn):
+        if key in {"objects", "failoverRegion", "failoverRegions"} or (key == "roleArn" and value == app.role_arn):
             continue
         shown = key in _SHOWN
         facts.add(Subject(about=About.MOUNT, parts=(name, key)), texts={"value" if shown else f"{HIDDEN}value": value})

@@ -30,10 +30,13 @@ def add_risks(row: Row, *, account: str, is_new: bool, is_protected: bool) -> Ro
         risks.add(Risk.NEW_PRINCIPAL)
     if row.secret_owner and row.owner and row.secret_owner != row.owner:
         risks.add(Risk.CROSS_OWNER)
+    if not row.is_certain:
+        risks.add(Risk.UNKNOWN)
     row = row.with_risks(risks)
     if not row.broadens:
         # A loss is no risk. What a failing mount or a key in another account is stays said.
-        return row.with_risks(risks & {Risk.FAILS} if row.change is Change.GAINED else set())
+        kept = {Risk.FAILS, Risk.UNKNOWN} if row.change is Change.GAINED else {Risk.UNKNOWN}
+        return row.with_risks(risks & kept if row.about is not About.UNKNOWN else set())
     return row.with_risks(risks | ({Risk.PROTECTED} if is_protected else set()))
 
 

@@ -101,6 +101,7 @@ class Row:
         why: The statements that allow it (or did).
         spec: `file:line` of the side that has it, "" unknown.
         risks: In the order of `Risk`.
+        is_certain: Whether both sides are known well enough to say so.
         spec_digest: Of the app's whole access after the change; an approval holds for exactly that.
     """
 
@@ -119,6 +120,7 @@ class Row:
     why: tuple[str, ...] = ()
     spec: str = ""
     risks: tuple[Risk, ...] = ()
+    is_certain: bool = True
     spec_digest: str = ""
 
     @property

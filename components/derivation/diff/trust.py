@@ -30,12 +30,12 @@ def add_trust(facts: FactList, app: AppDocument, atoms: Iterable[Atom]) -> tuple
     """Add who may become the role; `atoms` are those of the trust policy.
 
     Returns:
-        The app's service accounts as `namespace/name`, sorted.
+        The app's service accounts as `namespace/name`, sorted: those that its documents name, else those that the
+        trust names.
     """
     allowed = [(atom, who, tests) for atom in atoms for who, tests in _who(atom)]
-    own = own_accounts(app) or tuple(
-        sorted({who for atom, (_, who), _ in allowed if atom.effect is Effect.ALLOW and _is_account(who)})
-    )
+    own = own_accounts(app)
+    named = {who for atom, (_, who), _ in allowed if atom.effect is Effect.ALLOW and _is_account(who)}
     for atom, (kind, who), tests in allowed:
         name = OWN if who in own and kind else who
         shown = f"{kind}: {name}" if kind else name
@@ -45,7 +45,7 @@ def add_trust(facts: FactList, app: AppDocument, atoms: Iterable[Atom]) -> tuple
         subject = Subject(about=About.TRUST, parts=(shown,))
         facts.add(subject, way=Way(action=spelled(atom.action), tests=tests), why=atom.why)
     _add_identity(facts, app, own)
-    return own
+    return own or tuple(sorted(named))
 
 
 def _is_account(who: str) -> bool:

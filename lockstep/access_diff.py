@@ -1,0 +1,167 @@
+"""What `lockstep diff` does: read two sides, pair their stacks, compare, and lay approvals beside the rows.
+
+Not done here: reading a side (diff_sides.py), comparing (components.derivation.diff) and printing (access_report).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from components.derivation.diff import FleetDocuments, diff_fleets, read_preview
+from lockstep.access_report.approvals import Approvals, no_approvals, parse_approvals
+from lockstep.access_report.redaction import Redaction
+from lockstep.access_report.report import FailOn, Report, StackReport
+from lockstep.diff_sides import Kind, Side, SideError, SideStack, read_side
+from lockstep.git_tree import GitTree, GitTreeError
+
+_PROTECTED = re.compile(r"(?:.*-)?prod(?:uction)?(?:-.*)?")
+
+
+class RequestError(Exception):
+    """Two sides that cannot be compared as asked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiffRequest:
+    """What was asked for.
+
+    Attributes:
+        head: None means the project as it stands, or the other side of a preview.
+        approvals: File in BASE, or `revision:file`.
+        protected: Names of protected stacks; None means those called prod or production.
+        today: Decides about the expiry of approvals.
+        in_ci: Whether nobody may bring his own approvals along.
+    """
+
+    base: str
+    head: str | None = None
+    project: Path = Path()
+    stack: str | None = None
+    fail_on: FailOn = field(default_factory=FailOn)
+    approvals: str | None = None
+    protected: tuple[str, ...] | None = None
+    today: dt.date = field(default_factory=lambda: dt.datetime.now(tz=dt.UTC).date())
+    in_ci: bool = field(default_factory=lambda: os.environ.get("CI", "").lower() not in {"", "0", "false"})
+
+
+def diff_sides(request: DiffRequest) -> tuple[Report, Redaction]:
+    """Read, pair and compare.
+
+    Returns:
+        The report, and what takes the values of previews out of its texts.
+
+    Raises:
+        RequestError: The sides do not fit each other.
+        SideError, SettingsErrors, SpecErrors, ApprovalsError: See `read_side` and `parse_approvals`.
+    """
+    base = read_side(request.base, project_folder=request.project, stack=request.stack)
+    approvals = _approvals(request, base)
+    if request.head is None and base.preview is not None:
+        before, after = read_preview(base.preview)
+        pairs = [(base.stacks[0].name, before, after)]
+        head = base
+    else:
+        head = read_side(request.head or str(request.project), project_folder=request.project, stack=request.stack)
+        for side in (base, head):
+            _refuse_partial(side)
+        pairs = pair_stacks(base, head, request.stack)
+    stacks = tuple(
+        StackReport(stack=name, difference=diff_fleets(old, new, is_protected=is_protected(name, request.protected)))
+        for name, old, new in pairs
+    )
+    report = Report(
+        project=head.project or base.project,
+        stacks=stacks,
+        fail_on=request.fail_on,
+        approvals=approvals,
+        notes=_notes(request, head),
+    )
+    return report, base.redaction.joined(head.redaction)
+
+
+def is_protected(stack: str, names: tuple[str, ...] | None) -> bool:
+    """Say whether a stack is protected: it is named, or (without names) it is called prod or production."""
+    return stack in names if names is not None else _PROTECTED.fullmatch(stack) is not None
+
+
+def _refuse_partial(side: Side) -> None:
+    if side.preview is not None and not side.preview.is_whole:
+        raise RequestError(
+            f"{side.argument}: it leaves out {side.preview.left_out} unchanged resources. Beside another side, a "
+            "preview must show all of them. Fix: write it with `pulumi preview --json --show-sames`. [DIFF005]"
+        )
+
+
+def _notes(request: DiffRequest, head: Side) -> tuple[str, ...]:
+    if request.head is None and head.preview is not None and not head.preview.is_whole:
+        count = head.preview.left_out
+        return (f"the preview leaves out {count} unchanged resources: mounts and grants could not be matched",)
+    return ()
+
+
+# ------------------------------------------------------------------------------------------------------------- pairing
+def pair_stacks(base: Side, head: Side, stack: str | None) -> list[tuple[str, FleetDocuments, FleetDocuments]]:
+    """Pair stacks by name; a document that holds one environment is paired with the stack of that environment.
+
+    Returns:
+        Name, before, after; sorted by name. A stack that one side lacks has nothing there.
+    """
+    documents = {Kind.RENDERED, Kind.PREVIEW}
+    if base.kind in documents and head.kind in documents:
+        name = stack or head.stacks[0].name or base.stacks[0].name
+        return [(name, base.stacks[0].documents, head.stacks[0].documents)]
+    if base.kind in documents or head.kind in documents:
+        single, whole = (base, head) if base.kind in documents else (head, base)
+        name, found = _stack_of(single.stacks[0], whole, stack)
+        sides = (single.stacks[0].documents, found)
+        return [(name, *(sides if single is base else (sides[1], sides[0])))]
+    before, after = ({item.name: item.documents for item in side.stacks} for side in (base, head))
+    names = sorted(before.keys() | after.keys())
+    if not names:
+        raise RequestError(f"{stack}: neither side has such a stack. Fix: correct --stack. [DIFF005]")
+    return [(name, before.get(name, _nothing(after, name)), after.get(name, _nothing(before, name))) for name in names]
+
+
+def _nothing(other: dict[str, FleetDocuments], name: str) -> FleetDocuments:
+    return FleetDocuments(environment=other[name].environment)
+
+
+def _stack_of(single: SideStack, whole: Side, stack: str | None) -> tuple[str, FleetDocuments]:
+    wanted = stack or single.name
+    found = [item for item in whole.stacks if item.name == wanted]
+    found = found or [item for item in whole.stacks if item.documents.environment == wanted]
+    if len(found) != 1:
+        known = ", ".join(item.name for item in whole.stacks) or "none"
+        raise RequestError(
+            f"{whole.argument}: it has no single stack or environment {wanted!r}. It has: {known}. "
+            "Fix: name the stack with --stack. [DIFF005]"
+        )
+    return found[0].name, found[0].documents
+
+
+# ----------------------------------------------------------------------------------------------------------- approvals
+def _approvals(request: DiffRequest, base: Side) -> Approvals:
+    """Read the approvals from BASE: a change must not bring its own."""
+    name = request.approvals
+    if name is None:
+        return no_approvals()
+    revision, colon, file = name.partition(":")
+    if colon and revision and not Path(name).exists():
+        try:
+            text = GitTree.open(revision, request.project).read(file)
+        except GitTreeError as error:
+            raise SideError(f"{error} [DIFF003]") from None
+    elif base.read_text is not None:
+        text = base.read_text(name)
+    elif request.in_ci:
+        raise RequestError(
+            f"{name}: BASE is a document and holds no approvals, and in CI they are read from a revision only, so that "
+            "nobody approves his own change. Fix: write --approvals REVISION:FILE. [DIFF003]"
+        )
+    else:
+        text = Path(name).read_text(encoding="utf-8")
+    return parse_approvals(text, where=name, today=request.today)

@@ -1,0 +1,120 @@
+"""What was accepted: a file of row identities, each with the digest of the access it was seen in, and an expiry.
+
+An approval holds for exactly one row in exactly one state of its app, until its day is over. The file is read from the
+base of a comparison, so that a change cannot approve itself; who merges to the base approves.
+
+Shape:
+    version: 1
+    approvals:
+      - row: 838ac975aa99a14a
+        spec: 1f0c9b2d7e6a5c43
+        expires: 2026-12-31
+        reason: agreed with the owner
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import yaml
+
+from components.derivation.diff import Row
+
+_DIGEST = re.compile(r"[0-9a-f]{16}")
+_KEYS = ("row", "spec", "expires", "reason")
+
+
+class ApprovalsError(Exception):
+    """A file of approvals that cannot be used: every problem of it, one line each."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approval:
+    """One accepted row."""
+
+    row: str
+    spec: str
+    expires: dt.date
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approvals:
+    """What was accepted, on one day.
+
+    Attributes:
+        today: The day that decides about expiry.
+    """
+
+    items: tuple[Approval, ...] = ()
+    today: dt.date
+
+    def covers(self, row: Row) -> bool:
+        """Say whether a row is accepted as it is, today."""
+        return any(
+            item.row == row.identity and item.spec == row.spec_digest and self.today <= item.expires
+            for item in self.items
+        )
+
+    def refusal(self, row: Row) -> str:
+        """Say why an approval of this row does not count; "" when there is none."""
+        for item in self.items:
+            if item.row == row.identity and self.today > item.expires:
+                return f"its approval ended on {item.expires.isoformat()}"
+            if item.row == row.identity and item.spec != row.spec_digest:
+                return "it was approved in another state of the app"
+        return ""
+
+
+def parse_approvals(text: str, *, where: str, today: dt.date) -> Approvals:
+    """Read a file of approvals.
+
+    Args:
+        text: YAML.
+        where: Its name, for messages.
+        today: See `Approvals`.
+
+    Raises:
+        ApprovalsError: Every problem of it.
+    """
+    try:
+        document = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ApprovalsError(f"{where}: it is not readable YAML. Fix: correct it. [DIFF004]") from None
+    if not isinstance(document, Mapping) or set(document) != {"version", "approvals"} or document["version"] != 1:
+        rule = "It has the keys version (1) and approvals (a list)"
+        raise ApprovalsError(f"{where}: it is not a file of approvals. {rule}. Fix: correct it. [DIFF004]")
+    entries = document["approvals"]
+    problems: list[str] = []
+    items: list[Approval] = []
+    for index, entry in enumerate(entries if isinstance(entries, list) else []):
+        found = _parse(entry)
+        if isinstance(found, Approval):
+            items.append(found)
+        else:
+            problems.append(f"{where} approvals[{index}]{found} [DIFF004]")
+    if problems:
+        raise ApprovalsError("\n".join(problems))
+    return Approvals(items=tuple(items), today=today)
+
+
+def _parse(entry: object) -> Approval | str:
+    """Return an approval, or what is wrong with it."""
+    if not isinstance(entry, Mapping) or set(entry) != set(_KEYS):
+        return f": it does not have exactly the keys {', '.join(_KEYS)}. Fix: complete it."
+    for key in ("row", "spec"):
+        if not isinstance(entry[key], str) or not _DIGEST.fullmatch(entry[key]):
+            return f".{key}: it is not 16 hex digits, in quotes. Fix: copy it from the report."
+    if type(entry["expires"]) is not dt.date:
+        return ".expires: it is not a day like 2026-12-31. Fix: write one."
+    if not isinstance(entry["reason"], str) or not entry["reason"].strip():
+        return ".reason: it is empty. Fix: say why this is accepted."
+    return Approval(row=entry["row"], spec=entry["spec"], expires=entry["expires"], reason=entry["reason"])
+
+
+def no_approvals() -> Approvals:
+    """Return approvals that accept nothing."""
+    return Approvals(today=dt.date.max)

@@ -1,0 +1,111 @@
+"""A report for programs: JSON of a fixed schema, and SARIF for code scanning.
+
+The schema stands beside this module (`access-diff.schema.json`); `version` grows when a reader could stumble.
+
+Source: SARIF 2.1.0 (OASIS); GitHub code scanning reads `ruleId`, `message`, `locations` and `partialFingerprints`.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from components.derivation.diff import MEANINGS, About, Row
+from lockstep.access_report.report import Report
+from lockstep.access_report.sentences import plain, sentence, what
+
+SCHEMA_FILE = Path(__file__).with_name("access-diff.schema.json")
+_SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+#: Where a row is shown that comes from no spec.
+_NO_SPEC = "Pulumi.yaml"
+
+
+def render_json(report: Report) -> str:
+    """Return the report as indented JSON that ends in a newline."""
+    document = {
+        "version": 1,
+        "project": report.project,
+        "verdict": report.verdict,
+        "exitCode": int(report.exit_code),
+        "notes": list(report.notes),
+        "stacks": [
+            {
+                "stack": stack.stack,
+                "environment": stack.difference.environment,
+                "apps": {"before": stack.difference.apps[0], "after": stack.difference.apps[1]},
+                "rows": [_row(report, row) for row in stack.difference.rows],
+                "undecided": list(stack.difference.undecided),
+                "noEffectiveChange": list(stack.difference.reformatted),
+            }
+            for stack in report.stacks
+        ],
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def _row(report: Report, row: Row) -> dict[str, object]:
+    return {
+        "row": row.identity,
+        "spec": row.spec_digest,
+        "sentence": plain(sentence(row)),
+        "app": row.app,
+        "about": row.about.value,
+        "change": row.change.value,
+        "what": plain(what(row)),
+        "subject": list(row.parts),
+        "workloads": list(row.workloads),
+        "regions": list(row.regions),
+        "before": list(row.before),
+        "after": list(row.after),
+        "details": list(row.details),
+        "owner": row.owner,
+        "secretOwner": row.secret_owner,
+        "why": list(row.why),
+        "place": row.spec,
+        "risks": [risk.value for risk in row.risks],
+        "broadens": row.broadens,
+        "needsApproval": report.is_open(row),
+    }
+
+
+def render_sarif(report: Report) -> str:
+    """Return the report as SARIF 2.1.0; one rule per kind of row, one result per row."""
+    rules = sorted({row.about for row in report.rows}, key=list(About).index)
+    document = {
+        "$schema": _SARIF_SCHEMA,
+        "version": "2.1.0",
+        "runs": [
+            {
+                "tool": {"driver": {"name": "lockstep", "rules": [_rule(about) for about in rules]}},
+                "results": [_result(report, row) for row in report.rows],
+            }
+        ],
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def _rule(about: About) -> dict[str, object]:
+    return {
+        "id": _rule_id(about),
+        "shortDescription": {"text": f"A change of access: {about.value}"},
+    }
+
+
+def _rule_id(about: About) -> str:
+    return f"access/{about.value.replace(' ', '-')}"
+
+
+def _result(report: Report, row: Row) -> dict[str, object]:
+    file, _, line = row.spec.rpartition(":")
+    if not line.isdigit():
+        file, line = row.spec, "1"
+    level = "error" if report.is_open(row) else "warning" if row.broadens else "note"
+    risks = "".join(f" {risk.value}: {MEANINGS[risk]}." for risk in row.risks)
+    place = {"artifactLocation": {"uri": file or _NO_SPEC}, "region": {"startLine": max(1, int(line))}}
+    return {
+        "ruleId": _rule_id(row.about),
+        "level": level,
+        "message": {"text": f"{row.environment}: {plain(sentence(row))}.{risks}"},
+        "locations": [{"physicalLocation": place}],
+        "partialFingerprints": {"lockstepRow/v1": row.identity},
+    }

@@ -1,0 +1,174 @@
+"""A report for a pull request: sentences first, the access table folded, the resource plan last, in bounded pages.
+
+Everything that came from an input is data: names stand in code, where Markdown and mentions have no effect. A page
+never exceeds its limit. When there is too much, the plan goes first, then the columns of detail; the rows of the access
+table are never cut, they go on in further pages.
+
+Source: GitHub, comments have at most 65,536 characters; CommonMark, nothing is interpreted inside a code span.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import re
+from collections.abc import Iterable, Sequence
+
+from components.derivation.diff import Row
+from lockstep.access_report.report import Report, StackReport, totals
+from lockstep.access_report.sentences import Name, Sentence, sentence, symbol, visible, what
+
+#: Characters of one page; the forges' limits leave room above.
+PAGE_LIMIT = 60_000
+#: Sentences before the table; the others are in the table.
+_SENTENCES_SHOWN = 40
+_SAFE_CODE = re.compile(r"[A-Za-z0-9 _./:@=+*?,;()\[\]-]+")
+_SAFE_MARKER = re.compile(r"[A-Za-z0-9._/-]+")
+_FULL = ("", "app", "runs as", "what", "where", "owner", "terms", "why allowed", "spec", "risk", "row")
+_SHORT = ("", "app", "what", "risk", "row")
+
+
+def marker(project: str, stack: str, page: int = 1) -> str:
+    """Return the hidden line by which a comment is found again; nothing in it can end the comment early."""
+    key = f"{project}/{stack}"
+    if not _SAFE_MARKER.fullmatch(key):
+        key = hashlib.sha256(key.encode()).hexdigest()[:16]
+    return f"<!-- lockstep:access:{key}:{page} -->"
+
+
+def render_markdown(
+    report: Report, stack: StackReport, *, plan: Sequence[str] = (), first: Sequence[str] = (), limit: int = PAGE_LIMIT
+) -> tuple[str, ...]:
+    """Return one stack of a report as pages, each with its marker and at most `limit` characters.
+
+    Args:
+        report: The whole, for approvals.
+        stack: One of its stacks.
+        plan: Finished Markdown lines about resources, for the end.
+        first: Finished Markdown lines for the top, such as the diagnostics of a preview that failed.
+        limit: Characters of a page, at least 2,000.
+    """
+    head = [*_bounded(first, limit // 3), *_head(report, stack)]
+    rows = stack.difference.rows
+    for columns, lines in ((_FULL, list(plan)), (_FULL, _cut(plan)), (_SHORT, _cut(plan))):
+        page = "\n".join([marker(report.project, stack.stack), *head, *_table(report, rows, columns), *lines, ""])
+        if len(page) <= limit:
+            return (page,)
+    return _pages(report, stack, head, limit)
+
+
+def _cut(plan: Sequence[str]) -> list[str]:
+    return ["", f"The plan of the resources is left out: it has {len(plan)} lines."] if plan else []
+
+
+def _pages(report: Report, stack: StackReport, head: Sequence[str], limit: int) -> tuple[str, ...]:
+    """Lay the table out over as many pages as it needs."""
+    rows = list(stack.difference.rows)
+    pages: list[str] = []
+    top = list(_bounded(head, limit // 2))
+    while rows or not pages:
+        count = len(rows)
+        first = [marker(report.project, stack.stack, len(pages) + 1), *top]
+        while True:
+            page = "\n".join([*first, *_table(report, rows[:count], _SHORT), ""])
+            if len(page) <= limit or count <= 1:
+                break
+            count = max(1, min(count - 1, count * limit // len(page)))
+        pages.append(page)
+        rows = rows[count:]
+        top = [f"### Access of {code(stack.stack)}, continued"]
+    return tuple(pages)
+
+
+def _bounded(lines: Sequence[str], limit: int) -> Iterable[str]:
+    used = 0
+    for index, line in enumerate(lines):
+        used += len(line) + 1
+        if used > limit:
+            yield f"… {len(lines) - index} more lines are left out."
+            return
+        yield line
+
+
+# ----------------------------------------------------------------------------------------------------------- the parts
+def _head(report: Report, stack: StackReport) -> list[str]:
+    difference = stack.difference
+    open_rows = [row for row in difference.rows if report.is_open(row)]
+    others = [row for row in difference.rows if not report.is_open(row)]
+    needs = f", {len(open_rows)} need{'s' if len(open_rows) == 1 else ''} approval" if open_rows else ""
+    lines = [f"### Access of {code(stack.stack)}: {totals(difference.rows)}{needs}", ""]
+    shown = [*open_rows, *others][:_SENTENCES_SHOWN]
+    lines += [_bullet(report, row) for row in shown]
+    if len(difference.rows) > len(shown):
+        lines.append(f"- and {len(difference.rows) - len(shown)} more in the table")
+    lines += [
+        f"- **?** not compared, because neither side is known: {code(item)}" for item in difference.undecided[:20]
+    ]
+    if difference.reformatted:
+        apps = ", ".join(code(app) for app in difference.reformatted[:20])
+        lines.append(f"- **=** written otherwise, no effective change: {apps}")
+    lines += [f"- note: {words((Name(note),))}" for note in report.notes]
+    return lines
+
+
+def _bullet(report: Report, row: Row) -> str:
+    risks = "".join(f" **{risk.value}**" for risk in row.risks)
+    approval = " (approved)" if report.fail_on.asks(row) and report.approvals.covers(row) else ""
+    refusal = report.approvals.refusal(row) if report.is_open(row) else ""
+    why = f" ({refusal})" if refusal else ""
+    return f"- **{symbol(row)}** {words(sentence(row))}{risks}{approval}{why}"
+
+
+def _table(report: Report, rows: Sequence[Row], columns: Sequence[str]) -> list[str]:
+    if not rows:
+        return []
+    lines = [f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}"]
+    for row in rows:
+        cells = _cells(report, row)
+        lines.append(f"| {' | '.join(cells[column] for column in columns)} |")
+    count = f"{len(rows)} row{'' if len(rows) == 1 else 's'}"
+    return ["", f"<details><summary>Access table, {count}</summary>", "", *lines, "", "</details>"]
+
+
+def _cells(report: Report, row: Row) -> dict[str, str]:
+    terms = [*(f"before: {text}" for text in row.before), *(f"after: {text}" for text in row.after), *row.details]
+    owner = row.owner if row.secret_owner in {"", row.owner} else f"{row.owner or '?'} / secret: {row.secret_owner}"
+    return {
+        "": symbol(row),
+        "app": code(row.app),
+        "runs as": _codes(row.workloads),
+        "what": words(what(row)),
+        "where": ", ".join(filter(None, (code(row.environment), _codes(row.regions)))),
+        "owner": code(owner),
+        "terms": _codes(terms),
+        "why allowed": _codes(row.why),
+        "spec": code(row.spec),
+        "risk": ", ".join(risk.value for risk in row.risks),
+        "row": f"`{row.identity}`" + (f" `{row.spec_digest}`" if report.is_open(row) and row.spec_digest else ""),
+    }
+
+
+def _codes(texts: Iterable[str]) -> str:
+    return "<br>".join(code(text) for text in texts)
+
+
+def words(text: Sentence) -> str:
+    """Return a sentence with its names as code."""
+    return " ".join(code(word) if isinstance(word, Name) else word for word in text).replace(" ,", ",")
+
+
+def code(text: str) -> str:
+    """Return a text from an input as code that no markup, mention or table can break out of; "" stays empty."""
+    if not text:
+        return ""
+    text = visible(text)
+    if _SAFE_CODE.fullmatch(text) and text == text.strip():
+        return f"`{text}`"
+    return f"<code>{''.join(_entity(char) for char in text)}</code>"
+
+
+def _entity(char: str) -> str:
+    """Return a character as Markdown shows it: a numeric entity is text, whatever it would mean."""
+    if char.isalnum() or char in " -./:":
+        return char
+    return html.escape(char) if char in '<>&"' else f"&#{ord(char)};"

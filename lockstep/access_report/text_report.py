@@ -1,0 +1,65 @@
+"""A report for a terminal: one sentence per row, then where, why and whence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from components.derivation.diff import Row
+from lockstep.access_report.report import Report, StackReport, totals
+from lockstep.access_report.sentences import plain, sentence, symbol, visible
+
+
+def render_text(report: Report) -> str:
+    """Return the report; ends in a newline."""
+    lines: list[str] = []
+    for stack in report.stacks:
+        lines += [*_stack(report, stack), ""]
+    lines += [f"note: {visible(note)}" for note in report.notes]
+    lines.append(f"{report.verdict}: {totals(report.rows)}")
+    return "\n".join(lines) + "\n"
+
+
+def _stack(report: Report, stack: StackReport) -> Iterator[str]:
+    difference = stack.difference
+    yield f"{visible(stack.stack)}: {totals(difference.rows)}"
+    for row in difference.rows:
+        yield from _row(report, row)
+    for item in difference.undecided:
+        yield f"? not compared, because neither side is known: {visible(item)}"
+    for app in difference.reformatted:
+        yield f"= app {visible(app)} is written otherwise: no effective change"
+
+
+def _row(report: Report, row: Row) -> Iterator[str]:
+    risks = f"  [{', '.join(row.risks)}]" if row.risks else ""
+    yield f"{symbol(row)} {plain(sentence(row))}{risks}"
+    facts = [
+        ("runs as", ", ".join(row.workloads)),
+        ("where", ", ".join(row.regions)),
+        ("owner", _owners(row)),
+        ("before", "; ".join(row.before)),
+        ("after", "; ".join(row.after)),
+        ("with", "; ".join(row.details)),
+        ("why", "; ".join(row.why)),
+        ("spec", row.spec),
+        ("row", f"{row.identity} spec {row.spec_digest}" if report.is_open(row) else row.identity),
+        ("approval", _approval(report, row)),
+    ]
+    for name, text in facts:
+        if text:
+            yield f"    {name:<8} {visible(text)}"
+
+
+def _owners(row: Row) -> str:
+    if row.secret_owner and row.secret_owner != row.owner:
+        return f"{row.owner or 'unknown'}, of the secret: {row.secret_owner}"
+    return row.owner
+
+
+def _approval(report: Report, row: Row) -> str:
+    if not report.fail_on.asks(row):
+        return ""
+    if report.approvals.covers(row):
+        return "approved"
+    refusal = report.approvals.refusal(row)
+    return f"needed: {refusal}" if refusal else "needed"

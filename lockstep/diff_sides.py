@@ -1,0 +1,254 @@
+"""The two sides of `lockstep diff`: a revision, a folder, rendered JSON or a preview, each read into documents.
+
+Not done here: comparing (components.derivation.diff). A side is data: nothing of it is run, and a revision is read
+without being checked out, so that the tool of one revision can look at the data of another.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from pathlib import Path
+
+from components.derivation import AppSpec, Problem, SpecErrors, load_specs
+from components.derivation.diff import (
+    FleetDocuments,
+    NotAPreviewError,
+    NotRenderedError,
+    Sides,
+    read_derived,
+    read_preview,
+    read_rendered,
+    read_sides,
+)
+from components.derivation.fleet import derive_fleet
+from components.settings import load_settings
+from components.stack_config import SettingsErrors, load_stack_config, stack_file
+from lockstep.access_report.redaction import Redaction, redaction_of
+from lockstep.git_tree import GitTree, GitTreeError
+from lockstep.preview.engine_events import document_of_events
+from lockstep.project import Project, ProjectStack, load_project
+
+
+class SideError(Exception):
+    """A side that cannot be read: where, what, rule, fix and code, one line per problem."""
+
+
+class Kind(StrEnum):
+    """What an argument turned out to be."""
+
+    REVISION = "git revision"
+    FOLDER = "folder"
+    RENDERED = "rendered JSON"
+    PREVIEW = "preview"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SideStack:
+    """One stack of a side.
+
+    Attributes:
+        name: Of the stack; of a rendered document its environment.
+    """
+
+    name: str
+    documents: FleetDocuments
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """One side, read.
+
+    Attributes:
+        argument: As the user wrote it.
+        project: Name of the project, "" unknown.
+        preview: The steps, for a preview.
+        read_text: Reads another file of a revision or folder (for approvals); None where there are no files.
+        redaction: Takes the values of a preview out of a text.
+    """
+
+    argument: str
+    kind: Kind
+    project: str
+    stacks: tuple[SideStack, ...]
+    preview: Sides | None = None
+    read_text: Callable[[str], str] | None = None
+    redaction: Redaction = field(default_factory=Redaction)
+
+
+def read_side(argument: str, *, project_folder: Path, stack: str | None) -> Side:
+    """Read one side.
+
+    Args:
+        argument: An existing file or folder, else a git revision of the project's repository.
+        project_folder: Folder of Pulumi.yaml; for a revision, the folder in its repository.
+        stack: Only this one.
+
+    Raises:
+        SideError: It cannot be read.
+        SettingsErrors: A stack's configuration is wrong.
+        SpecErrors: Specs are wrong.
+    """
+    path = Path(argument)
+    try:
+        if path.is_file():
+            return _read_file(path, argument)
+        if path.is_dir():
+            return _read_folder(path, argument, stack)
+        return _read_revision(argument, project_folder, stack)
+    except GitTreeError as error:
+        raise SideError(f"{error} [DIFF001]") from None
+
+
+# --------------------------------------------------------------------------------------------------------------- files
+def _read_file(path: Path, argument: str) -> Side:
+    return side_of_document(load_document(path), argument)
+
+
+def load_document(path: Path) -> object:
+    """Read JSON, or the lines of JSON that a streaming preview writes.
+
+    Raises:
+        SideError: It is neither.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise SideError(f"{path}: it is not UTF-8 text. Fix: name a JSON file. [DIFF002]") from None
+    try:
+        return json.loads(text)
+    except ValueError:
+        pass
+    try:
+        return document_of_events(json.loads(line) for line in text.splitlines() if line.strip())
+    except ValueError:
+        rule = "A side is a revision, a folder, or JSON of `lockstep render` or `pulumi preview`"
+        raise SideError(f"{path}: it is not JSON. {rule}. Fix: name one of them. [DIFF002]") from None
+
+
+def side_of_document(document: object, argument: str) -> Side:
+    """Return the side that a JSON document is.
+
+    Raises:
+        SideError: It is of no known kind.
+    """
+    try:
+        if isinstance(document, Mapping) and "steps" in document:
+            sides = read_sides(document)
+            _, after = read_preview(sides)
+            return Side(
+                argument=argument,
+                kind=Kind.PREVIEW,
+                project=sides.project,
+                stacks=(SideStack(name=sides.stack, documents=after),),
+                preview=sides,
+                redaction=redaction_of([document]),
+            )
+        documents = read_rendered(document)
+    except (NotRenderedError, NotAPreviewError) as error:
+        rule = "It is what `lockstep render --format json` or `pulumi preview --json` wrote"
+        raise SideError(f"{argument}: {error}. {rule}. Fix: name such a file. [DIFF002]") from None
+    stack = SideStack(name=documents.environment, documents=documents)
+    return Side(argument=argument, kind=Kind.RENDERED, project="", stacks=(stack,))
+
+
+# ---------------------------------------------------------------------------------------------- folders and revisions
+def _read_folder(folder: Path, argument: str, stack: str | None) -> Side:
+    def read_text(name: str) -> str:
+        path = folder / name
+        if not path.is_file():
+            raise SideError(f"{path}: there is no such file. Fix: correct the path. [DIFF003]")
+        return path.read_text(encoding="utf-8")
+
+    project = load_project(folder)
+    stacks = _derive(project, _chosen(project, stack), shown=_Shown(folder, argument).text)
+    name = load_stack_config(folder, project.stack_names[0]).project
+    return Side(argument=argument, kind=Kind.FOLDER, project=name, stacks=stacks, read_text=read_text)
+
+
+def _read_revision(argument: str, project_folder: Path, stack: str | None) -> Side:
+    tree = GitTree.open(argument, project_folder)
+
+    def read_text(name: str) -> str:
+        try:
+            return tree.read(name)
+        except GitTreeError as error:
+            raise SideError(f"{error} [DIFF003]") from None
+
+    with tempfile.TemporaryDirectory(prefix="lockstep-diff-") as temporary:
+        folder = Path(temporary)
+        shown = _Shown(folder, argument)
+        try:
+            project, name = _lay_out(tree, folder, stack)
+            stacks = _derive(project, _chosen(project, stack), shown=shown.text)
+        except SpecErrors as errors:
+            raise SpecErrors(shown.problem(problem) for problem in errors.problems) from None
+        except SettingsErrors as errors:
+            problems = (replace(problem, file=f"{argument}:{problem.file}") for problem in errors.problems)
+            raise SettingsErrors(tuple(problems)) from None
+    return Side(argument=argument, kind=Kind.REVISION, project=name, stacks=stacks, read_text=read_text)
+
+
+def _lay_out(tree: GitTree, folder: Path, stack: str | None) -> tuple[Project, str]:
+    """Write the configuration, then the specs that it names; return the project and its name."""
+    tree.write(folder, ["Pulumi.yaml"])
+    tree.write(folder, [str(Path(stack_file(folder, "x")).parent)])
+    project = load_project(folder)
+    for name in _chosen(project, stack):
+        tree.write(folder, [str(path) for path in load_settings(folder, name).apps])
+    return project, load_stack_config(folder, project.stack_names[0]).project
+
+
+def _chosen(project: Project, stack: str | None) -> tuple[str, ...]:
+    if stack is None:
+        return project.stack_names
+    return (stack,) if stack in project.stack_names else ()
+
+
+def _derive(project: Project, names: Iterable[str], *, shown: Callable[[str], str]) -> tuple[SideStack, ...]:
+    """Derive the stacks; specs that several of them share are read once. All problems are raised together."""
+    read: dict[tuple[Path, ...], tuple[AppSpec, ...]] = {}
+    found: list[SideStack] = []
+    problems: list[Problem] = []
+    for name in names:
+        stack = project.stack(name)
+        try:
+            if stack.app_paths not in read:
+                read[stack.app_paths] = load_specs(stack.app_paths)
+            found.append(SideStack(name=name, documents=_documents(stack, read[stack.app_paths], shown)))
+        except SpecErrors as errors:
+            problems += errors.problems
+    if problems:
+        raise SpecErrors(problems)
+    return tuple(found)
+
+
+def _documents(stack: ProjectStack, specs: tuple[AppSpec, ...], shown: Callable[[str], str]) -> FleetDocuments:
+    documents = read_derived(derive_fleet(specs, stack.environment))
+    apps = {
+        name: replace(
+            app,
+            spec=shown(app.spec),
+            places={key: replace(place, spec=shown(place.spec)) for key, place in app.places.items()},
+        )
+        for name, app in documents.apps.items()
+    }
+    return replace(documents, apps=apps)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """Names files of a revision as the revision does, not by the folder that they were laid out in."""
+
+    folder: Path
+    revision: str
+
+    def text(self, text: str) -> str:
+        return text.removeprefix(f"{self.folder}/")
+
+    def problem(self, problem: Problem) -> Problem:
+        source = f"{self.revision}:{self.text(problem.spot.source)}"
+        return replace(problem, spot=replace(problem.spot, source=source))

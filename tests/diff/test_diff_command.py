@@ -1,0 +1,328 @@
+"""`lockstep diff` as it is called: git revisions, folders and documents in mixtures, exit codes, approvals."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from components.derivation import render_json
+from components.derivation.fleet import derive_fleet
+from lockstep.__main__ import main
+from lockstep.access_report.json_report import SCHEMA_FILE
+from lockstep.exit_codes import ExitCode
+from lockstep.project import load_project
+
+CORPUS = Path(__file__).parent / "corpus"
+
+MAILER_READS_PAYMENTS = """
+  - name: ${environment}/payments/db
+    file: payments-db.json
+    kmsKey: arn:aws:kms:${region}:${account}:key/mrk-5f1d7a0c2b3e4d6f8a9b0c1d2e3f4a5b
+parameters:"""
+
+
+def git(folder: Path, *arguments: str) -> str:
+    identity = ("-c", "user.name=t", "-c", "user.email=t@example.invalid", "-c", "commit.gpgsign=false")
+    ended = subprocess.run(["git", *identity, *arguments], cwd=folder, capture_output=True, text=True, check=True)  # noqa: S603, S607 - a test's own repository
+    return ended.stdout.strip()
+
+
+def commit(folder: Path, message: str) -> None:
+    git(folder, "add", "-A")
+    git(folder, "commit", "-q", "-m", message)
+
+
+@pytest.fixture
+def repository(tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a repository of two commits: the example project, and the mailer reading payments' database too."""
+    monkeypatch.delenv("CI", raising=False)
+    folder = tmp_path / "repository"
+    folder.mkdir()
+    shutil.copy(project / "Pulumi.yaml", folder)
+    shutil.copytree(project / "stacks", folder / "stacks")
+    git(folder, "init", "-q", "-b", "main")
+    commit(folder, "base")
+    mailer = folder / "stacks" / "apps" / "mailer.yaml"
+    mailer.write_text(mailer.read_text(encoding="utf-8").replace("\nparameters:", MAILER_READS_PAYMENTS, 1))
+    commit(folder, "head")
+    return folder
+
+
+def line_of_grant(folder: Path) -> int:
+    """Return the line of the mailer's new secret."""
+    lines = (folder / "stacks" / "apps" / "mailer.yaml").read_text(encoding="utf-8").splitlines()
+    return 1 + next(number for number, line in enumerate(lines) if "/payments/db" in line)
+
+
+Run = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def run(repository: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Return `run(arguments...) -> (exit code, output)` inside the repository."""
+    monkeypatch.chdir(repository)
+
+    def runner(*arguments: str) -> tuple[int, str]:
+        code = main(["diff", *arguments])
+        captured = capsys.readouterr()
+        return int(code), captured.out + captured.err
+
+    return runner
+
+
+def test_two_revisions_show_the_sentence_for_every_stack(run: Run) -> None:
+    code, text = run("HEAD~1", "HEAD")
+    assert code == ExitCode.NEEDS_APPROVAL
+    for stack in ("dev", "local", "prod"):
+        assert f"{stack}: 1 gained\n+ app mailer gains read access to secret {stack}/payments/db" in text
+    assert f"spec     stacks/apps/mailer.yaml:{line_of_grant(Path())}\n" in text, (
+        "files are named as the revision names them"
+    )
+    assert "why      policy secrets, statement DecryptSecrets1; policy secrets, statement ReadSecrets" in text
+
+
+def test_equal_revisions_are_fine(run: Run) -> None:
+    assert run("HEAD", "HEAD~0")[0] == ExitCode.FINE
+
+
+def test_without_a_head_the_project_as_it_stands_is_compared(run: Run, repository: Path) -> None:
+    assert run("HEAD")[0] == ExitCode.FINE
+    (repository / "stacks" / "apps" / "reports.yaml").unlink()
+    code, text = run("HEAD", "--stack", "prod")
+    assert code == ExitCode.FINDINGS, "a loss needs no approval"
+    assert "- app reports is gone" in text
+
+
+def test_revisions_folders_and_documents_mix(run: Run, repository: Path, tmp_path: Path) -> None:
+    stack = load_project(repository).stack("prod")
+    rendered = tmp_path / "rendered.json"
+    fleet = derive_fleet(stack.specs(), stack.environment)
+    rendered.write_text(render_json(fleet.apps, "prod"), encoding="utf-8")
+    asked = [("HEAD~1", "."), (".", "HEAD~1"), ("HEAD~1", str(rendered)), (str(rendered), "HEAD~1")]
+    assert [run(*sides, "--stack", "prod")[0] for sides in asked] == [3, 2, 3, 2]
+    assert run(str(rendered), ".")[0] == ExitCode.FINE
+
+
+def test_a_preview_beside_another_side_must_be_whole(run: Run) -> None:
+    partial = CORPUS / "engine_stack_update" / "there.json"
+    code, text = run("HEAD", str(partial))
+    assert code == ExitCode.INVALID_INPUT
+    assert "unchanged resources" in text
+    assert "--show-sames" in text
+
+
+def test_a_file_that_is_no_side_is_refused_with_the_kinds_that_are(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_text('{"some": "thing"}', encoding="utf-8")
+    code, text = run("HEAD", str(tmp_path / "x.json"))
+    assert code == ExitCode.INVALID_INPUT
+    assert "[DIFF002]" in text
+    (tmp_path / "x.json").write_text("certainly no JSON", encoding="utf-8")
+    assert "[DIFF002]" in run("HEAD", str(tmp_path / "x.json"))[1]
+
+
+def test_a_revision_that_does_not_exist_is_named(run: Run) -> None:
+    code, text = run("no-such-branch", "HEAD")
+    assert code == ExitCode.INVALID_INPUT
+    assert text == (
+        "no-such-branch: it is no file, no folder and no git revision. Fix: correct the argument, or fetch the "
+        "revision [DIFF001]\n"
+    )
+
+
+def test_a_revision_that_looks_like_an_option_is_none(run: Run) -> None:
+    code, text = run("HEAD", "--", "--output=/tmp/x")
+    assert code == ExitCode.INVALID_INPUT
+    assert "[DIFF001]" in text
+
+
+def test_a_broken_spec_of_a_revision_is_shown_at_its_place_in_the_revision(run: Run, repository: Path) -> None:
+    (repository / "stacks" / "apps" / "mailer.yaml").write_text("version: 1\napp: Mailer\n", encoding="utf-8")
+    commit(repository, "broken")
+    code, text = run("HEAD~1", "HEAD")
+    assert code == ExitCode.INVALID_INPUT
+    assert "HEAD:stacks/apps/mailer.yaml:2:6" in text
+    assert "lockstep-diff-" not in text, "the folder that it was laid out in is nobody's business"
+
+
+# ------------------------------------------------------------------------------------------------------------ formats
+def test_the_json_report_follows_its_schema(run: Run) -> None:
+    schema: Any = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
+    for case in sorted(CORPUS.iterdir()):
+        sides = sorted(case.glob("[ba][ef]*e*.json"), reverse=True) or [case / "there.json"]
+        code, text = run(*map(str, sides), "--format", "json")
+        document = json.loads(text)
+        jsonschema.validate(document, schema)
+        assert document["exitCode"] == code
+
+
+def test_sarif_points_at_the_line_of_the_spec(run: Run) -> None:
+    document = json.loads(run("HEAD~1", "HEAD", "--stack", "prod", "--format", "sarif")[1])
+    (result,) = document["runs"][0]["results"]
+    place = result["locations"][0]["physicalLocation"]
+    assert place == {
+        "artifactLocation": {"uri": "stacks/apps/mailer.yaml"},
+        "region": {"startLine": line_of_grant(Path())},
+    }
+    assert result["level"] == "error"
+    assert [rule["id"] for rule in document["runs"][0]["tool"]["driver"]["rules"]] == [result["ruleId"]]
+
+
+# ------------------------------------------------------------------------------------------------ what needs approval
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ("broadening", 3),
+        ("any", 3),
+        ("never", 2),
+        ("wildcard,cross-account", 2),
+        ("protected", 3),
+        ("wildcard, protected", 3),
+    ],
+)
+def test_fail_on_decides_what_needs_an_approval(run: Run, words: str, code: int) -> None:
+    assert run("HEAD~1", "HEAD", "--stack", "prod", "--fail-on", words)[0] == code
+
+
+def test_an_unknown_word_of_fail_on_is_wrong_usage(run: Run) -> None:
+    code, text = run("HEAD~1", "HEAD", "--fail-on", "everything")
+    assert code == ExitCode.WRONG_USAGE
+    assert "everything" in text
+    assert "broadening" in text
+
+
+def test_protected_names_the_stacks_that_are(run: Run) -> None:
+    assert "[protected]" in run("HEAD~1", "HEAD", "--stack", "prod")[1]
+    assert "[protected]" not in run("HEAD~1", "HEAD", "--stack", "dev")[1]
+    assert "[protected]" in run("HEAD~1", "HEAD", "--stack", "dev", "--protected", "dev")[1]
+
+
+# ---------------------------------------------------------------------------------------------------------- approvals
+def approve(run: Run, expires: str = "2999-12-31") -> str:
+    """Return a file of approvals for everything that is open between the two commits on prod."""
+    rows = json.loads(run("HEAD~1", "HEAD", "--stack", "prod", "--format", "json")[1])["stacks"][0]["rows"]
+    entries = [f'- {{row: "{r["row"]}", spec: "{r["spec"]}", expires: {expires}, reason: agreed}}' for r in rows]
+    return "version: 1\napprovals:\n" + "\n".join(entries) + "\n"
+
+
+def on_base(repository: Path, text: str) -> None:
+    """Put approvals into the base, below the change of the head."""
+    change = git(repository, "rev-parse", "HEAD")
+    git(repository, "reset", "-q", "--hard", "HEAD~1")
+    (repository / "approvals.yaml").write_text(text, encoding="utf-8")
+    commit(repository, "approve")
+    git(repository, "cherry-pick", change)
+
+
+def test_an_approval_on_the_base_makes_a_row_a_finding(run: Run, repository: Path) -> None:
+    on_base(repository, approve(run))
+    code, text = run("HEAD~1", "HEAD", "--stack", "prod", "--approvals", "approvals.yaml")
+    assert code == ExitCode.FINDINGS
+    assert "approval approved" in text
+
+
+def test_nobody_approves_himself_with_a_file_on_the_head(run: Run, repository: Path) -> None:
+    (repository / "approvals.yaml").write_text(approve(run), encoding="utf-8")
+    commit(repository, "approve myself")
+    code, text = run("HEAD~2", "HEAD", "--stack", "prod", "--approvals", "approvals.yaml")
+    assert code == ExitCode.INVALID_INPUT
+    assert "HEAD~2:approvals.yaml: there is no such file" in text
+
+
+def test_an_approval_ends_on_its_day(run: Run, repository: Path) -> None:
+    on_base(repository, approve(run, expires="2020-01-01"))
+    code, text = run("HEAD~1", "HEAD", "--stack", "prod", "--approvals", "approvals.yaml")
+    assert code == ExitCode.NEEDS_APPROVAL
+    assert "its approval ended on 2020-01-01" in text
+
+
+def test_an_approval_does_not_hold_for_another_state_of_the_app(run: Run, repository: Path) -> None:
+    on_base(repository, approve(run))
+    mailer = repository / "stacks" / "apps" / "mailer.yaml"
+    text = mailer.read_text(encoding="utf-8")
+    mailer.write_text(text.replace("file: smtp.json", 'file: smtp.json\n    mode: "0400"'), encoding="utf-8")
+    commit(repository, "and something else")
+    code, report = run("HEAD~2", "HEAD", "--stack", "prod", "--approvals", "approvals.yaml")
+    assert code == ExitCode.NEEDS_APPROVAL
+    assert "it was approved in another state of the app" in report
+
+
+def test_in_ci_a_document_needs_approvals_of_a_revision(
+    run: Run, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = CORPUS / "read_gained"
+    (repository / "approvals.yaml").write_text("version: 1\napprovals: []\n", encoding="utf-8")
+    asked = (str(case / "before.json"), str(case / "after.json"), "--approvals")
+    assert run(*asked, "approvals.yaml")[0] == ExitCode.NEEDS_APPROVAL
+    monkeypatch.setenv("CI", "true")
+    code, text = run(*asked, "approvals.yaml")
+    assert code == ExitCode.INVALID_INPUT
+    assert "--approvals REVISION:FILE" in text
+    commit(repository, "approvals")
+    assert run(*asked, "HEAD:approvals.yaml")[0] == ExitCode.NEEDS_APPROVAL
+
+
+def test_every_mistake_in_a_file_of_approvals_is_shown(run: Run, repository: Path) -> None:
+    text = (
+        "version: 1\napprovals:\n"
+        '- {row: "abc", spec: "0123456789abcdef", expires: 2026-12-31, reason: x}\n'
+        '- {row: "0123456789abcdef", spec: "0123456789abcdef", expires: soon, reason: x}\n'
+        '- {row: "0123456789abcdef", spec: "0123456789abcdef", expires: 2026-12-31, reason: " "}\n'
+        '- {row: "0123456789abcdef"}\n'
+    )
+    on_base(repository, text)
+    code, out = run("HEAD~1", "HEAD", "--approvals", "approvals.yaml")
+    assert code == ExitCode.INVALID_INPUT
+    assert [line.split(":")[0] for line in out.splitlines()] == [
+        "approvals.yaml approvals[0].row",
+        "approvals.yaml approvals[1].expires",
+        "approvals.yaml approvals[2].reason",
+        "approvals.yaml approvals[3]",
+    ]
+
+
+# ----------------------------------------------------------------------------------------------- a hostile revision
+def test_attributes_of_the_head_hide_no_file_from_its_review(run: Run, repository: Path) -> None:
+    """`git archive` would leave out what `export-ignore` names."""
+    (repository / ".gitattributes").write_text("stacks/apps/evil.yaml export-ignore\n", encoding="utf-8")
+    evil = "version: 1\napp: evil\nnamespace: evil\nsecrets:\n  - {name: prod/payments/db, file: x}\n"
+    (repository / "stacks" / "apps" / "evil.yaml").write_text(evil, encoding="utf-8")
+    commit(repository, "hide")
+    assert "+ app evil gains read access to secret prod/payments/db" in run("HEAD~1", "HEAD", "--stack", "prod")[1]
+
+
+def test_a_link_out_of_the_tree_is_refused(run: Run, repository: Path) -> None:
+    (repository / "stacks" / "apps" / "passwd.yaml").symlink_to("/etc/passwd")
+    commit(repository, "link")
+    code, text = run("HEAD~1", "HEAD")
+    assert code == ExitCode.INVALID_INPUT
+    assert "HEAD:stacks/apps/passwd.yaml: it is a link out of the project" in text
+    assert "root" not in text
+
+
+def test_a_link_inside_the_tree_is_followed(run: Run, repository: Path) -> None:
+    (repository / "elsewhere").mkdir()
+    shutil.move(repository / "stacks" / "apps", repository / "elsewhere" / "apps")
+    (repository / "stacks" / "apps").symlink_to("../elsewhere/apps")
+    commit(repository, "move")
+    assert run("HEAD~1", "HEAD")[0] == ExitCode.FINE
+
+
+def test_a_project_in_a_folder_of_its_repository_is_found_by_its_folder(
+    tmp_path: Path, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    inner = tmp_path / "mono" / "infra"
+    inner.mkdir(parents=True)
+    shutil.copy(project / "Pulumi.yaml", inner)
+    shutil.copytree(project / "stacks", inner / "stacks")
+    git(tmp_path / "mono", "init", "-q", "-b", "main")
+    commit(tmp_path / "mono", "base")
+    (inner / "stacks" / "apps" / "reports.yaml").unlink()
+    assert main(["diff", "HEAD", "--project", str(inner), "--stack", "dev"]) == ExitCode.FINDINGS
+    assert "- app reports is gone" in capsys.readouterr().out
