@@ -34,7 +34,7 @@ class DiffRequest:
         approvals: File in BASE, or `revision:file`.
         protected: Names of protected stacks; None means those called prod or production.
         today: Decides about the expiry of approvals.
-        in_ci: Whether nobody may bring his own approvals along.
+        in_ci: Whether nobody may bring his own approvals along; None asks the environment.
     """
 
     base: str
@@ -45,7 +45,7 @@ class DiffRequest:
     approvals: str | None = None
     protected: tuple[str, ...] | None = None
     today: dt.date = field(default_factory=lambda: dt.datetime.now(tz=dt.UTC).date())
-    in_ci: bool = field(default_factory=lambda: os.environ.get("CI", "").lower() not in {"", "0", "false"})
+    in_ci: bool | None = None
 
 
 def diff_sides(request: DiffRequest) -> tuple[Report, Redaction]:
@@ -147,21 +147,41 @@ def _stack_of(single: SideStack, whole: Side, stack: str | None) -> tuple[str, F
 def _approvals(request: DiffRequest, base: Side) -> Approvals:
     """Read the approvals from BASE: a change must not bring its own."""
     name = request.approvals
+    if name is not None and base.read_text is not None and not _names_revision(name):
+        return parse_approvals(base.read_text(name), where=name, today=request.today)
+    return read_approvals(name, project=request.project, today=request.today, in_ci=request.in_ci)
+
+
+def _is_ci() -> bool:
+    """Say whether this runs in CI: every forge sets `CI`."""
+    return os.environ.get("CI", "").lower() not in {"", "0", "false"}
+
+
+def _names_revision(name: str) -> bool:
+    revision, colon, _ = name.partition(":")
+    return bool(colon and revision) and not Path(name).exists()
+
+
+def read_approvals(name: str | None, *, project: Path, today: dt.date, in_ci: bool | None = None) -> Approvals:
+    """Read a file of approvals that no side holds: `revision:file`, or outside CI a plain file.
+
+    Raises:
+        RequestError: A plain file in CI: whoever makes a change would bring his own approvals along.
+        SideError: The file cannot be read.
+        ApprovalsError: It is malformed.
+    """
     if name is None:
         return no_approvals()
-    revision, colon, file = name.partition(":")
-    if colon and revision and not Path(name).exists():
+    if _names_revision(name):
+        revision, _, file = name.partition(":")
         try:
-            text = GitTree.open(revision, request.project).read(file)
+            text = GitTree.open(revision, project).read(file)
         except GitTreeError as error:
             raise SideError(f"{error} [DIFF003]") from None
-    elif base.read_text is not None:
-        text = base.read_text(name)
-    elif request.in_ci:
+        return parse_approvals(text, where=name, today=today)
+    if _is_ci() if in_ci is None else in_ci:
         raise RequestError(
             f"{name}: BASE is a document and holds no approvals, and in CI they are read from a revision only, so that "
             "nobody approves his own change. Fix: write --approvals REVISION:FILE. [DIFF003]"
         )
-    else:
-        text = Path(name).read_text(encoding="utf-8")
-    return parse_approvals(text, where=name, today=request.today)
+    return parse_approvals(Path(name).read_text(encoding="utf-8"), where=name, today=today)

@@ -150,7 +150,8 @@ def _resource(step: Mapping[str, object], key: str) -> Resource | None:
         return None
     outputs, inputs = state.get("outputs"), state.get("inputs")
     properties = {
-        **(outputs if isinstance(outputs, Mapping) else {}),
+        # What only the cloud will say is no question about what the program asks for.
+        **({k: v for k, v in outputs.items() if undecided(v) is None} if isinstance(outputs, Mapping) else {}),
         **(inputs if isinstance(inputs, Mapping) else {}),
     }
     kind = state.get("type")

@@ -1,0 +1,72 @@
+"""A preview, read: who gains and loses access, what happens to the resources, and the exit code that follows.
+
+Not done here: running it (preview_runs.py) and printing it (preview_texts.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from components.derivation.diff import FleetDocuments, read_preview, read_sides
+from components.derivation.diff.app_facts import read_app
+from components.derivation.diff.facts import About
+from components.derivation.diff.fleets import diff_fleets
+from lockstep.access_report.redaction import Redaction, redaction_of
+from lockstep.access_report.report import Report, StackReport
+from lockstep.exit_codes import ExitCode
+from lockstep.preview.preview_runs import PreviewRun
+from lockstep.preview.resource_plan import ResourcePlan, read_plan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StackPreview:
+    """One stack's preview, read.
+
+    Attributes:
+        reach: Secrets and parameters that all apps together may read, before and after: what a node that ran all of
+            them would reach. None when the preview leaves out what does not change.
+    """
+
+    stack: str
+    plan: ResourcePlan
+    access: StackReport
+    reach: tuple[int, int] | None
+    notes: tuple[str, ...]
+    redaction: Redaction
+
+
+def read_run(stack: str, run: PreviewRun, *, is_protected: bool) -> StackPreview:
+    """Read one run; raises `NotAPreviewError` for a document of another kind."""
+    sides = read_sides(run.document)
+    before, after = read_preview(sides)
+    difference = diff_fleets(before, after, is_protected=is_protected)
+    plan = read_plan(run.document, failed=run.failed)
+    notes = list(run.notes)
+    if plan.cut_short:
+        notes.append("the preview failed: rows and resources end where it ended, so more may change")
+    if sides.left_out:
+        notes.append(f"the preview leaves out {sides.left_out} unchanged resources: nothing could be matched with them")
+    return StackPreview(
+        stack=stack,
+        plan=plan,
+        access=StackReport(stack=stack, difference=difference),
+        reach=(_reach(before), _reach(after)) if sides.is_whole else None,
+        notes=tuple(notes),
+        redaction=redaction_of([run.document]),
+    )
+
+
+def _reach(fleet: FleetDocuments) -> int:
+    reads = {
+        subject.parts for app in fleet.apps.values() for subject in read_app(app).facts if subject.about is About.READ
+    }
+    return len(reads)
+
+
+def exit_code(report: Report, previews: tuple[StackPreview, ...]) -> ExitCode:
+    """Return the exit code: a failed preview is invalid input, whatever its access diff says."""
+    if any(preview.plan.cut_short for preview in previews):
+        return ExitCode.INVALID_INPUT
+    if report.exit_code is ExitCode.FINE and any(preview.plan.resources for preview in previews):
+        return ExitCode.FINDINGS
+    return report.exit_code

@@ -1,0 +1,105 @@
+"""What `lockstep preview` does: run or read a preview per stack, then report access and resources."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from components.derivation.diff import NotAPreviewError
+from components.stack_config import load_stack_config
+from lockstep.access_diff import RequestError, is_protected, read_approvals
+from lockstep.access_report.redaction import Redaction
+from lockstep.access_report.report import FailOn, Report
+from lockstep.diff_sides import SideError, load_document
+from lockstep.preview.preview_report import StackPreview, read_run
+from lockstep.preview.preview_runs import (
+    Engine,
+    PreviewError,
+    PreviewRun,
+    preview_embedded,
+    preview_with_pulumi,
+    pulumi_path,
+)
+from lockstep.project import load_project
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreviewRequest:
+    """What was asked for; see `lockstep preview --help`."""
+
+    project: Path = Path()
+    stack: str | None = None
+    engine: Engine = Engine.AUTO
+    digest: Path | None = None
+    state: Path | None = None
+    base: str | None = None
+    fail_on: FailOn = field(default_factory=FailOn)
+    approvals: str | None = None
+    protected: tuple[str, ...] | None = None
+    today: dt.date = field(default_factory=lambda: dt.datetime.now(tz=dt.UTC).date())
+
+
+def preview_stacks(request: PreviewRequest) -> tuple[Report, tuple[StackPreview, ...], Redaction]:
+    """Preview the stacks.
+
+    Raises:
+        RequestError, SideError, PreviewError, GitTreeError, SettingsErrors, ApprovalsError: It cannot be done as asked.
+    """
+    previews: list[StackPreview] = []
+    redaction = Redaction()
+    for stack, run in _runs(request).items():
+        try:
+            found = read_run(stack, run, is_protected=is_protected(stack, request.protected))
+        except NotAPreviewError as error:
+            rule = "It is what `pulumi preview --json` wrote"
+            raise SideError(f"{request.digest}: {error}. {rule}. Fix: name such a file. [DIFF002]") from None
+        previews.append(found)
+        redaction = redaction.joined(found.redaction)
+    report = Report(
+        project=_project_name(request),
+        stacks=tuple(preview.access for preview in previews),
+        fail_on=request.fail_on,
+        approvals=read_approvals(request.approvals, project=request.project, today=request.today),
+    )
+    return report, tuple(previews), redaction
+
+
+def _runs(request: PreviewRequest) -> Mapping[str, PreviewRun]:
+    if request.digest is not None:
+        if request.state or request.base:
+            raise RequestError("--digest is a finished preview. Fix: leave out --state and --base. [DIFF006]")
+        document = load_document(request.digest)
+        if not isinstance(document, Mapping) or "steps" not in document:
+            rule = "It is what `pulumi preview --json` wrote"
+            raise SideError(f"{request.digest}: it is no preview. {rule}. Fix: name such a file. [DIFF002]")
+        return {request.stack or _stack_of(document): PreviewRun(document=document)}
+    names = (request.stack,) if request.stack else load_project(request.project).stack_names
+    return {name: _run(request, name) for name in names}
+
+
+def _run(request: PreviewRequest, stack: str) -> PreviewRun:
+    program = pulumi_path()
+    wants_embedded = request.state is not None or request.base is not None
+    if request.engine is Engine.PULUMI or (request.engine is Engine.AUTO and program and not wants_embedded):
+        if program is None:
+            raise PreviewError("pulumi is not on the PATH. Fix: install the Pulumi CLI, or use --engine embedded")
+        if wants_embedded:
+            raise RequestError("--state and --base are for the embedded engine. Fix: leave them out. [DIFF006]")
+        return preview_with_pulumi(request.project, stack, program=program)
+    return preview_embedded(request.project, stack, state=request.state, base=request.base)
+
+
+def _stack_of(document: Mapping[str, object]) -> str:
+    steps = document.get("steps")
+    for step in steps if isinstance(steps, list) else []:
+        urn = str(step.get("urn", "")) if isinstance(step, Mapping) else ""
+        if urn.startswith("urn:pulumi:"):
+            return urn.removeprefix("urn:pulumi:").partition("::")[0]
+    return "unknown"
+
+
+def _project_name(request: PreviewRequest) -> str:
+    names = load_project(request.project).stack_names if (request.project / "Pulumi.yaml").is_file() else ()
+    return load_stack_config(request.project, names[0]).project if names else ""

@@ -1,0 +1,160 @@
+"""Prints previews: diagnostics first when one failed, then access, then the resources by component.
+
+Not done here: what stands in them (preview_report.py). Texts are made of names; free texts of the run go through the
+redaction of whoever prints them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from itertools import groupby
+
+from lockstep.access_report import json_report, text_report
+from lockstep.access_report.markdown_report import code, render_markdown
+from lockstep.access_report.report import Report
+from lockstep.access_report.sentences import visible
+from lockstep.preview.preview_report import StackPreview
+from lockstep.preview.resource_plan import Diagnostic, PlannedResource, ResourcePlan, Weight
+
+_SIGNS = {"create": "+", "delete": "-", "update": "~", "import": "=", "replace": "±"}
+#: Replaced and deleted resources that are named at the top; all of them stand in the plan.
+_LOUD_SHOWN = 20
+
+
+def render_text(report: Report, previews: tuple[StackPreview, ...]) -> str:
+    """Return the report for a terminal; ends in a newline."""
+    lines = [line for preview in previews for line in _failure(preview)]
+    lines.append(text_report.render_text(report))
+    for preview in previews:
+        lines += [f"resources of {visible(preview.stack)}: {_totals(preview.plan)}", *_plan_lines(preview.plan)]
+        lines += [f"! {text}" for text in _reach(preview)]
+        lines += [f"note: {visible(note)}" for note in preview.notes]
+    return "\n".join(lines) + "\n"
+
+
+def _failure(preview: StackPreview) -> Iterator[str]:
+    if not preview.plan.cut_short:
+        return
+    yield f"{visible(preview.stack)}: THE PREVIEW FAILED"
+    for item in preview.plan.diagnostics:
+        yield from (f"  {line}" for line in _message_lines(item))
+    yield ""
+
+
+def _message_lines(item: Diagnostic) -> list[str]:
+    """Return a message line by line, each without control characters."""
+    place = f" {item.resource}:" if item.resource else ""
+    return [visible(line) for line in f"{item.severity}:{place} {item.message}".splitlines()]
+
+
+def _totals(plan: ResourcePlan) -> str:
+    told = ", ".join(f"{count} {visible(operation)}" for operation, count in plan.totals.items() if count)
+    return told or "nothing to do"
+
+
+def _reach(preview: StackPreview) -> tuple[str, ...]:
+    """Return the sentence about what a node reaches, where that changes."""
+    if preview.reach is None or preview.reach[0] == preview.reach[1]:
+        return ()
+    before, after = preview.reach
+    return (f"node blast radius: all apps together read {after} secrets and parameters, {before} before",)
+
+
+def _plan_lines(plan: ResourcePlan) -> Iterator[str]:
+    for component, resources in groupby(plan.resources, key=lambda item: item.component):
+        yield f"  {visible(component) or 'no component'}"
+        for item in resources:
+            remarks = _remarks(item)
+            yield f"    {_sign(item)} {visible(item.type)} {visible(item.name)}{f' {remarks}' if remarks else ''}"
+    for diagnostic in () if plan.cut_short else plan.diagnostics:
+        yield from (f"  {line}" for line in _message_lines(diagnostic))
+
+
+def _sign(item: PlannedResource) -> str:
+    return _SIGNS.get(item.operation, "?")
+
+
+def _remarks(item: PlannedResource) -> str:
+    remarks = [
+        item.operation.upper() if item.weight is Weight.LOUD else "",
+        "kept in the account" if item.is_kept else "",
+        f"because of {', '.join(item.replaced_for)}" if item.replaced_for else "",
+        "mounts are interrupted" if item.restarts_pods else "",
+    ]
+    told = "; ".join(filter(None, remarks))
+    return visible(" ".join(filter(None, (f"({told})" if told else "", ", ".join(item.changes)))))
+
+
+# ------------------------------------------------------------------------------------------------------------ Markdown
+def render_pages(report: Report, preview: StackPreview) -> tuple[str, ...]:
+    """Return one stack's report for a pull request, as pages."""
+    first = [*_failure_section(preview), *_warning(preview.plan), *(f"- note: {code(note)}" for note in preview.notes)]
+    plan = [*("\n" + text for text in _reach(preview)), *_plan_section(preview.plan)]
+    return render_markdown(report, preview.access, plan=plan, first=[*first, ""] if first else first)
+
+
+def _failure_section(preview: StackPreview) -> list[str]:
+    if not preview.plan.cut_short:
+        return []
+    messages = [line for item in preview.plan.diagnostics for line in _message_lines(item) if line.strip()]
+    return ["### The preview failed", "", *(f"- {code(line)}" for line in messages), ""]
+
+
+def _warning(plan: ResourcePlan) -> list[str]:
+    """Return the note that a reviewer must not miss: what is replaced or deleted."""
+    loud = [item for item in plan.resources if item.weight is Weight.LOUD]
+    if not loud:
+        return []
+    lines = ["> [!WARNING]", f"> Replaced or deleted: {len(loud)}"]
+    lines += [f"> - {item.operation} {code(item.type)} {code(item.name)}" for item in loud[:_LOUD_SHOWN]]
+    if len(loud) > _LOUD_SHOWN:
+        lines.append(f"> - and {len(loud) - _LOUD_SHOWN} more")
+    return [*lines, ""]
+
+
+def _plan_section(plan: ResourcePlan) -> list[str]:
+    lines = ["", f"<details><summary>Resources: {_totals(plan)}</summary>", ""]
+    for component, resources in groupby(plan.resources, key=lambda item: item.component):
+        lines.append(f"- {code(component) or 'no component'}")
+        for item in resources:
+            loud = "**" if item.weight is Weight.LOUD else ""
+            remarks = _remarks(item)
+            told = f"{_sign(item)} {code(item.type)} {code(item.name)}{f' {code(remarks)}' if remarks else ''}"
+            lines.append(f"  - {loud}{told}{loud}")
+    messages = [] if plan.cut_short else [line for item in plan.diagnostics for line in _message_lines(item)]
+    return [*lines, *(f"- {code(line)}" for line in messages if line.strip()), "", "</details>"]
+
+
+# ---------------------------------------------------------------------------------------------------------------- JSON
+def render_json(report: Report, previews: tuple[StackPreview, ...]) -> str:
+    """Return the access report's document with `previews` beside it: resources and diagnostics per stack."""
+    document = json.loads(json_report.render_json(report))
+    document["previews"] = [_document(preview) for preview in previews]
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def _document(preview: StackPreview) -> dict[str, object]:
+    plan = preview.plan
+    return {
+        "stack": preview.stack,
+        "failed": plan.cut_short,
+        "totals": dict(plan.totals),
+        "reach": list(preview.reach) if preview.reach else None,
+        "notes": list(preview.notes),
+        "diagnostics": [
+            {"severity": item.severity, "message": item.message, "resource": item.resource} for item in plan.diagnostics
+        ],
+        "resources": [
+            {
+                "component": item.component,
+                "operation": item.operation,
+                "type": item.type,
+                "name": item.name,
+                "changes": list(item.changes),
+                "replacedFor": list(item.replaced_for),
+                "interruptsMounts": item.restarts_pods,
+            }
+            for item in plan.resources
+        ],
+    }

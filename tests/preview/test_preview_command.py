@@ -1,0 +1,226 @@
+"""`lockstep preview`: the Pulumi CLI (played by a script), the embedded engine, and saved documents."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import stat
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from lockstep.__main__ import main
+from lockstep.access_report.json_report import SCHEMA_FILE
+from lockstep.exit_codes import ExitCode
+from tests.diff.documents import allow, policy, secret, trust
+
+CORPUS = Path(__file__).parent.parent / "diff" / "corpus"
+ENGINE_CASE = CORPUS / "engine_stack_update" / "there.json"
+
+Run = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, project: Path) -> Run:
+    """Return `run(arguments...) -> (exit code, output)`, in a folder that is a project."""
+    monkeypatch.delenv("CI", raising=False)
+    shutil.copy(project / "Pulumi.yaml", tmp_path)
+    shutil.copytree(project / "stacks", tmp_path / "stacks")
+    monkeypatch.chdir(tmp_path)
+
+    def runner(*arguments: str) -> tuple[int, str]:
+        code = main(["preview", *arguments])
+        captured = capsys.readouterr()
+        return int(code), captured.out + captured.err
+
+    return runner
+
+
+def event(**parts: object) -> str:
+    return json.dumps({"sequence": 1, "timestamp": 1, **parts})
+
+
+def step(kind: str, name: str, op: str, old: dict[str, Any] | None, new: dict[str, Any] | None) -> str:
+    """Return the event of one step, shaped as Pulumi streams it."""
+    urn = f"urn:pulumi:prod::billing::{kind}::{name}"
+    states = {
+        side: {"type": kind, "urn": urn, "custom": True, "id": name, "parent": "", "inputs": inputs, "outputs": inputs}
+        for side, inputs in (("old", old), ("new", new))
+        if inputs is not None
+    }
+    changes = {"policy": {"kind": "update", "inputDiff": True}} if op == "update" else None
+    metadata = {"op": op, "urn": urn, "type": kind, **states, "detailedDiff": changes, "keys": None, "logical": True}
+    return event(resourcePreEvent={"metadata": metadata, "planning": True})
+
+
+ROLE = {"name": "billing", "assumeRolePolicy": json.dumps(trust("billing:api"))}
+
+
+def read_policy(name: str) -> dict[str, Any]:
+    text = json.dumps(policy(allow("secretsmanager:GetSecretValue", secret(name))))
+    return {"role": "billing", "name": "read", "policy": text}
+
+
+STREAM = [
+    event(preludeEvent={"config": {"aws:region": "eu-west-1"}}),
+    step("aws:iam/role:Role", "billing", "same", ROLE, ROLE),
+    step("aws:iam/rolePolicy:RolePolicy", "read", "update", read_policy("db-??????"), read_policy("db-*")),
+    event(diagnosticEvent={"prefix": "info: ", "message": "<{%reset%}>all is well<{%reset%}>\n", "severity": "info"}),
+    event(diagnosticEvent={"message": "half a line", "severity": "info", "ephemeral": True}),
+]
+SUMMARY = event(summaryEvent={"maybeCorrupt": False, "durationSeconds": 2, "resourceChanges": {"same": 1, "update": 1}})
+VIOLATION = event(
+    policyEvent={
+        "resourceUrn": "urn:pulumi:prod::billing::aws:iam/rolePolicy:RolePolicy::read",
+        "message": "<{%fg 1%}>no stars<{%reset%}>\n",
+        "policyName": "no-wildcards",
+        "policyPackName": "house",
+        "enforcementLevel": "mandatory",
+    }
+)
+
+
+@pytest.fixture
+def pulumi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Return `pulumi(lines, code, stderr)`: puts a `pulumi` on the PATH that prints them and notes its call."""
+
+    def install(lines: list[str], *, code: int = 0, stderr: str = "") -> Path:
+        folder = tmp_path / "bin"
+        folder.mkdir(exist_ok=True)
+        (folder / "out.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        script = folder / "pulumi"
+        script.write_text(
+            f"#!{sys.executable}\nimport json, os, sys\nhere = {str(folder)!r}\n"
+            "told = {'argv': sys.argv[1:], 'streaming': os.environ.get('PULUMI_ENABLE_STREAMING_JSON_PREVIEW')}\n"
+            "open(here + '/called.json', 'w').write(json.dumps(told))\n"
+            f"sys.stdout.write(open(here + '/out.txt').read())\nsys.stderr.write({stderr!r})\nsys.exit({code})\n",
+            encoding="utf-8",
+        )
+        script.chmod(script.stat().st_mode | stat.S_IXUSR)
+        monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+        return folder / "called.json"
+
+    return install
+
+
+def test_the_cli_is_asked_for_events_and_for_what_does_not_change(run: Run, pulumi: Callable[..., Path]) -> None:
+    called = pulumi([*STREAM, SUMMARY])
+    code, text = run("--stack", "prod")
+    assert code == ExitCode.NEEDS_APPROVAL
+    told = json.loads(called.read_text(encoding="utf-8"))
+    assert told == {
+        "argv": ["preview", "--stack", "prod", "--json", "--show-sames", "--non-interactive"],
+        "streaming": "true",
+    }
+    lines = text.splitlines()
+    assert lines[1] == (
+        "~ role billing has its read access widened from secret db to secret db-*  [wildcard, protected]"
+    )
+    assert "resources of prod: 1 same, 1 update" in lines
+    assert "    ~ aws:iam/rolePolicy:RolePolicy read policy" in lines
+    assert "  info: all is well" in lines
+    assert "half a line" not in text
+
+
+def test_a_policy_violation_is_not_lost(run: Run, pulumi: Callable[..., Path]) -> None:
+    """`pulumi preview --json` has none in its document; a mandatory one ends the run."""
+    pulumi([*STREAM, VIOLATION, SUMMARY], code=255)
+    code, text = run("--stack", "prod")
+    assert code == ExitCode.INVALID_INPUT
+    assert text.splitlines()[:2] == [
+        "prod: THE PREVIEW FAILED",
+        "  error: read: policy house/no-wildcards (mandatory): no stars",
+    ]
+    assert "read access widened" in text, "and the report is there all the same"
+
+
+def test_a_failed_preview_gives_the_diagnostics_first_and_what_was_known(run: Run, pulumi: Callable[..., Path]) -> None:
+    pulumi(STREAM[:3], code=255, stderr="error: could not reach the state\nerror: look at the token\n")
+    code, text = run("--stack", "prod", "--format", "markdown")
+    assert code == ExitCode.INVALID_INPUT
+    places = [
+        text.index(part) for part in ("### The preview failed", "could not reach the state", "### Access", "- **~**")
+    ]
+    assert places == sorted(places)
+    assert "more may change" in text
+
+
+def test_a_cli_that_says_nothing_useful_is_an_error_with_its_words(run: Run, pulumi: Callable[..., Path]) -> None:
+    pulumi(["no JSON at all"], code=1, stderr="error: no stack named 'prod' found")
+    code, text = run("--stack", "prod")
+    assert code == ExitCode.INVALID_INPUT
+    assert "no stack named 'prod' found" in text
+    pulumi(["no JSON at all"], code=0)
+    assert "Fix: update the Pulumi CLI" in run("--stack", "prod")[1]
+
+
+def test_an_old_cli_that_prints_one_document_is_read_too(run: Run, pulumi: Callable[..., Path]) -> None:
+    pulumi([ENGINE_CASE.read_text(encoding="utf-8")])
+    code, text = run("--stack", "prod")
+    assert code == ExitCode.NEEDS_APPROVAL
+    assert "app mailer gains read access to secret prod/payments/db" in text
+
+
+def test_without_a_cli_the_engine_must_be_named_or_embedded(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    code, text = run("--stack", "prod", "--engine", "pulumi")
+    assert code == ExitCode.INVALID_INPUT
+    assert "--engine embedded" in text
+
+
+# ------------------------------------------------------------------------------------------------------------- saved
+def test_a_saved_preview_says_replacements_and_deletions_loudly(run: Run) -> None:
+    code, text = run("--digest", str(ENGINE_CASE))
+    assert code == ExitCode.NEEDS_APPROVAL
+    assert (
+        "    ± kubernetes:core/v1:ServiceAccount mailer (REPLACE; because of metadata; mounts are interrupted)" in text
+    )
+    assert "    - aws:iam/role:Role reports (DELETE; mounts are interrupted)" in text
+    assert "  AppAccess payments" in text, "resources stand under their component"
+    _, page = run("--digest", str(ENGINE_CASE), "--format", "markdown")
+    assert page.index("> [!WARNING]") < page.index("### Access") < page.index("<summary>Resources")
+
+
+def test_a_saved_stream_of_events_is_a_preview_too(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "events.json").write_text("\n".join([*STREAM, VIOLATION, SUMMARY]), encoding="utf-8")
+    code, text = run("--digest", "events.json")
+    assert code == ExitCode.INVALID_INPUT
+    assert "no-wildcards" in text
+
+
+def test_a_saved_preview_is_not_made_again(run: Run) -> None:
+    code, text = run("--digest", str(ENGINE_CASE), "--base", "HEAD")
+    assert (code, "[DIFF006]" in text) == (ExitCode.INVALID_INPUT, True)
+    code, text = run("--digest", str(CORPUS / "mode" / "before.json"))
+    assert (code, "[DIFF002]" in text) == (ExitCode.INVALID_INPUT, True)
+
+
+def test_the_json_report_is_the_access_report_with_previews_beside_it(run: Run) -> None:
+    document = json.loads(run("--digest", str(ENGINE_CASE), "--format", "json")[1])
+    previews = document.pop("previews")
+    jsonschema.validate(document, json.loads(SCHEMA_FILE.read_text(encoding="utf-8")))
+    (preview,) = previews
+    deleted = {resource["name"] for resource in preview["resources"] if resource["operation"] == "delete"}
+    assert deleted == {"reports", "reports-secrets"}
+    assert all(set(resource) >= {"component", "operation", "type", "name"} for resource in preview["resources"])
+
+
+# ---------------------------------------------------------------------------------------------------------- embedded
+def test_the_embedded_engine_runs_the_program_against_no_cloud(
+    capsys: pytest.CaptureFixture[str], project: Path
+) -> None:
+    code = main(["preview", "--project", str(project), "--stack", "dev", "--engine", "embedded"])
+    text = capsys.readouterr().out
+    assert code == ExitCode.NEEDS_APPROVAL
+    assert "+ app payments is new and runs as payments/payments-api" in text
+    assert "note: nothing is known to be deployed: everything counts as new." in text
+    assert re.search(
+        r"^! node blast radius: all apps together read [1-9]\d* secrets and parameters, 0 before$", text, re.MULTILINE
+    )
