@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -150,3 +151,67 @@ def test_wrong_words_are_invalid_input_with_a_hint(run: Run, arguments: tuple[st
 @pytest.mark.parametrize("arguments", [("can", "payments", "write", "x"), ("blast-radius", "--node-apps", ",")])
 def test_wrong_usage_has_its_own_code(run: Run, arguments: tuple[str, ...]) -> None:
     assert run(*arguments).code == ExitCode.WRONG_USAGE
+
+
+EVENT = (
+    'MountVolume.SetUp failed for volume "lockstep-secrets" : rpc error: code = Unknown desc = failed to mount secrets '
+    "store objects for pod messaging/mailer-0, err: rpc error: code = PermissionDenied desc = "
+    "SecretProviderClass messaging/mailer parameters.objects[0]: Failed to fetch secret from all regions: "
+    "prod/payments/db: eu-west-1: secretsmanager:GetSecretValue: 400: AccessDeniedException: User: "
+    "arn:aws:sts::444455556666:assumed-role/prod-eu-west-1-mailer/x is not authorized. Fix: grant it. [LSP312]"
+)
+
+
+def test_why_says_what_is_missing_in_the_stack_that_the_event_is_from(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "event.txt").write_text(EVENT)
+    result = run("why", "--event", str(tmp_path / "event.txt"))
+    assert result.code == ExitCode.FINDINGS
+    assert result.out.startswith("AWS denied the read [LSP312]\n")
+    assert "prod: mailer and the secret prod/payments/db" in result.out
+    assert "dev:" not in result.out
+    assert "name    missing  the spec of mailer does not name prod/payments/db" in result.out
+    assert "Fix (grant): add prod/payments/db to the spec of mailer." in result.out
+
+
+def test_why_reads_standard_input(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(EVENT.replace("prod/payments/db", "prod/shared/smtp")))
+    result = run("why", "--format", "json")
+    assert result.code == ExitCode.FINE, "nothing is missing by the spec"
+    (problem,) = result.document["problems"]
+    assert problem["problem"]["code"] == "LSP312"  # type: ignore[index]
+    (diagnosis,) = problem["diagnoses"]  # type: ignore[misc]
+    assert (diagnosis["stack"], diagnosis["missing"]) == ("prod", [])
+
+
+def test_why_takes_an_app_and_an_object(run: Run) -> None:
+    assert run("why", "payments", "prod/payments/db", "--stack", "prod").code == ExitCode.FINE
+    missing = run("why", "mailer", "prod/payments/db", "--stack", "prod")
+    assert missing.code == ExitCode.FINDINGS
+    assert "KMS     missing" in missing.out
+
+
+def test_an_event_of_an_app_without_a_spec_says_so(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "event.txt").write_text(EVENT.replace("messaging/mailer", "shop/cart").replace("-mailer/", "-cart/"))
+    result = run("why", "--event", str(tmp_path / "event.txt"))
+    assert result.code == ExitCode.FINDINGS
+    assert "no spec of the stacks asked derives this class" in result.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text", "code"),
+    [
+        (("why", "--event", "EMPTY"), "it is empty", ExitCode.INVALID_INPUT),
+        (("why", "--event", "LONG"), "more than 100,000 characters", ExitCode.INVALID_INPUT),
+        (("why", "payments"), "give APP and NAME", ExitCode.WRONG_USAGE),
+        (("why", "payments", "x", "--event", "EMPTY"), "give APP and NAME", ExitCode.WRONG_USAGE),
+    ],
+)
+def test_an_unusable_event_is_refused(
+    run: Run, tmp_path: Path, arguments: tuple[str, ...], text: str, code: ExitCode
+) -> None:
+    (tmp_path / "EMPTY").write_text(" \n")
+    (tmp_path / "LONG").write_text("x" * 100_001)
+    named = [str(tmp_path / word) if word.isupper() else word for word in arguments]
+    result = run(*named)
+    assert (result.code, result.out) == (code, "")
+    assert text in result.err

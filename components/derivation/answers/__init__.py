@@ -5,21 +5,32 @@ in the spec comes from the grants that the policies were made of. Nothing is pri
 """
 
 from components.derivation.answers.checks import Check, Subject, Verdict
+from components.derivation.answers.diagnosis import Aspect, Diagnosis, Finding, State, diagnose, find_apps
+from components.derivation.answers.events import MountProblem, ProblemKind, parse_event
 from components.derivation.answers.inventory import Inventory, ObjectId
 from components.derivation.answers.questions import Answers, BlastRadius, ReadAnswer, RegionAnswer, regions_of
 from components.derivation.answers.reader import Reader, Selector
 
 __all__ = [
     "Answers",
+    "Aspect",
     "BlastRadius",
     "Check",
+    "Diagnosis",
+    "Finding",
     "Inventory",
+    "MountProblem",
     "ObjectId",
+    "ProblemKind",
     "ReadAnswer",
     "Reader",
     "RegionAnswer",
     "Selector",
+    "State",
     "Subject",
     "Verdict",
+    "diagnose",
+    "find_apps",
+    "parse_event",
     "regions_of",
 ]

@@ -141,7 +141,7 @@ class Inventory:
     def similar(self, name: str) -> tuple[str, ...]:
         """Return up to three names of objects that look like a name, the nearest first."""
         names = {item.shown: None for item in self._grants}
-        return tuple(get_close_matches(substitute(name, self._environment.variables()), names, n=3, cutoff=0.6))
+        return tuple(get_close_matches(substitute(name, self._environment.variables()), names, n=3, cutoff=0.8))
 
 
 def grants_by_object(grants: Iterable[Grant]) -> Mapping[ObjectId, tuple[Grant, ...]]:

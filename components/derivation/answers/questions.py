@@ -140,6 +140,14 @@ class Answers:
         """
         return self._know(app).reader.account
 
+    def identity_of(self, app: str) -> tuple[Check, ...]:
+        """Return whether an app's pods get the role that reads.
+
+        Raises:
+            KeyError: There is no such app.
+        """
+        return self._know(app).reader.identity_checks()
+
     def can_read(self, app: str, item: ObjectId, selector: Selector | None = None) -> ReadAnswer:
         """Answer whether an app can read an object.
 
