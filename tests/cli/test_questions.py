@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,9 +21,9 @@ class Ran:
         self.code, self.out, self.err = code, out, err
 
     @property
-    def document(self) -> dict[str, list[dict[str, object]]]:
+    def document(self) -> dict[str, list[dict[str, Any]]]:
         """The printed JSON."""
-        loaded: dict[str, list[dict[str, object]]] = json.loads(self.out)
+        loaded: dict[str, list[dict[str, Any]]] = json.loads(self.out)
         return loaded
 
 
@@ -117,9 +118,7 @@ def test_blast_radius_is_the_union(run: Run) -> None:
     assert "prod: a node that runs mailer, payments reaches 5 objects of 1 account through 2 roles" in result.out
     assert "1 object reached through more than one app" in result.out
     (node,) = run("blast-radius", "--node-apps", "mailer", "--stack", "prod", "--format", "json").document["nodes"]
-    objects = node["objects"]
-    assert isinstance(objects, list)
-    assert [found["name"] for found in objects] == ["prod/shared/smtp", "/prod/mailer/templates"]
+    assert [found["name"] for found in node["objects"]] == ["prod/shared/smtp", "/prod/mailer/templates"]
 
 
 @pytest.mark.parametrize(
@@ -178,8 +177,8 @@ def test_why_reads_standard_input(run: Run, monkeypatch: pytest.MonkeyPatch) -> 
     result = run("why", "--format", "json")
     assert result.code == ExitCode.FINE, "nothing is missing by the spec"
     (problem,) = result.document["problems"]
-    assert problem["problem"]["code"] == "LSP312"  # type: ignore[index]
-    (diagnosis,) = problem["diagnoses"]  # type: ignore[misc]
+    assert problem["problem"]["code"] == "LSP312"
+    (diagnosis,) = problem["diagnoses"]
     assert (diagnosis["stack"], diagnosis["missing"]) == ("prod", [])
 
 
