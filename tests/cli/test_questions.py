@@ -97,7 +97,7 @@ def test_a_known_boundary_is_asked(run: Run, tmp_path: Path) -> None:
 def test_who_lists_the_readers_and_exits_with_findings_when_there_is_none(run: Run) -> None:
     result = run("who", "prod/shared/smtp", "--stack", "prod")
     assert result.code == ExitCode.FINE
-    assert result.out.splitlines()[0] == "prod: 2 apps can read the secret prod/shared/smtp"
+    assert result.out.splitlines()[0] == "prod: 2 apps can read the secret prod/shared/smtp (owner: messaging)"
     assert "mailer    messaging/mailer-prod  eu-west-1             stacks/apps/mailer.yaml:7" in result.out
     nobody = run("who", "prod/shared/smpt", "--stack", "prod")
     assert nobody.code == ExitCode.FINDINGS

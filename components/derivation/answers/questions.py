@@ -223,7 +223,7 @@ class Answers:
             keys = self.inventory.keys(place)
             if len(keys) > 1:
                 yield f"specs name different keys for {place.shown} in {place.region}: {', '.join(keys)}"
-        used = [region.key for region in regions if region.key and region.passes]
+        used = [arn for region in regions if region.passes for arn in (region.arn, region.key) if arn]
         yield from (f"taken for granted: {text}" for text in reader.assumptions(used))
 
 
@@ -276,7 +276,7 @@ def _reads(listed: SecretObject, reader: Reader, inventory: Inventory) -> Iterat
 
 
 def _plain(app: AppAccess, item: ObjectId) -> Iterator[tuple[ObjectId, Selector]]:
-    """Yield a read of the current version in each of the app's regions; an ARN of another region stays there."""
+    """Yield a read of the current version in each of the app's regions; an object of another region stays there."""
     regions = regions_of(app)
-    for region in regions if item.region in regions else (item.region,):
+    for region in regions if item.region == regions[0] else (item.region,):
         yield item.in_region(region), Selector()

@@ -1,8 +1,9 @@
 """One app as IAM sees it: the roles its pods come to have, and the policies that bear on them.
 
 What Lockstep does not write is assumed, and every answer that hangs on it says so (`Reader.assumptions`): a key of the
-account has AWS's default key policy, which leaves the decision to IAM; other accounts have added the statements that
-`foreign_accounts` asks for; a permissions boundary whose document is not given allows.
+account has AWS's default key policy, which leaves the decision to IAM; other accounts let the role use their objects
+and keys, where statements for them are derived (`foreign_accounts`) by exactly these; a permissions boundary whose
+document is not given allows.
 
 Source of the context keys: service authorization reference (Secrets Manager, KMS), EKS user guide (Pod Identity session
 tags), IAM user guide (keys of web identity federation).
@@ -35,6 +36,7 @@ READ_ACTIONS = {Store.SECRETS_MANAGER: "secretsmanager:GetSecretValue", Store.PA
 DECRYPT = "kms:Decrypt"
 _CONTEXT_KEYS = {Store.SECRETS_MANAGER: "SecretARN", Store.PARAMETER_STORE: "PARAMETER_ARN"}
 _SESSION = "lockstep"
+_ASSUMED = "that is assumed"
 
 #: Condition keys whose values only a running request has. A policy that tests one makes the answer unclear.
 OPEN_KEYS = frozenset(
@@ -95,13 +97,21 @@ class Reader:
         self._session = (_parsed(session, "of the association", SourceKind.SESSION),) if session else ()
         self._identity = self._identity_checks()
 
-    def assumptions(self, keys: Iterable[str] = ()) -> tuple[str, ...]:
-        """Return what Lockstep does not write and answers take for granted, as clauses; `keys` are those they use."""
-        texts = [
-            f"the policy of the key {key} leaves the decision to IAM, as AWS's default one does"
-            for key in dict.fromkeys(keys)
-            if f":{self._principal().account}:" in key
-        ]
+    def assumptions(self, resources: Iterable[str] = ()) -> tuple[str, ...]:
+        """Return what Lockstep does not write and answers take for granted, as clauses.
+
+        Args:
+            resources: ARNs of the objects and keys that an answer is about.
+        """
+        texts = []
+        for arn in dict.fromkeys(resources):
+            parsed = Arn.parse(arn)
+            if parsed is None:
+                continue
+            if parsed.account != self._principal().account:
+                texts.append(f"account {parsed.account} lets {self.app.reader_arn} use {arn}")
+            elif parsed.service == "kms":
+                texts.append(f"the policy of the key {arn} leaves the decision to IAM, as AWS's default one does")
         if self.app.permissions_boundary and self._boundary is None:
             texts.append(f"the permissions boundary {self.app.permissions_boundary} allows it")
         if self.app.chain:
@@ -130,20 +140,18 @@ class Reader:
         parsed = Arn.parse(key)
         owner = parsed.account if parsed else self._environment.account
         name = _CONTEXT_KEYS[item.store]
+        names = (name, "SecretVersionId") if item.store is Store.SECRETS_MANAGER else (name,)
         context: dict[str, str | tuple[str, ...]] = {
             **self._context(item),
             "kms:ViaService": f"{SERVICES[item.store]}.{item.region}.{self._environment.dns_suffix}",
             f"kms:EncryptionContext:{name}": arn,
-            "kms:EncryptionContextKeys": (name, "SecretVersionId") if item.store is Store.SECRETS_MANAGER else (name,),
+            "kms:EncryptionContextKeys": names,
             "kms:CallerAccount": self._principal().account,
         }
-        if owner != self._principal().account:
-            policies = self._policies(resource=self._foreign_policy(key), needs_resource_policy=True)
-            return self._check(Subject.DECRYPT, DECRYPT, key, owner, context, policies)
-        policies = self._policies(resource=_default_key_policy(key), needs_resource_policy=True)
-        found = self._check(Subject.DECRYPT, DECRYPT, key, owner, context, policies)
-        # The key policy is assumed, not known: it is a note of the answer, no statement to point at.
-        return replace(found, statements=tuple(one for one in found.statements if one.kind is not SourceKind.RESOURCE))
+        foreign = owner != self._principal().account
+        key_policy = self._foreign_policy(key) if foreign else _assumed_policy(owner, key)
+        policies = self._policies(resource=key_policy, needs_resource_policy=True)
+        return self._check(Subject.DECRYPT, DECRYPT, key, owner, context, policies)
 
     def _check(
         self,
@@ -162,7 +170,9 @@ class Reader:
             context=context,
             open_keys=OPEN_KEYS,
         )
-        return check(subject, request, policies)
+        found = check(subject, request, policies)
+        # What is assumed is a note of the answer, no statement to point at.
+        return replace(found, statements=tuple(one for one in found.statements if one.policy != _ASSUMED))
 
     # --------------------------------------------------------------------------------------------- the role that reads
 
@@ -210,13 +220,13 @@ class Reader:
                 return _parsed(policy.document, f"of {policy.secret}", SourceKind.RESOURCE)
         return None
 
-    def _foreign_policy(self, arn: str) -> PolicySource | None:
-        """What another account must have added for an object or key; None where nothing was asked of it."""
+    def _foreign_policy(self, arn: str) -> PolicySource:
+        """What another account must have added for an object or key; where nothing was derived, that it allows."""
         for account in self._fleet.foreign_accounts:
             for statements in account.statements:
                 if _covers(statements.resource, arn):
                     return _parsed(statements.document, f"of {statements.resource}", SourceKind.RESOURCE)
-        return None
+        return _assumed_policy(self._principal().account, arn)
 
     # ------------------------------------------------------------------------------------------------ getting the role
 
@@ -253,15 +263,20 @@ class Reader:
             return ()
         own = Principal.role(self.app.role_arn, session_name=_SESSION)
         context = {"sts:ExternalId": chain.external_id} if chain.external_id else {}
-        trust = _parsed(chain.trust, f"of {chain.role_arn}", SourceKind.TRUST)
+        actions: tuple[str, ...] = ("sts:AssumeRole",)
+        association = self.app.association
+        if association and association.target_role_arn and not association.disable_session_tags:
+            # EKS itself assumes the target role then, and passes the same session tags on.
+            context |= {f"aws:RequestTag/{key}": value for key, value in self._tags().items()}
+            actions = ("sts:AssumeRole", "sts:TagSession")
         policies = PolicySet(
             identity=self._own,
             boundary=self._boundary,
             session=self._session,
-            resource=trust,
+            resource=_parsed(chain.trust, f"of {chain.role_arn}", SourceKind.TRUST),
             needs_resource_policy=True,
         )
-        return (self._assumes(Subject.CHAIN, "sts:AssumeRole", own, chain.role_arn, context, policies),)
+        return tuple(self._assumes(Subject.CHAIN, action, own, chain.role_arn, context, policies) for action in actions)
 
     def _assumes(
         self,
@@ -299,17 +314,13 @@ def _version_context(store: Store, selector: Selector) -> dict[str, str | tuple[
     return context
 
 
-def _default_key_policy(key: str) -> PolicySource:
-    """AWS's default policy of a customer key: the account's IAM policies decide."""
-    arn = Arn.parse(key)
-    partition, account = (arn.partition, arn.account) if arn else ("aws", "")
-    statement = {
-        "Effect": "Allow",
-        "Principal": {"AWS": f"arn:{partition}:iam::{account}:root"},
-        "Action": "kms:*",
-        "Resource": "*",
-    }
-    return parse_policy({"Statement": statement}, name="of a key by default", kind=SourceKind.RESOURCE)
+def _assumed_policy(account: str, arn: str) -> PolicySource:
+    """A resource policy that leaves the decision to the IAM policies of an account; a key's default one does."""
+    parsed = Arn.parse(arn)
+    partition = parsed.partition if parsed else "aws"
+    principal = {"AWS": f"arn:{partition}:iam::{account}:root"}
+    statement = {"Effect": "Allow", "Principal": principal, "Action": "*", "Resource": "*"}
+    return parse_policy({"Statement": statement}, name=_ASSUMED, kind=SourceKind.RESOURCE)
 
 
 def _cluster_arn(place: Environment) -> str:
