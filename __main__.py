@@ -8,6 +8,7 @@ from components.app_access import AppAccess, AppAccessArgs, AppNamespaces, AppNa
 from components.cluster import ClusterError, EksCluster, EksClusterArgs, fetch_cluster
 from components.derivation import SpecErrors, derive_fleet, load_specs
 from components.image_repository import ImageRepository, ImageRepositoryArgs
+from components.secret_policies import ForeignPolicyError, SecretPolicies, SecretPoliciesArgs, find_secrets
 from components.secrets_platform import SecretsPlatform, SecretsPlatformArgs
 from components.settings import read_settings
 from components.stack_config import SettingsErrors
@@ -21,10 +22,12 @@ try:
         certificate=settings.cluster_certificate,
     )
     specs = load_specs([Path(__file__).parent / path for path in settings.apps])
-    apps = derive_fleet(specs, settings.environment(facts.oidc_issuer)).apps
-except (SettingsErrors, SpecErrors, ClusterError) as errors:
+    fleet = derive_fleet(specs, settings.environment(facts.oidc_issuer))
+    secrets = find_secrets(fleet.secret_policies)
+except (SettingsErrors, SpecErrors, ClusterError, ForeignPolicyError) as errors:
     raise pulumi.RunError(f"nothing was changed:\n{errors}") from None
 
+apps = fleet.apps
 audiences = tuple(sorted({app.audience for app in apps}))
 cluster = EksCluster(
     "cluster",
@@ -53,19 +56,19 @@ namespaces = AppNamespaces(
     AppNamespacesArgs(names=tuple(app.namespace for app in apps), create=settings.create_namespaces),
     opts=in_cluster,
 )
-for app in apps:
+placed = [
     AppAccess(
         str(app.app),
         AppAccessArgs(access=app, platform=platform.ready, namespaces=namespaces.of(app.namespace)),
         opts=in_cluster,
     )
+    for app in apps
+]
+if secrets:
+    roles = tuple(access.identity.role for access in placed)
+    SecretPolicies("secret-policies", SecretPoliciesArgs(secrets=secrets, after=roles))
 
 pulumi.export("clusterName", facts.name)
 pulumi.export("oidcIssuer", facts.oidc_issuer)
-pulumi.export(
-    "apps",
-    {
-        str(app.app): {"roleArn": app.role_arn, "mountPaths": {mount.class_name: mount.path for mount in app.mounts}}
-        for app in apps
-    },
-)
+mount_paths = {app.app: {mount.class_name: mount.path for mount in app.mounts} for app in apps}
+pulumi.export("apps", {str(app.app): {"roleArn": app.role_arn, "mountPaths": mount_paths[app.app]} for app in apps})

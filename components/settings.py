@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.derivation import Environment, Identity, SpecErrors
+from components.derivation import Environment, FargateSelector, Identity, SpecErrors
 from components.platform_settings import PlatformSettings, read_platform
 from components.settings_reader import NAMESPACE, SettingsReader
 from components.stack_config import ConfigKey, ConfigValue, SettingsErrors, load_stack_config, stack_file
@@ -56,6 +56,8 @@ class StackSettings:
     identity: Identity
     role_path: str
     permissions_boundary: str | None
+    deployer_role: str | None
+    fargate_selectors: tuple[FargateSelector, ...]
     platform: PlatformSettings
 
     def environment(self, oidc_issuer: str) -> Environment:
@@ -70,6 +72,8 @@ class StackSettings:
             default_identity=self.identity,
             role_path=self.role_path,
             permissions_boundary=self.permissions_boundary,
+            deployer_role=self.deployer_role,
+            fargate_selectors=self.fargate_selectors,
         )
 
 
@@ -144,8 +148,23 @@ def _read(reader: SettingsReader, stack: str) -> StackSettings:
         identity=reader.choice("identity", Identity, Identity.IRSA),
         role_path=reader.text("rolePath"),
         permissions_boundary=reader.optional("permissionsBoundary", None, ""),
+        deployer_role=reader.optional("deployerRole", None, ""),
+        fargate_selectors=_fargate_selectors(reader),
         platform=read_platform(reader),
     )
+
+
+def _fargate_selectors(reader: SettingsReader) -> tuple[FargateSelector, ...]:
+    selectors: list[FargateSelector] = []
+    for text in reader.texts("fargateSelectors", at_least=0):
+        selector = FargateSelector.parse(text)
+        if selector is None:
+            rule = "It is NAMESPACE, or NAMESPACE:key=value,key=value"
+            fix = "write the selector as the Fargate profile has it"
+            reader.add("fargateSelectors", f"{text!r} is not a selector", rule, fix, "CFG007")
+        else:
+            selectors.append(selector)
+    return tuple(selectors)
 
 
 def _check_environment(settings: StackSettings, reader: SettingsReader) -> None:

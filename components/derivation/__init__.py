@@ -23,7 +23,16 @@ from components.derivation.errors import Problem, SpecErrors, Spot
 from components.derivation.fleet import derive_all, derive_fleet
 from components.derivation.grants import Grant
 from components.derivation.iam import PolicyDocument, Statement
-from components.derivation.render import render_document, render_files, render_json, render_yaml
+from components.derivation.render import (
+    dump_json,
+    dump_yaml,
+    render_document,
+    render_files,
+    render_fleet,
+    render_fleet_files,
+    render_json,
+    render_yaml,
+)
 from components.derivation.spec import AppSpec, Identity, Store
 from components.derivation.spec_reader import load_specs, parse_specs
 from components.derivation.spec_shape import json_schema
@@ -54,11 +63,15 @@ __all__ = [
     "derive",
     "derive_all",
     "derive_fleet",
+    "dump_json",
+    "dump_yaml",
     "json_schema",
     "load_specs",
     "parse_specs",
     "render_document",
     "render_files",
+    "render_fleet",
+    "render_fleet_files",
     "render_json",
     "render_yaml",
 ]

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from components.derivation.access import AppAccess, FleetAccess
-from components.derivation.derive import derive
+from components.derivation.access import AppAccess, FleetAccess, NamedPolicy, SecretPolicy
+from components.derivation.deployer import deployer_policy
+from components.derivation.derive import derive_resolved
 from components.derivation.environment import Environment
-from components.derivation.errors import Problem, ProblemList, SpecErrors
-from components.derivation.spec import AppName, AppSpec
+from components.derivation.errors import Problem, ProblemList, SpecErrors, Spot
+from components.derivation.foreign_accounts import foreign_accounts
+from components.derivation.limits import MANAGED_PER_ROLE
+from components.derivation.packing import DoesNotFitError
+from components.derivation.resolve import resolve
+from components.derivation.secret_policies import secret_policies
+from components.derivation.spec import AppName, AppSpec, AppVariant
 
 
 def derive_all(specs: Iterable[AppSpec], environment: Environment) -> tuple[AppAccess, ...]:
@@ -25,10 +31,15 @@ def derive_fleet(specs: Iterable[AppSpec], environment: Environment) -> FleetAcc
     """
     ordered = sorted(specs, key=lambda spec: spec.app)
     apps: list[AppAccess] = []
+    variants: dict[AppName, AppVariant] = {}
     found: list[Problem] = []
     for spec in ordered:
+        problems = ProblemList()
         try:
-            apps.append(derive(spec, environment))
+            variant = resolve(spec.for_environment(environment.name), environment, problems)
+            problems.raise_if_any()
+            apps.append(derive_resolved(variant, environment, problems))
+            variants[spec.app] = variant
         except SpecErrors as errors:
             found += errors.problems
     if found:
@@ -36,8 +47,29 @@ def derive_fleet(specs: Iterable[AppSpec], environment: Environment) -> FleetAcc
     problems = ProblemList()
     by_name = {spec.app: spec for spec in ordered}
     _check_unique(apps, by_name, problems, environment)
+    policies = secret_policies(apps, variants, environment, problems)
     problems.raise_if_any()
-    return FleetAccess(environment=environment, apps=tuple(apps))
+    return FleetAccess(
+        environment=environment,
+        apps=tuple(apps),
+        secret_policies=policies,
+        foreign_accounts=foreign_accounts(apps, frozenset(policy.resource for policy in policies), environment),
+        deployer_policy=_deployer_policy(apps, policies, environment),
+    )
+
+
+def _deployer_policy(
+    apps: list[AppAccess], policies: tuple[SecretPolicy, ...], environment: Environment
+) -> tuple[NamedPolicy, ...]:
+    try:
+        return deployer_policy(apps, policies, environment)
+    except DoesNotFitError as error:
+        problems = ProblemList()
+        spot = Spot(source=f"environment {environment.name}", line=1, column=1)
+        what = f"the deployer's policy takes {error.used:,} characters in {error.documents} policies"
+        fix = "restrict fewer secrets in one stack"
+        problems.add(spot, "SPEC025", what, f"A role carries {MANAGED_PER_ROLE.amount} policies", fix)
+        problems.raise_all()
 
 
 def _check_unique(
@@ -45,6 +77,7 @@ def _check_unique(
 ) -> None:
     accounts: dict[str, str] = {}
     classes: dict[str, str] = {}
+    names: dict[str, str] = {}
     for app in apps:
         at = specs[app.app].at
         account = f"{app.namespace}/{app.service_account}"
@@ -59,3 +92,9 @@ def _check_unique(
                 what = f"the SecretProviderClass {name} belongs to the app {other!r} too"
                 rule = "A class is named after its app and mount, and two classes of one name are one"
                 problems.add(at, "SPEC019", what, rule, "rename the mount or one of the apps")
+        for name in {app.role_name.lower(), *(policy.arn.lower() for policy in app.policies if policy.arn)}:
+            other = names.setdefault(name, app.app)
+            if other != app.app:
+                what = f"the name {name!r} belongs to the app {other!r} too"
+                rule = "IAM takes names that differ in case only for the same"
+                problems.add(at, "SPEC019", what, rule, "rename one of the apps")

@@ -29,6 +29,23 @@ def role_name(*, cluster: str, region: str, app: str) -> str:
     return _shortened(whole, f"{cluster}\n{region}\n{app}") if ambiguous else whole
 
 
+def role_prefix(*, cluster: str, region: str) -> str:
+    """Return what the names of all roles of a cluster begin with.
+
+    >>> role_prefix(cluster="prod", region="eu-west-1")
+    'prod-eu-west-1-'
+    """
+    return f"{f'{cluster}-{region}'[: ROLE_NAME_LIMIT - _DIGEST_LENGTH - 1].rstrip('-')}-"
+
+
+def deployer_policy_name(*, cluster: str, region: str, number: int) -> str:
+    """Return the name of one of the deployer's policies, counted from 1; at most 128 characters.
+
+    It must not begin like the policies that the deployer may change: nobody widens his own leave.
+    """
+    return f"lockstep-deployer-{role_prefix(cluster=cluster, region=region)}{number}"
+
+
 def managed_policy_name(role: str, number: int) -> str:
     """Return the name of one of a role's managed policies, counted from 1; at most 128 characters.
 

@@ -68,6 +68,11 @@ def pack(document: PolicyDocument) -> Packing:
     if used <= inline_limit:
         room = Headroom(kind=PolicyKind.INLINE, used=used, limit=inline_limit)
         return Packing(kind=PolicyKind.INLINE, documents=(document,), headroom=room)
+    return pack_managed(document)
+
+
+def pack_managed(document: PolicyDocument) -> Packing:
+    """Pack one document into managed policies, however few; raises like `pack`."""
     documents = tuple(_split(document, LIMITS["managed policy"]))
     limit = LIMITS["managed policy"] * LIMITS["managed policies per role"]
     used = sum(part.size() for part in documents)

@@ -12,7 +12,15 @@ from collections.abc import Iterable, Mapping
 
 import yaml
 
-from components.derivation.access import AppAccess, Manifest, PodIdentityAssociation, RoleChainAccess
+from components.derivation.access import (
+    AppAccess,
+    FleetAccess,
+    ForeignStatements,
+    Manifest,
+    PodIdentityAssociation,
+    RoleChainAccess,
+    SecretPolicy,
+)
 
 
 def render_document(apps: Iterable[AppAccess], environment: str) -> Manifest:
@@ -127,4 +135,56 @@ def _second_role(chain: RoleChainAccess) -> Manifest:
         **({"externalId": chain.external_id} if chain.external_id else {}),
         "trust": chain.trust.to_dict(),
         "permissions": chain.permissions.to_dict(),
+    }
+
+
+# -------------------------------------------------------------------------------------------------------- all apps
+def render_fleet(fleet: FleetAccess) -> Manifest:
+    """Return the whole document of `render_document`, and what only all apps together show.
+
+    Shape of the addition: {"secretPolicies": [{"secret": …, "policy": {…}, …}], "foreignAccounts": {"<account>":
+    [{"kind": …, "resource": …, "apps": […], "statements": […]}]}, "deployerPolicies": {"<name>": {…}}}
+    """
+    return {**render_document(fleet.apps, fleet.environment.name), **_fleet_parts(fleet)}
+
+
+def render_fleet_files(fleet: FleetAccess) -> dict[str, str]:
+    """Return relative path → text: the files of every app, and those of all apps together below `_fleet`."""
+    files = render_files(fleet.apps)
+    for policy in fleet.deployer_policy:
+        files[f"_fleet/{policy.name}.json"] = dump_json(policy.document.to_dict())
+    for account in fleet.foreign_accounts:
+        listed = {"account": account.account, "statements": [_foreign(item) for item in account.statements]}
+        files[f"_fleet/account-{account.account}.json"] = dump_json(listed)
+    for number, secret in enumerate(fleet.secret_policies, start=1):
+        files[f"_fleet/secret-policy-{number}.json"] = dump_json(_secret_policy(secret))
+    return dict(sorted(files.items()))
+
+
+def _fleet_parts(fleet: FleetAccess) -> Manifest:
+    accounts = {item.account: [_foreign(one) for one in item.statements] for item in fleet.foreign_accounts}
+    return {
+        "secretPolicies": [_secret_policy(policy) for policy in fleet.secret_policies],
+        "foreignAccounts": accounts,
+        "deployerPolicies": {policy.name: policy.document.to_dict() for policy in fleet.deployer_policy},
+    }
+
+
+def _secret_policy(policy: SecretPolicy) -> Manifest:
+    return {
+        "secret": policy.secret,
+        "resource": policy.resource,
+        "owner": policy.owner,
+        "app": policy.app,
+        "adopt": policy.adopt,
+        "policy": policy.document.to_dict(),
+    }
+
+
+def _foreign(item: ForeignStatements) -> Manifest:
+    return {
+        "kind": item.kind,
+        "resource": item.resource,
+        "apps": list(item.apps),
+        "statements": [statement.to_dict() for statement in item.document.statements],
     }

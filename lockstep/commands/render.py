@@ -13,7 +13,7 @@ from lockstep.commands.arguments import Paths, read_specs
 from lockstep.exit_codes import ExitCode
 
 if TYPE_CHECKING:
-    from components.derivation import AppAccess
+    from components.derivation import FleetAccess
 
 _RENDER_EXAMPLE = """\b
 Example:
@@ -47,6 +47,7 @@ def render(  # noqa: PLR0917 - one option per value of the environment; the fram
     identity: Annotated[str, typer.Option(help="irsa or podIdentity, for apps that name none.")] = "irsa",
     role_path: Annotated[str, typer.Option(help="IAM path of the roles.")] = "/",
     permissions_boundary: Annotated[str | None, typer.Option(help="ARN of a managed policy.")] = None,
+    deployer_role: Annotated[str | None, typer.Option(help="ARN of the role that deploys.")] = None,
     output_format: Annotated[
         Format, typer.Option("--format", help="One document, or a folder of files.")
     ] = Format.YAML,
@@ -55,7 +56,7 @@ def render(  # noqa: PLR0917 - one option per value of the environment; the fram
     ] = None,
 ) -> None:
     """Print what follows from app specs in one environment: IAM, trust, SecretProviderClass, service account, mount."""
-    from components.derivation import Environment, Identity, derive_all, render_json, render_yaml  # noqa: PLC0415
+    from components.derivation import Environment, Identity, derive_fleet, dump_json, dump_yaml, render_fleet  # noqa: PLC0415
 
     if (output_format is Format.DIR) != (output is not None):
         raise typer.BadParameter("--format dir and --output FOLDER go together")
@@ -71,23 +72,24 @@ def render(  # noqa: PLR0917 - one option per value of the environment; the fram
         default_identity=Identity(identity),
         role_path=role_path,
         permissions_boundary=permissions_boundary,
+        deployer_role=deployer_role,
     )
-    apps = derive_all(read_specs(paths), place)
+    fleet = derive_fleet(read_specs(paths), place)
     if output is not None:
-        _write_folder(apps, output)
+        _write_folder(fleet, output)
     else:
-        text = render_json(apps, environment) if output_format is Format.JSON else render_yaml(apps, environment)
-        sys.stdout.write(text)
+        document = render_fleet(fleet)
+        sys.stdout.write(dump_json(document) if output_format is Format.JSON else dump_yaml(document))
 
 
-def _write_folder(apps: tuple[AppAccess, ...], folder: Path) -> None:
-    from components.derivation import render_files  # noqa: PLC0415
+def _write_folder(fleet: FleetAccess, folder: Path) -> None:
+    from components.derivation import render_fleet_files  # noqa: PLC0415
     from lockstep.folder_output import FolderOccupiedError, replace_folder  # noqa: PLC0415
 
-    files = render_files(apps)
+    files = render_fleet_files(fleet)
     try:
         replace_folder(folder, files)
     except FolderOccupiedError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(ExitCode.INVALID_INPUT) from error
-    typer.echo(f"{len(files)} files of {len(apps)} apps in {folder}")
+    typer.echo(f"{len(files)} files of {len(fleet.apps)} apps in {folder}")

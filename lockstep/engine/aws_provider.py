@@ -21,13 +21,14 @@ from pulumi import _types
 
 from lockstep.engine.aws_resource import AwsResource, Client, Clients
 from lockstep.engine.aws_resources import RESOURCES
+from lockstep.engine.aws_secret_policies import get_secret
 from lockstep.engine.resource_provider import InputProblem, ProviderError, ProviderObject, ResourceDiff
 from lockstep.engine.values import UNKNOWN, Json, Properties, contains_unknown, diff_properties
 
 #: Error codes that say that the object is not there. The IAM and EKS API references name one each.
 _GONE = frozenset({"NoSuchEntity", "ResourceNotFoundException"})
 
-_SERVICES = ("iam", "eks", "sts")
+_SERVICES = ("iam", "eks", "sts", "secretsmanager")
 
 #: Connections per client; the engine registers at most this many resources at a time.
 _CONNECTIONS = 16
@@ -137,10 +138,11 @@ class AwsProvider:
             return
 
     def invoke(self, token: str, arguments: Properties) -> Properties:
-        """Answer `getCallerIdentity` and `getCluster`."""
+        """Answer `getCallerIdentity`, `getCluster` and `getSecret`."""
         functions: Mapping[str, Callable[[Properties], Properties]] = {
             "aws:eks/getCluster:getCluster": self._get_cluster,
             "aws:index/getCallerIdentity:getCallerIdentity": self._get_caller_identity,
+            "aws:secretsmanager/getSecret:getSecret": lambda given: get_secret(self._clients, given),
         }
         function = functions.get(token)
         if function is None:

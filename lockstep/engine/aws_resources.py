@@ -14,6 +14,7 @@ from typing import Final
 
 from lockstep.engine.aws_managed_policies import POLICY, ROLE_POLICY_ATTACHMENT
 from lockstep.engine.aws_resource import AwsCall, AwsResource, Clients, given, tag_changes, tag_list
+from lockstep.engine.aws_secret_policies import SECRET_POLICY
 from lockstep.engine.resource_provider import ProviderError, ProviderObject
 from lockstep.engine.values import Json, Properties
 
@@ -275,4 +276,5 @@ RESOURCES: Final[Mapping[str, AwsResource]] = {
     "aws:iam/role:Role": ROLE,
     "aws:iam/rolePolicy:RolePolicy": ROLE_POLICY,
     "aws:iam/rolePolicyAttachment:RolePolicyAttachment": ROLE_POLICY_ATTACHMENT,
+    "aws:secretsmanager/secretPolicy:SecretPolicy": SECRET_POLICY,
 }

@@ -121,7 +121,7 @@ def test_a_folder_is_written_whole_and_replaced_whole(tmp_path: Path, project: P
     out = tmp_path / "out"
     first = lockstep("render", tmp_path / "spec.yaml", *PLACE, "--format", "dir", "--output", out, cwd=project)
     assert first.returncode == 0, first.stderr
-    assert sorted(path.name for path in out.iterdir() if path.is_dir()) == ["payments", "refunds"]
+    assert sorted(path.name for path in out.iterdir() if path.is_dir()) == ["_fleet", "payments", "refunds"]
     assert json.loads((out / "payments/trust.json").read_text())["Version"] == "2012-10-17"
     (tmp_path / "spec.yaml").write_text(VALID)
     lockstep("render", tmp_path / "spec.yaml", *PLACE, "--format", "dir", "--output", out, cwd=project)

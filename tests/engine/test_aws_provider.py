@@ -273,6 +273,33 @@ def test_an_association_gets_a_policy_and_a_second_role_and_loses_them_again(
     aws.update(ASSOCIATION, made, PAIR)
 
 
+def test_a_secrets_policy_is_put_replaced_and_taken_away(aws: AwsProvider, stubs: dict[str, Stubber]) -> None:
+    arn = "arn:aws:secretsmanager:eu-west-1:000000000000:secret:db-Ab12Cd"
+    token = "aws:secretsmanager/secretPolicy:SecretPolicy"
+    inputs: dict[str, Json] = {"secretArn": arn, "policy": "{}", "blockPublicPolicy": True}
+    stub = stubs["secretsmanager"]
+    sent = {"SecretId": arn, "BlockPublicPolicy": True}
+    stub.add_response("put_resource_policy", {"ARN": arn}, {**sent, "ResourcePolicy": "{}"})
+    stub.add_response("put_resource_policy", {"ARN": arn}, {**sent, "ResourcePolicy": '{"a":1}'})
+    stub.add_response("get_resource_policy", {"ARN": arn, "ResourcePolicy": "{}"}, {"SecretId": arn})
+    stub.add_response("delete_resource_policy", {"ARN": arn}, {"SecretId": arn})
+    made = aws.create(token, inputs)
+    changed = aws.update(token, made, {**inputs, "policy": '{"a":1}'})
+    read = aws.read(token, arn)
+    assert read is not None
+    assert read.outputs == {"secretArn": arn, "policy": "{}"}
+    aws.delete(token, changed)
+
+
+def test_a_secret_is_looked_up_with_the_policy_that_it_carries(aws: AwsProvider, stubs: dict[str, Stubber]) -> None:
+    arn = "arn:aws:secretsmanager:eu-west-1:000000000000:secret:db-Ab12Cd"
+    stub = stubs["secretsmanager"]
+    stub.add_response("describe_secret", {"ARN": arn, "Name": "db"}, {"SecretId": "db"})
+    stub.add_response("get_resource_policy", {"ARN": arn}, {"SecretId": arn})
+    found = aws.invoke("aws:secretsmanager/getSecret:getSecret", {"name": "db"})
+    assert (found["arn"], found["policy"]) == (arn, "")
+
+
 @pytest.mark.parametrize(
     ("resource_type", "service", "operation", "code", "prior"),
     [

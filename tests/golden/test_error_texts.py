@@ -11,7 +11,7 @@ from components.derivation.errors import CODES
 
 CASES = sorted(path for path in (Path(__file__).parent / "errors").iterdir() if path.is_dir())
 #: Raised by an environment value, by the file system or by a folder: shown by tests of their own.
-ELSEWHERE = {"SPEC026", "SPEC027", "SPEC031", "SPEC039"}
+ELSEWHERE = {"SPEC026", "SPEC027", "SPEC039"}
 ENVIRONMENT = Environment(
     name="dev",
     region="eu-west-1",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from components.derivation import Environment, derive_fleet, parse_specs, render_json
+from components.derivation import Environment, derive_fleet, dump_json, parse_specs, render_fleet
 
 FOLDER = Path(__file__).parent / "partitions"
 #: Partition, region, failover region.
@@ -35,8 +35,9 @@ def test_the_apps_become_exactly_this_in_each_partition(
         partition=partition,
         role_path="/lockstep/",
         permissions_boundary=f"arn:{partition}:iam::111122223333:policy/boundary",
+        deployer_role=f"arn:{partition}:iam::111122223333:role/deployer",
     )
-    rendered = render_json(derive_fleet(specs, environment).apps, "dev")
+    rendered = dump_json(render_fleet(derive_fleet(specs, environment)))
     expected = FOLDER / f"{partition}.json"
     if rewrite_golden:
         expected.write_text(rendered, encoding="utf-8")

@@ -24,6 +24,7 @@ from components.stack_config import load_stack_config
 from lockstep.engine.values import UNKNOWN, Json, contains_secret, contains_unknown, parse_struct
 
 ROLE = "aws:iam/role:Role"
+SECRET_POLICY = "aws:secretsmanager/secretPolicy:SecretPolicy"
 ROLE_POLICY = "aws:iam/rolePolicy:RolePolicy"
 OIDC_PROVIDER = "aws:iam/openIdConnectProvider:OpenIdConnectProvider"
 ASSOCIATION = "aws:eks/podIdentityAssociation:PodIdentityAssociation"
@@ -95,6 +96,10 @@ class Recorded:
         return {self.by_urn(urn).label for urn in item.dependencies}
 
 
+#: Name of a secret → the resource policy that it carries before the program runs.
+SECRET_POLICIES = {"dev/foreign": '{"Statement": [{"Sid": "SomebodyElse"}]}'}
+
+
 class _Answers(mocks.Mocks):
     def __init__(self, *, preview: bool) -> None:
         self._preview = preview
@@ -109,7 +114,11 @@ class _Answers(mocks.Mocks):
         return ("" if self._preview else f"{args.name}-id", outputs)
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
-        """Answer `getCluster`, the only function that the program may call."""
+        """Answer `getCluster` and `getSecret`, the only functions that the program may call."""
+        if args.token == "aws:secretsmanager/getSecret:getSecret":
+            secret = args.args["name"]
+            arn = f"arn:aws:secretsmanager:eu-west-1:111122223333:secret:{secret}-Ab12Cd"
+            return {"arn": arn, "name": secret, "policy": SECRET_POLICIES.get(secret, "")}, []
         assert args.token == "aws:eks/getCluster:getCluster"
         name = args.args["name"]
         answer: dict[str, Any] = {

@@ -21,6 +21,7 @@ from tests.infra.recording import (
     RELEASE,
     ROLE,
     ROLE_POLICY,
+    SECRET_POLICY,
     SERVICE_ACCOUNT,
     Recorded,
     Registration,
@@ -263,6 +264,40 @@ def test_without_an_app_that_uses_irsa_no_oidc_provider_is_made(project: Path, t
     run = run_stack(project, "dev", preview=True, overrides={"lockstep:apps": json.dumps([str(spec)])})
     assert run.of_type(OIDC_PROVIDER) == []
     assert "sts.amazonaws.com" not in json.dumps(run.one(RELEASE).inputs)
+
+
+def _restricting(tmp_path: Path, secret: str, more: str = "") -> dict[str, str]:
+    spec = tmp_path / "one.yaml"
+    restrict = f"restrict: {{breakGlass: ['arn:aws:iam::111122223333:role/glass']{more}}}"
+    spec.write_text(
+        f"version: 1\napp: one\nrenamedFrom: [old]\nowner: team\nnamespace: one\nidentity: podIdentity\n"
+        "podIdentity: {scope: sessionPolicy}\n"
+        f"secrets:\n  - name: {secret}\n    {restrict}\n"
+    )
+    deployer = "arn:aws:iam::111122223333:role/deployer"
+    return {"lockstep:apps": json.dumps([str(spec)]), "lockstep:deployerRole": deployer}
+
+
+def test_a_restricted_secret_gets_its_policy_after_the_roles_that_it_names(project: Path, tmp_path: Path) -> None:
+    run = run_stack(project, "dev", preview=True, overrides=_restricting(tmp_path, "dev/db"))
+    placed = run.one(SECRET_POLICY)
+    assert placed.inputs["secretArn"] == "arn:aws:secretsmanager:eu-west-1:111122223333:secret:dev/db-Ab12Cd"
+    assert placed.inputs["blockPublicPolicy"] is True
+    assert f"{ROLE}::one" in run.dependencies(placed)
+    role = run.one(ROLE)
+    assert role.inputs["name"] == "dev-eu-west-1-old", "a renamed app keeps its role"
+    assert f"role/{role.inputs['name']}" in str(placed.inputs["policy"])
+    association = run.one(ASSOCIATION)
+    assert association.inputs["disableSessionTags"] is True
+    assert "secretsmanager:GetSecretValue" in str(association.inputs["policy"])
+
+
+def test_a_policy_of_somebody_else_ends_the_program_unless_it_is_adopted(project: Path, tmp_path: Path) -> None:
+    overrides = _restricting(tmp_path, "dev/foreign")
+    with pytest.raises(pulumi.RunError, match=r"'dev/foreign' carries a resource policy .* 'adopt: true'"):
+        run_stack(project, "dev", preview=True, overrides=overrides)
+    adopting = _restricting(tmp_path, "dev/foreign", ", adopt: true")
+    assert len(run_stack(project, "dev", preview=True, overrides=adopting).of_type(SECRET_POLICY)) == 1
 
 
 def test_extra_audiences_are_asked_for_beside_those_of_the_apps(project: Path) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from components.derivation.arn import Arn, has_random_suffix
+from components.derivation.arn import UNKNOWN_SUFFIX, Arn, has_random_suffix
 from components.derivation.lint.class_document import ClassDocument, spelled
 from components.derivation.lint.examples import DB, PARAMETER, SECRET, policy, secrets_policy, spc, statement
 from components.derivation.lint.material import Material
@@ -74,10 +74,12 @@ def mounted_names(item: ClassDocument) -> Iterator[MountedName]:
         if not name or store is None:
             continue
         yield MountedName(entry=entry, store=store, name=name, region=item.region)
-        failover = list(spelled(entry, "failoverObject").each())
+        differs = spelled(entry, "failoverObject")
+        holders = list(differs.each())
         for number, region in enumerate(item.failover_regions):
-            holder = failover[min(number, len(failover) - 1)] if failover else None
-            other = spelled(holder, "objectName").text if holder else ""
+            # A mapping counts in every failover region; of a list the first in the first, and none beyond its end.
+            number_in_list = number if differs.kind == "list" else 0
+            other = spelled(holders[number_in_list], "objectName").text if number_in_list < len(holders) else ""
             yield MountedName(entry=entry, store=store, name=other or name, region=region)
 
 
@@ -116,10 +118,14 @@ def _unused(material: Material) -> Iterator[Hit]:
     for document in material.identity_policies():
         classes = [item for item in material.classes if document in policies_of(item, material)]
         mounted = [name for item in classes for name in mounted_names(item)]
+        granted = {resource.text for item in document.allows() for resource in item.resources}
         for item in document.allows():
             stores = [store for store, actions in _ACTIONS.items() if item.grants(*actions)]
             for resource in item.resources if stores and classes else ():
-                used = any(name.store in stores and name.is_covered_by(resource.text) for name in mounted)
+                # Of an optional secret both ARNs are granted, with its suffix and without.
+                whole = resource.text + UNKNOWN_SUFFIX
+                text = whole if whole in granted else resource.text
+                used = any(name.store in stores and name.is_covered_by(text) for name in mounted)
                 if not used:
                     yield Hit.on(resource, f"{resource.text!r} is granted, and no class mounts it")
 

@@ -38,9 +38,11 @@ def secret_resources(material: Material) -> Iterator[tuple[StatementText, Part, 
 
 
 def _no_suffix(material: Material) -> Iterator[Hit]:
+    granted = {resource.text for _, resource, _ in secret_resources(material)}
     for _, resource, arn in secret_resources(material):
-        if not has_wildcard(arn.resource) and not has_random_suffix(arn):
-            text = resource.text + UNKNOWN_SUFFIX
+        text = resource.text + UNKNOWN_SUFFIX
+        # Beside the grant with its suffix it is an optional secret's: AWS asks about it while the secret is missing.
+        if not has_wildcard(arn.resource) and not has_random_suffix(arn) and text not in granted:
             what = f"{resource.text!r} has no suffix, so it matches no secret"
             yield Hit.on(resource, what, fix=f"write {text!r}", edits=(resource.replaced(text),))
 

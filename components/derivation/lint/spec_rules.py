@@ -125,7 +125,7 @@ def _foreign_without_key(material: Material) -> Iterator[Hit]:
             for entry in variant.objects:
                 arn = Arn.parse(entry.name)
                 account = arn.account.replace("${account}", own.account) if arn else own.account
-                if account != own.account and not entry.kms_keys and entry.store is Store.SECRETS_MANAGER:
+                if account != own.account and not entry.kms_keys and entry.store is Store.PARAMETER_STORE:
                     what = f"{entry.name!r} belongs to the account {account}, and no kmsKey is named"
                     yield Hit(spot=entry.at, what=what, suppressions=_in_force(variant, entry))
 
@@ -152,9 +152,10 @@ def _spec(body: str) -> Example:
     return Example(spec=_HEAD + body)
 
 
-_MANY = "".join(f"  - name: prod/shop/team-{number:03}/a-long-name-for-a-database\n" for number in range(78))
-_FEW = "".join(_MANY.splitlines(keepends=True)[:20])
-_FOREIGN = "secrets:\n  - name: arn:aws:secretsmanager:${region}:999988887777:secret:shared/db-Ab12Cd\n    file: db\n"
+_ROW = "  - {{name: prod/shop/team-{number:03}/a-long-name-for-a-database{more}}}\n"
+_MANY = "".join(_ROW.format(number=number, more=", mount: more" if number % 2 else "") for number in range(78))
+_FEW = "".join(_MANY.splitlines(keepends=True)[:40:2])
+_FOREIGN = "parameters:\n  - name: arn:aws:ssm:${region}:999988887777:parameter/shared/db\n    file: db\n"
 _FOREIGN_KEY = "    kmsKey: arn:aws:kms:${region}:999988887777:key/5f1d7a0c-2b3e-4d6f-8a9b-0c1d2e3f4a5b\n"
 _SHARED = "secrets: [{name: prod/smtp}]\n"
 _OWNED = "secrets: [{name: prod/smtp, owner: mail-team}]\n"
@@ -202,7 +203,7 @@ RULES = (
         title="The app's access has little room left",
         why="IAM limits the policies of a role. The next secrets will not fit, and adding them will wait for a split.",
         fix="split the app into two, or read fewer secrets",
-        bad=_spec("secrets:\n" + _MANY),
+        bad=_spec("mounts: {more: /etc/more}\nsecrets:\n" + _MANY),
         good=_spec("secrets:\n" + _FEW),
         check=_room,
         needs_stacks=True,
@@ -251,9 +252,9 @@ RULES = (
     ),
     Rule(
         code="LS808",
-        severity=Severity.ERROR,
-        title="A secret of another account needs a customer key",
-        why="The key aws/secretsmanager cannot be shared: without a customer key the read ends in a KMS denial.",
+        severity=Severity.WARNING,
+        title="A parameter of another account names its customer key",
+        why="The key aws/ssm cannot be shared: a SecureString under it ends in a KMS denial. Plain text needs no key.",
         fix="encrypt it with a customer key, and name that key in kmsKey",
         bad=_spec(_FOREIGN),
         good=_spec(_FOREIGN + _FOREIGN_KEY),

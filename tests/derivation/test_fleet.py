@@ -1,0 +1,229 @@
+"""What only all apps together show: resource policies, other accounts, the deployer. Judged by a second evaluator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from fnmatch import fnmatchcase
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from components.derivation import Environment, FleetAccess, PolicyDocument, SpecErrors, derive_fleet, parse_specs
+from components.derivation.iam import Effect
+from components.derivation.secret_policies import is_ours
+from tests.derivation.expected_access import DECRYPT, DESCRIBE, GET, PARAMETERS, is_asked_for, questions_about
+from tests.derivation.iam_oracle import allows
+from tests.derivation.random_specs import SUFFIX, SpecText, spec_texts
+from tests.derivation.test_derive import ENVIRONMENT, LAW, session_tags
+
+DEPLOYER = "arn:aws:iam::111122223333:role/ci/deployer"
+GLASS = "arn:aws:iam::111122223333:role/break-glass"
+ROTATION = "arn:aws:iam::111122223333:role/rotation"
+OUTSIDE = "arn:aws:iam::222233334444:role/other-stack"
+PLACE = replace(ENVIRONMENT, deployer_role=DEPLOYER)
+HEAD = "version: 1\napp: {app}\nowner: team\nnamespace: {app}\nsecrets:\n"
+SECRET = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:db-Ab12Cd"
+
+
+def fleet_of(text: str, environment: Environment = PLACE) -> FleetAccess:
+    return derive_fleet(parse_specs(text, "app.yaml"), environment)
+
+
+def denies(document: PolicyDocument, action: str, principal: str, *, is_service: bool = False) -> bool:
+    """Say whether a resource policy denies an action to a principal; knows what such a Deny may be made of only."""
+    for item in document.statements:
+        if item.effect is not Effect.DENY or action not in item.actions:
+            continue
+        tests = {(test.operator, test.key): test.values for test in item.conditions}
+        exempt = tests.pop(("ArnNotEquals", "aws:PrincipalArn"))
+        assert tests == {("Bool", "aws:PrincipalIsAWSService"): ("false",)}
+        assert item.principal == ("AWS", "*")
+        if principal not in exempt and not is_service:
+            return True
+    return False
+
+
+def admits(document: PolicyDocument, action: str, resource: str, principal: str, context: Mapping[str, str]) -> bool:
+    """Say whether a resource policy allows a call by a principal; `*` means its own object."""
+    account = principal.split(":")[4]
+    statements = []
+    for item in document.statements:
+        if item.effect is Effect.ALLOW and item.principal == ("AWS", f"arn:aws:iam::{account}:root"):
+            plain = item.to_dict()
+            del plain["Principal"]
+            plain["Resource"] = [resource] if item.resources == ("*",) else plain["Resource"]
+            statements.append(plain)
+    return allows({"Statement": statements}, action, resource, {**context, "aws:PrincipalArn": principal})
+
+
+# ----------------------------------------------------------------------------------------------- secret policies
+RESTRICT = f"    restrict: {{breakGlass: ['{GLASS}'], rotationRole: '{ROTATION}', readers: ['{OUTSIDE}']}}\n"
+
+
+@given(
+    readers=st.lists(st.sampled_from(["a", "b", "c", "d"]), unique=True), by_arn=st.booleans(), chained=st.booleans()
+)
+@LAW
+def test_a_restricted_secret_is_refused_to_everybody_but_its_readers_and_never_locks_the_deployer_out(
+    readers: list[str], *, by_arn: bool, chained: bool
+) -> None:
+    name = SECRET if by_arn else "db"
+    text = HEAD.format(app="owner") + f"  - name: {name}\n    file: db\n{RESTRICT}"
+    for app in readers:
+        text += f"---\n{HEAD.format(app=app)}  - {{name: db, file: db}}\n"
+    text += f"---\n{HEAD.format(app='stranger')}  - name: other\n"
+    if chained:
+        role = "arn:aws:iam::333344445555:role/second"
+        key = "arn:aws:kms:eu-west-1:111122223333:key/8a2c6f04"
+        text += f"---\nversion: 1\napp: far\nnamespace: far\nassumeRole: {{role: '{role}'}}\n"
+        text += f"secrets: [{{name: '{SECRET}', file: db, kmsKey: '{key}'}}]\n"
+    fleet = fleet_of(text)
+    (policy,) = fleet.secret_policies
+    assert (policy.app, policy.owner, policy.adopt) == ("owner", "team", False)
+    roles = {str(app.app): app.reader_arn for app in fleet.apps}
+    exempt = {roles[app] for app in ("owner", *readers)} | {DEPLOYER, GLASS, ROTATION, OUTSIDE}
+    exempt |= {roles["far"]} if chained else set()
+    for principal in exempt:
+        assert not denies(policy.document, GET, principal)
+    for principal in (roles["stranger"], f"{DEPLOYER}x", "arn:aws:iam::111122223333:user/anna"):
+        assert denies(policy.document, GET, principal)
+        assert not denies(policy.document, GET, principal, is_service=True)
+    for action in ("PutResourcePolicy", "DeleteResourcePolicy", "GetResourcePolicy", "DescribeSecret"):
+        assert not denies(policy.document, f"secretsmanager:{action}", DEPLOYER)
+        assert not denies(policy.document, f"secretsmanager:{action}", "arn:aws:iam::111122223333:root")
+    assert admits(policy.document, GET, SECRET, OUTSIDE, {})
+    assert not admits(policy.document, GET, SECRET, OUTSIDE.replace("other", "another"), {})
+    if chained:
+        assert admits(policy.document, GET, SECRET, roles["far"], {})
+        listed = [item for account in fleet.foreign_accounts for item in account.statements]
+        assert "secret policy" not in {item.kind for item in listed}, "this stack writes it, nobody else has to"
+    assert is_ours(policy.document.to_json())
+
+
+def test_a_policy_with_any_statement_of_somebody_else_is_not_ours() -> None:
+    assert is_ours("")
+    assert is_ours('{"Statement": [{"Sid": "LockstepDenyOthers"}]}')
+    for text in (
+        "{",
+        '{"Statement": [{"Sid": "LockstepDenyOthers"}, {"Sid": "x"}]}',
+        '{"Statement": {"Effect": "Deny"}}',
+    ):
+        assert not is_ours(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "environment", "reason"),
+    [
+        (HEAD.format(app="a").replace("owner: team\n", "") + "  - name: db\n" + RESTRICT, PLACE, "has no owner"),
+        (HEAD.format(app="a") + "  - name: db\n    owner: other\n" + RESTRICT, PLACE, "belongs to 'other'"),
+        (HEAD.format(app="a") + "  - name: db\n" + RESTRICT, ENVIRONMENT, "names no deployer"),
+        (HEAD.format(app="a") + "  - name: db\n    optional: true\n" + RESTRICT, PLACE, "is optional"),
+        (
+            HEAD.format(app="a") + f"  - name: db\n{RESTRICT}  - name: {SECRET}\n    file: x\n{RESTRICT}",
+            PLACE,
+            "is restricted twice",
+        ),
+    ],
+)
+def test_a_policy_that_this_stack_cannot_write_is_refused(text: str, environment: Environment, reason: str) -> None:
+    with pytest.raises(SpecErrors) as caught:
+        fleet_of(text, environment)
+    assert [problem.code for problem in caught.value.problems] == ["SPEC031"]
+    assert reason in str(caught.value)
+
+
+# ------------------------------------------------------------------------------------------------ other accounts
+@given(spec_texts())
+@LAW
+def test_what_other_accounts_must_add_allows_exactly_what_is_asked_for(spec: SpecText) -> None:
+    """Identity policy, resource policy and key policy are one set: each side allows the reader's reads and no more."""
+    fleet = fleet_of(spec.text)
+    (access,) = fleet.apps
+    reader = access.reader_arn
+    account = reader.split(":")[4]
+    documents = {
+        (item.kind, item.resource): item.document for owner in fleet.foreign_accounts for item in owner.statements
+    }
+    for read in spec.reads:
+        if read.arn.split(":")[4] != account:
+            kind = "secret policy" if read.is_secret else "parameter policy"
+            document = documents[kind, read.arn]
+            action = GET if read.is_secret else PARAMETERS
+            context = {"secretsmanager:VersionStage": read.stage} if read.stage else {}
+            context |= {"secretsmanager:VersionId": read.version_id} if read.version_id else {}
+            assert admits(document, action, read.arn, reader, context)
+            assert not admits(document, action, read.arn, f"{reader}x", context)
+            assert not admits(document, "secretsmanager:PutSecretValue", read.arn, reader, context)
+            if read.is_secret:
+                assert admits(document, DESCRIBE, read.arn, reader, {})
+                plain = any(r.arn == read.arn and not (r.stage or r.version_id) for r in spec.reads)
+                assert admits(document, GET, read.arn, reader, {}) == plain
+        if read.key and read.key.split(":")[4] != account:
+            document = documents["key policy", read.key]
+            for question in questions_about([read]):
+                if question.action == DECRYPT and question.resource == read.key:
+                    expected = is_asked_for(question, spec.reads)
+                    assert admits(document, DECRYPT, read.key, reader, question.context) == expected
+                    assert not admits(document, DECRYPT, read.key, f"{reader}x", question.context)
+    assert ("role trust", reader) in documents or access.chain is None
+    if access.chain:
+        tags = session_tags(access)
+        permissions = documents["role permissions", reader].to_dict()
+        for question in questions_about(spec.reads[:2]):
+            answer = allows(permissions, question.action, question.resource, {**tags, **question.context})
+            assert answer == is_asked_for(question, spec.reads)
+
+
+def test_apps_that_share_a_second_role_each_add_their_own_statements() -> None:
+    role = "arn:aws:iam::333344445555:role/second"
+    text = "".join(
+        f"---\nversion: 1\napp: {app}\nnamespace: {app}\nassumeRole: {{role: '{role}'}}\nsecrets: [{{name: '{app}'}}]\n"
+        for app in ("a", "b")
+    )
+    (account,) = fleet_of(text).foreign_accounts
+    assert [item.kind for item in account.statements] == ["role permissions", "role trust"]
+    for item in account.statements:
+        sids = [statement.sid for statement in item.document.statements]
+        assert len(set(sids)) == len(sids) == 2
+        assert item.apps == ("a", "b")
+
+
+# ------------------------------------------------------------------------------------------------------ deployer
+def deployer_may(fleet: FleetAccess, action: str, resource: str, **context: str) -> bool:
+    for policy in fleet.deployer_policy:
+        for item in policy.document.statements:
+            tests = all(
+                any(fnmatchcase(context.get(test.key, ""), value) for value in test.values) for test in item.conditions
+            )
+            if action in item.actions and tests and any(fnmatchcase(resource, pattern) for pattern in item.resources):
+                return True
+    return False
+
+
+@given(spec=spec_texts(), path=st.sampled_from(["/", "/lockstep/"]), bounded=st.booleans())
+@LAW
+def test_the_deployer_may_place_these_apps_and_pass_their_roles_to_pod_identity_only(
+    spec: SpecText, path: str, *, bounded: bool
+) -> None:
+    boundary = "arn:aws:iam::111122223333:policy/boundary" if bounded else None
+    fleet = fleet_of(spec.text, replace(PLACE, permissions_boundary=boundary, role_path=path))
+    (access,) = fleet.apps
+    with_boundary = {"iam:PermissionsBoundary": boundary} if boundary else {}
+    assert deployer_may(fleet, "iam:CreateRole", access.role_arn, **with_boundary)
+    assert deployer_may(fleet, "iam:PutRolePolicy", access.role_arn, **with_boundary)
+    assert deployer_may(fleet, "iam:CreateRole", access.role_arn) == (not bounded)
+    assert deployer_may(fleet, "iam:DeleteRolePermissionsBoundary", access.role_arn) == (not bounded)
+    passed = {"iam:PassedToService": "pods.eks.amazonaws.com"}
+    assert deployer_may(fleet, "iam:PassRole", access.role_arn, **passed) == (access.association is not None)
+    assert not deployer_may(fleet, "iam:PassRole", access.role_arn, **{"iam:PassedToService": "ec2.amazonaws.com"})
+    for other in (DEPLOYER, f"arn:aws:iam::111122223333:role{path}admin", f"arn:aws:iam::999999999999:role{path}dev-x"):
+        for action in ("iam:PassRole", "iam:CreateRole", "iam:PutRolePolicy", "iam:UpdateAssumeRolePolicy"):
+            assert not deployer_may(fleet, action, other, **passed, **with_boundary)
+    own = {policy.arn for policy in fleet.deployer_policy}
+    assert not any(deployer_may(fleet, "iam:CreatePolicyVersion", arn) for arn in own), "nobody widens his own leave"
+    assert all(policy.document.size() <= 6_144 and len(policy.name) <= 128 for policy in fleet.deployer_policy)
+    reads = (GET, PARAMETERS, DECRYPT)
+    assert not any(deployer_may(fleet, action, read.arn) for action in reads for read in spec.reads)
+    assert not deployer_may(fleet, "secretsmanager:PutResourcePolicy", f"x{SUFFIX}")
