@@ -13,7 +13,9 @@ EMULATOR := .venv-emulator
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 EMULATOR_READY := $(EMULATOR)/.ready
+PARLIAMENT := .venv-parliament
 FUZZ := .venv-fuzz
+PARLIAMENT_READY := $(PARLIAMENT)/.ready
 FUZZ_READY := $(FUZZ)/.ready
 FUZZ_SECONDS ?= 60
 PYTEST_ARGS ?=
@@ -31,11 +33,15 @@ $(EMULATOR_READY): requirements-emulator.txt .ci/make-venv
 	@.ci/make-venv "$(PYTHON)" $(EMULATOR) requirements-emulator.txt
 	@touch $@
 
+$(PARLIAMENT_READY): requirements-parliament.txt .ci/make-venv
+	@.ci/make-venv "$(PYTHON)" $(PARLIAMENT) requirements-parliament.txt
+	@touch $@
+
 $(FUZZ_READY): requirements-fuzz.txt .ci/make-venv
 	@.ci/make-venv "$(PYTHON)" $(FUZZ) requirements-fuzz.txt
 	@touch $@
 
-dev: $(READY) $(EMULATOR_READY) ## build both environments (.venv and the emulator's)
+dev: $(READY) $(EMULATOR_READY) $(PARLIAMENT_READY) ## build the environments (.venv, the emulator's, parliament's)
 
 local: dev ## the main job on the embedded stack: emulated AWS, the real program, the real provider, real mounts (ARGS=--keep)
 	@$(BIN)/python -m local $(ARGS)
@@ -76,5 +82,5 @@ image: ## build and push the provider's image, print its digest (PUSH=<repositor
 check: test lint ## exactly what CI runs
 
 clean: ## remove what make built
-	rm -rf $(VENV) $(EMULATOR) $(FUZZ) .fuzz .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .local build *.egg-info
+	rm -rf $(VENV) $(EMULATOR) $(PARLIAMENT) $(FUZZ) .fuzz .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .local build *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -104,7 +104,7 @@ def _roles(environment: Environment) -> Iterator[Statement]:
     yield _wide("ManageRoles", (*_READ_ROLE, *_CHANGE_ROLE), roles)
     bounded: tuple[Condition, ...] = ()
     if environment.permissions_boundary:
-        bounded = (Condition.of("StringEquals", "iam:PermissionsBoundary", [environment.permissions_boundary]),)
+        bounded = (Condition.of("ArnEquals", "iam:PermissionsBoundary", [environment.permissions_boundary]),)
     else:
         # Without a boundary none is taken off, so that leave is not needed; with one it must not be.
         yield _wide("RemoveBoundary", ("iam:DeleteRolePermissionsBoundary",), roles)

@@ -121,4 +121,4 @@ class PolicyDocument:
 
     def size(self) -> int:
         """Return the characters that IAM counts: all but white space."""
-        return sum(not char.isspace() for char in self.to_json())
+        return len("".join(self.to_json().split()))

@@ -125,7 +125,7 @@ def test_a_folder_is_written_whole_and_replaced_whole(tmp_path: Path, project: P
     assert json.loads((out / "payments/trust.json").read_text())["Version"] == "2012-10-17"
     (tmp_path / "spec.yaml").write_text(VALID)
     lockstep("render", tmp_path / "spec.yaml", *PLACE, "--format", "dir", "--output", out, cwd=project)
-    assert sorted(path.name for path in out.iterdir() if path.is_dir()) == ["payments"]
+    assert sorted(path.name for path in out.iterdir() if path.is_dir()) == ["_fleet", "payments"]
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 

@@ -155,3 +155,43 @@ def test_a_very_large_file_is_refused_before_it_is_parsed() -> None:
 
 def test_deep_nesting_is_refused() -> None:
     assert found_in("[" * 5000)[0][1] == "SPEC001"
+
+
+# -------------------------------------------------------------------------------------------------- folder defaults
+SPEC = "version: 1\napp: a\nsecrets: [{name: x}]\n"
+
+
+def test_defaults_of_a_folder_reach_its_specs_and_no_other(tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "team"):
+        folder.mkdir(exist_ok=True)
+    (tmp_path / "_defaults.yaml").write_text("namespace: above\nrefreshInterval: 10m\n")
+    (tmp_path / "team" / "_defaults.yaml").write_text("namespace: team\nowner: team\nfailoverRegions: [us-west-2]\n")
+    (tmp_path / "team" / "a.yaml").write_text(SPEC)
+    (tmp_path / "b.yaml").write_text(SPEC.replace("app: a", "app: b\nnamespace: own"))
+    above, team = load_specs([tmp_path, tmp_path / "team"])[::-1]
+    assert (team.base.namespace, team.base.owner, team.base.failover_regions) == ("team", "team", ("us-west-2",))
+    assert team.base.refresh_interval_seconds is None, "a folder above gives nothing"
+    assert (above.base.namespace, above.base.refresh_interval_seconds) == ("own", 600)
+    assert team.base.failover_at.source.endswith("team/_defaults.yaml"), "a value keeps its own place"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("secrets: [{name: y}]\n", [(1, "SPEC003")]),
+        ("namespace: Not_A_Label\n", [(1, "SPEC006")]),
+        ("namespace: a\n---\nowner: b\n", [(1, "SPEC039")]),
+        ("namespace: [\n", [(2, "SPEC001")]),
+    ],
+)
+def test_defaults_that_cannot_be_used_are_reported_at_their_place_once(
+    tmp_path: Path, text: str, expected: list[tuple[int, str]]
+) -> None:
+    (tmp_path / "_defaults.yaml").write_text(text)
+    for app in "ab":
+        (tmp_path / f"{app}.yaml").write_text(SPEC.replace("app: a", f"app: {app}\nmountPath: /x"))
+    with pytest.raises(SpecErrors) as caught:
+        load_specs([tmp_path])
+    problems = [problem for problem in caught.value.problems if problem.spot.source.endswith("_defaults.yaml")]
+    found = [(problem.spot.line, problem.code) for problem in problems]
+    assert found == expected
