@@ -8,7 +8,7 @@ matches any six there.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 
 from components.derivation.access import FleetAccess
@@ -61,15 +61,30 @@ class ObjectId:
         return cls(store=store, account=arn.account, region=arn.region, name=name)
 
 
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """What specs say about one object; "" stands for nothing said."""
+
+    resources: set[str] = field(default_factory=set)
+    keys: set[str] = field(default_factory=set)
+    owners: set[str] = field(default_factory=set)
+
+
+_NOT_NAMED = _Named()
+
+
 class Inventory:
     """Every object that a spec names, in one environment."""
 
     def __init__(self, environment: Environment, grants: Iterable[Grant]) -> None:
         """Gather what the grants of all apps say."""
         self._environment = environment
-        self._grants: dict[ObjectId, list[Grant]] = {}
+        self._named: dict[ObjectId, _Named] = {}
         for grant in grants:
-            self._grants.setdefault(ObjectId.of_resource(grant.resource, grant.store), []).append(grant)
+            named = self._named.setdefault(ObjectId.of_resource(grant.resource, grant.store), _Named())
+            named.resources.add(grant.resource)
+            named.keys.add(grant.key)
+            named.owners.add(grant.owner)
 
     @classmethod
     def of(cls, fleet: FleetAccess) -> Inventory:
@@ -78,28 +93,29 @@ class Inventory:
 
     def objects(self) -> tuple[ObjectId, ...]:
         """Return every named object, sorted."""
-        return tuple(sorted(self._grants))
+        return tuple(sorted(self._named))
 
     def is_named(self, item: ObjectId) -> bool:
         """Say whether a spec names it."""
-        return item in self._grants
+        return item in self._named
 
     def arn(self, item: ObjectId) -> str:
         """Return the object's ARN; a secret's with its suffix, or with a sample where no spec tells it."""
         place = {"partition": self._environment.partition, "region": item.region, "account": item.account}
         if item.store is Store.PARAMETER_STORE:
             return parameter_arn(item.name, **place)
-        known = (grant.resource for grant in self._grants.get(item, ()) if not grant.resource.endswith(UNKNOWN_SUFFIX))
+        named = self._named.get(item, _NOT_NAMED)
+        known = (resource for resource in named.resources if not resource.endswith(UNKNOWN_SUFFIX))
         sample = secret_pattern(item.name, **place).removesuffix(UNKNOWN_SUFFIX) + SAMPLE_SUFFIX
         return min(known, default=sample)
 
     def keys(self, item: ObjectId) -> tuple[str, ...]:
         """Return the customer keys that specs name for it, sorted: () for AWS's own, several where specs disagree."""
-        return tuple(sorted({grant.key for grant in self._grants.get(item, ()) if grant.key}))
+        return tuple(sorted(key for key in self._named.get(item, _NOT_NAMED).keys if key))
 
     def owners(self, item: ObjectId) -> tuple[str, ...]:
         """Return the owners that specs name for it, sorted."""
-        return tuple(sorted({grant.owner for grant in self._grants.get(item, ()) if grant.owner}))
+        return tuple(sorted(owner for owner in self._named.get(item, _NOT_NAMED).owners if owner))
 
     def find(
         self, name: str, *, account: str = "", region: str = "", store: Store | None = None
@@ -125,7 +141,7 @@ class Inventory:
         if text.startswith("/"):
             both = [item for item in both if item.store is Store.PARAMETER_STORE]
         chosen = [item for item in both if store in {None, item.store}]
-        named = tuple(item for item in chosen if item in self._grants)
+        named = tuple(item for item in chosen if item in self._named)
         return named or tuple(chosen[:1])
 
     def _find_arn(self, arn: Arn, store: Store | None) -> tuple[ObjectId, ...]:
@@ -134,13 +150,13 @@ class Inventory:
             return ()
         name = arn.resource.removeprefix(_PREFIXES[service])
         whole = ObjectId(store=service, account=arn.account, region=arn.region, name=name)
-        if service is Store.PARAMETER_STORE or whole in self._grants or not has_random_suffix(arn):
+        if service is Store.PARAMETER_STORE or whole in self._named or not has_random_suffix(arn):
             return (whole,)
         return (replace(whole, name=name[:-_SUFFIX_LENGTH]),)
 
     def similar(self, name: str) -> tuple[str, ...]:
         """Return up to three names of objects that look like a name, the nearest first."""
-        names = {item.shown: None for item in self._grants}
+        names = {item.shown: None for item in self._named}
         return tuple(get_close_matches(substitute(name, self._environment.variables()), names, n=3, cutoff=0.8))
 
 

@@ -94,6 +94,7 @@ class Reader:
         self._boundary = boundary
         self._own = tuple(_parsed(policy.document, policy.name, SourceKind.IDENTITY) for policy in app.policies)
         session = app.association.policy if app.association else None
+        self._principal = Principal.role(app.reader_arn, session_name=_SESSION)
         self._session = (_parsed(session, "of the association", SourceKind.SESSION),) if session else ()
         self._identity = self._identity_checks()
 
@@ -108,7 +109,7 @@ class Reader:
             parsed = Arn.parse(arn)
             if parsed is None:
                 continue
-            if parsed.account != self._principal().account:
+            if parsed.account != self._principal.account:
                 texts.append(f"account {parsed.account} lets {self.app.reader_arn} use {arn}")
             elif parsed.service == "kms":
                 texts.append(f"the policy of the key {arn} leaves the decision to IAM, as AWS's default one does")
@@ -146,9 +147,9 @@ class Reader:
             "kms:ViaService": f"{SERVICES[item.store]}.{item.region}.{self._environment.dns_suffix}",
             f"kms:EncryptionContext:{name}": arn,
             "kms:EncryptionContextKeys": names,
-            "kms:CallerAccount": self._principal().account,
+            "kms:CallerAccount": self._principal.account,
         }
-        foreign = owner != self._principal().account
+        foreign = owner != self._principal.account
         key_policy = self._foreign_policy(key) if foreign else _assumed_policy(owner, key)
         policies = self._policies(resource=key_policy, needs_resource_policy=True)
         return self._check(Subject.DECRYPT, DECRYPT, key, owner, context, policies)
@@ -163,7 +164,7 @@ class Reader:
         policies: PolicySet,
     ) -> Check:
         request = Request(
-            principal=self._principal(),
+            principal=self._principal,
             action=action,
             resource=resource,
             resource_account=owner,
@@ -175,9 +176,6 @@ class Reader:
         return replace(found, statements=tuple(one for one in found.statements if one.policy != _ASSUMED))
 
     # --------------------------------------------------------------------------------------------- the role that reads
-
-    def _principal(self) -> Principal:
-        return Principal.role(self.app.reader_arn, session_name=_SESSION)
 
     def _policies(self, *, resource: PolicySource | None, needs_resource_policy: bool = False) -> PolicySet:
         if self.app.chain:
@@ -213,7 +211,7 @@ class Reader:
         }
 
     def _resource_policy(self, item: ObjectId, arn: str) -> PolicySource | None:
-        if item.account != self._principal().account:
+        if item.account != self._principal.account:
             return self._foreign_policy(arn)
         for policy in self._fleet.secret_policies:
             if item.store is Store.SECRETS_MANAGER and ObjectId.of_resource(policy.resource, item.store) == item:
@@ -226,7 +224,7 @@ class Reader:
             for statements in account.statements:
                 if _covers(statements.resource, arn):
                     return _parsed(statements.document, f"of {statements.resource}", SourceKind.RESOURCE)
-        return _assumed_policy(self._principal().account, arn)
+        return _assumed_policy(self._principal.account, arn)
 
     # ------------------------------------------------------------------------------------------------ getting the role
 

@@ -54,7 +54,26 @@ class Pattern:
 
     def matches(self, text: str, extent: Extent = Extent.TEXT, *, ignore_case: bool = False) -> bool:
         """Say whether the whole of `text` fits."""
+        if not ignore_case:
+            # Most patterns of a large policy mean another object, and most of the others hold no `*`: both are told
+            # without compiling an expression for each.
+            first = self.parts[0] if self.parts else ""
+            if isinstance(first, str) and not text.startswith(first):
+                return False
+            past_the_region = isinstance(first, str) and first.count(":") >= _ARN_COLONS
+            if Wildcard.MANY not in self.parts and (past_the_region or extent is Extent.TEXT):
+                return _fits(self.parts, text)
         return _expression(self.parts, extent, ignore_case).fullmatch(text) is not None
+
+
+def _fits(parts: tuple[str | Wildcard, ...], text: str) -> bool:
+    """Compare where every part has a known length."""
+    position = 0
+    for part in parts:
+        if isinstance(part, str) and not text.startswith(part, position):
+            return False
+        position += len(part) if isinstance(part, str) else 1
+    return position == len(text)
 
 
 def expand(text: str, context: Context, *, variables: bool) -> Pattern | Unclear | None:
@@ -117,7 +136,7 @@ def _completed(parts: tuple[str | Wildcard, ...]) -> tuple[str | Wildcard, ...]:
 
 def _pieces(parts: tuple[str | Wildcard, ...], extent: Extent) -> Iterator[str]:
     colons = 0
-    for part, following in zip(parts, (*parts[1:], ":"), strict=True):
+    for part, following in zip(parts, (*parts, ":")[1:], strict=True):
         if isinstance(part, str):
             colons += part.count(":")
             yield re.escape(part)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from components.derivation import Environment, FleetAccess, PolicyDocument, derive_fleet, parse_specs
-from components.derivation.access import SecretPolicy
+from components.derivation.access import ForeignAccount, ForeignStatements, SecretPolicy
 from components.derivation.answers import Answers, ObjectId, Selector, Subject, Verdict, regions_of
 from components.derivation.evaluator import SourceKind, parse_policy
 from components.derivation.spec import AppName, Identity, Store
@@ -137,6 +137,43 @@ def test_a_secret_policy_that_denies_makes_it_a_no() -> None:
     reason = denied.regions[0].checks[0].reason
     assert reason == "denied by statement DenyOthers of the resource policy of prod/shared/smtp"
     assert answers.can_read("payments", secret("prod/payments/db")).is_allowed, "it bears on its own secret only"
+
+
+FOREIGN = f"arn:aws:secretsmanager:{REGION}:999988887777:secret:shared/smtp-Ab12Cd"
+FOREIGN_KEY = KEY.replace(ACCOUNT, "999988887777")
+FOREIGN_SPEC = f"""version: 1
+app: mailer
+namespace: messaging
+secrets: [{{name: "{FOREIGN}", file: smtp, kmsKey: "{FOREIGN_KEY}"}}]
+"""
+
+
+def _foreign(resource: str, role: str) -> ForeignStatements:
+    class Document(PolicyDocument):
+        """What the other account has added."""
+
+        def to_dict(self) -> dict[str, object]:
+            statement = {"Sid": "Read", "Effect": "Allow", "Principal": {"AWS": role}, "Action": "*", "Resource": "*"}
+            return {"Version": "2012-10-17", "Statement": [statement]}
+
+    document = Document(statements=())
+    return ForeignStatements(kind="secret policy", resource=resource, document=document, apps=(AppName("mailer"),))
+
+
+def test_another_account_s_side_is_asked_where_its_statements_are_derived_and_noted_in_any_case() -> None:
+    whole = replace(fleet(FOREIGN_SPEC), foreign_accounts=())
+    (item,) = Answers(whole).inventory.find(FOREIGN)
+    assumed = Answers(whole).can_read("mailer", item)
+    assert assumed.is_allowed
+    assert [note.split(":")[1] for note in assumed.notes if "lets" in note] == [" account 999988887777 lets arn"] * 2
+    own = whole.apps[0].role_arn
+    for role, allowed in ((own, True), (f"arn:aws:iam::{ACCOUNT}:role/other", False)):
+        statements = tuple(_foreign(resource, role) for resource in (FOREIGN, FOREIGN_KEY))
+        account = ForeignAccount(account="999988887777", statements=statements)
+        answer = Answers(replace(whole, foreign_accounts=(account,))).can_read("mailer", item)
+        assert answer.is_allowed is allowed
+        kinds = [str(one.kind) for check in answer.regions[0].checks for one in check.statements]
+        assert kinds == (["identity policy", "resource policy"] * 2 if allowed else [])
 
 
 def test_a_permissions_boundary_is_asked_when_its_document_is_known_and_noted_when_not() -> None:
