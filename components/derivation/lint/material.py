@@ -86,6 +86,28 @@ class ServiceAccountText:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AssociationText:
+    """An EKS Pod Identity association, as `aws eks` or `lockstep render` prints it."""
+
+    part: Part
+
+    @property
+    def namespace(self) -> str:
+        """Of the pods."""
+        return self.part.get("namespace").text
+
+    @property
+    def service_account(self) -> str:
+        """Its name."""
+        return self.part.get("serviceAccount").text
+
+    @property
+    def role(self) -> Part:
+        """ARN of the role."""
+        return self.part.get("roleArn")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DerivedStack:
     """The apps of one environment, as specs and as what they become."""
 
@@ -105,6 +127,8 @@ class Material:
         service_accounts: Service accounts.
         drivers: Helm values of the driver, and CSIDriver objects.
         policies: Of every use.
+        associations: Of EKS Pod Identity.
+        others: Documents that are none of these, classes of other providers among them.
         specs: App specs, each once.
         stacks: Of the same specs, those of the stacks that are known.
         environments: Names of all environments there are, or None when nobody said.
@@ -117,6 +141,8 @@ class Material:
     service_accounts: tuple[ServiceAccountText, ...] = ()
     drivers: tuple[Part, ...] = ()
     policies: tuple[PolicyText, ...] = ()
+    associations: tuple[AssociationText, ...] = ()
+    others: tuple[Part, ...] = ()
     specs: tuple[AppSpec, ...] = ()
     stacks: tuple[DerivedStack, ...] = ()
     environments: frozenset[str] | None = None
@@ -203,6 +229,8 @@ class _Collected:
         self._accounts: list[ServiceAccountText] = []
         self._drivers: list[Part] = []
         self._policies: list[PolicyText] = []
+        self._associations: list[AssociationText] = []
+        self._others: list[Part] = []
 
     def add(self, given: Given, root: Part) -> None:
         self._roots.append(root)
@@ -215,9 +243,8 @@ class _Collected:
         if kind == "List" or (not kind and part.kind == "list"):
             for item in part.get("items").items() if kind else part.items():
                 self._add_document(given, item)
-        elif kind == "SecretProviderClass":
-            if part.get("spec", "provider").text.lower() == "aws":
-                self._classes.append(ClassDocument(part))
+        elif kind == "SecretProviderClass" and part.get("spec", "provider").text.lower() == "aws":
+            self._classes.append(ClassDocument(part))
         elif kind in _POD_PATHS:
             spec = part.get(*_POD_PATHS[kind])
             self._pods.append(PodText(part=part, spec=spec, kind=kind, name=name, namespace=namespace))
@@ -225,9 +252,18 @@ class _Collected:
             self._accounts.append(ServiceAccountText(part=part, name=name, namespace=namespace))
         elif kind == "CSIDriver" or (not kind and _DRIVER_VALUES & {key.text for key, _ in part.entries()}):
             self._drivers.append(part)
-        elif not kind:
-            use = PolicyUse.TRUST if given is Given.TRUST else PolicyUse.IDENTITY
-            self._policies += documents_in(part, use)
+        elif not kind and part.get("association"):
+            self._associations.append(AssociationText(part=part.get("association")))
+        elif not kind and part.get("serviceAccount") and part.get("clusterName"):
+            self._associations.append(AssociationText(part=part))
+        else:
+            self._add_policies(given, part)
+
+    def _add_policies(self, given: Given, part: Part) -> None:
+        use = PolicyUse.TRUST if given is Given.TRUST else PolicyUse.IDENTITY
+        found = list(documents_in(part, use)) if not part.get("kind") else []
+        self._policies += found
+        self._others += [] if found else [part]
 
     def material(self) -> Material:
         return Material(
@@ -237,4 +273,6 @@ class _Collected:
             service_accounts=tuple(self._accounts),
             drivers=tuple(self._drivers),
             policies=tuple(self._policies),
+            associations=tuple(self._associations),
+            others=tuple(self._others),
         )
