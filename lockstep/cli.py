@@ -7,7 +7,22 @@ from __future__ import annotations
 
 import typer
 
-from lockstep.commands import blast_radius, can, check, cost, diff, lint, preview, render, rule, schema, what, who, why
+from lockstep.commands import (
+    blast_radius,
+    can,
+    check,
+    cost,
+    diff,
+    import_,
+    lint,
+    preview,
+    render,
+    rule,
+    schema,
+    what,
+    who,
+    why,
+)
 from lockstep.commands import map as map_verb
 from lockstep.exit_codes import ExitCode, table
 
@@ -28,5 +43,21 @@ def _main(context: typer.Context) -> None:
         raise typer.Exit(ExitCode.WRONG_USAGE)
 
 
-for verb in (blast_radius, can, check, cost, diff, lint, map_verb, preview, render, rule, schema, what, who, why):
+for verb in (
+    blast_radius,
+    can,
+    check,
+    cost,
+    diff,
+    import_,
+    lint,
+    map_verb,
+    preview,
+    render,
+    rule,
+    schema,
+    what,
+    who,
+    why,
+):
     verb.register(app)

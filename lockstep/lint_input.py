@@ -6,6 +6,7 @@ mending can happen in memory and be written as a whole.
 
 from __future__ import annotations
 
+import errno
 import shutil
 import sys
 import tempfile
@@ -164,3 +165,26 @@ def write_all(texts: Mapping[str, str]) -> None:
                 if backup.is_file() and backup.read_bytes() != target.read_bytes():
                     shutil.copy2(backup, target)
             raise
+
+
+def create_all(texts: Mapping[Path, str]) -> None:
+    """Create files, all or none; their folder is made if it is missing.
+
+    Raises:
+        FileExistsError: One of them is there already; none was written.
+        OSError: One could not be written; none is left.
+    """
+    for path in texts:
+        if path.exists():
+            raise FileExistsError(errno.EEXIST, "File exists", str(path))
+    written: list[Path] = []
+    try:
+        for path, text in texts.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("x", encoding="utf-8") as file:
+                written.append(path)
+                file.write(text)
+    except OSError:
+        for path in written:
+            path.unlink(missing_ok=True)
+        raise
