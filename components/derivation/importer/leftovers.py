@@ -51,7 +51,7 @@ _WIDER = frozenset(
     ]
 )
 _NEW = "LS702"
-_CARRIED_CONDITIONS = ("kms:viaservice", "kms:encryptioncontext:", "secretsmanager:versionstage", "aws:principaltag/")
+_CARRIED_CONDITIONS = ("kms:viaservice", "kms:encryptioncontext:", "secretsmanager:version", "aws:principaltag/")
 
 
 def leftovers(material: Material, groups: tuple[AppGroup, ...]) -> Iterator[Note]:
@@ -59,10 +59,11 @@ def leftovers(material: Material, groups: tuple[AppGroup, ...]) -> Iterator[Note
     yield from _documents(material)
     for group in groups:
         yield from _class_parts(group)
+    second = _second_roles(material)
     for policy in material.policies:
-        yield from _policy(policy)
+        yield from _policy(policy, second)
     yield from _unused(material)
-    yield from _trusted(material, groups)
+    yield from _trusted(material, groups, second)
     yield from _accounts(material, groups)
     for finding in lint(material, [rule for rule in RULES if rule.code in {*_WIDER, _NEW}]):
         if finding.code in _WIDER:
@@ -103,7 +104,13 @@ def _class_parts(group: AppGroup) -> Iterator[Note]:
                     yield Note(spot=part.spot, kind=NoteKind.LOST, what=what, app=group.app)
 
 
-def _policy(policy: PolicyText) -> Iterator[Note]:
+def _second_roles(material: Material) -> frozenset[str]:
+    """Return the ARNs of the roles that apps assume with their own."""
+    chained = {item.parameters.get("assumeRoleArn").text for item in material.classes}
+    return frozenset((chained | {item.part.get("targetRoleArn").text for item in material.associations}) - {""})
+
+
+def _policy(policy: PolicyText, second: frozenset[str]) -> Iterator[Note]:
     if policy.use is PolicyUse.RESOURCE:
         what = "a resource policy: write `restrict` where the secret's owner wants one"
         yield Note(spot=policy.part.spot, kind=NoteKind.LOST, what=what)
@@ -113,16 +120,19 @@ def _policy(policy: PolicyText) -> Iterator[Note]:
             what = f"a statement with the effect {item.part.get('Effect').text!r}"
             yield Note(spot=item.part.spot, kind=NoteKind.LOST, what=what)
         elif policy.use is PolicyUse.IDENTITY:
-            yield from _statement(item)
+            yield from _statement(item, second)
 
 
-def _statement(item: StatementText) -> Iterator[Note]:
+def _statement(item: StatementText, second: frozenset[str]) -> Iterator[Note]:
+    assumes = {resource.text for resource in item.resources} & second
     for action in item.actions:
         text = action.text.lower()
+        if assumes and text in {"sts:assumerole", "sts:tagsession"}:
+            continue
         is_read = any(matches(text, read) for read in _READS)
-        if not is_read and not text.startswith(("secretsmanager:", "ssm:", "kms:", "sts:assumerole")):
+        if not is_read and not text.startswith(("secretsmanager:", "ssm:", "kms:")):
             yield Note(spot=action.spot, kind=NoteKind.LOST, what=f"{action.text!r} is no access to secrets")
-        elif not is_read and not text.startswith("sts:"):
+        elif not is_read:
             yield Note(spot=action.spot, kind=NoteKind.LOST, what=f"{action.text!r}: a derived role only reads")
     for test in item.tests():
         if not test.key.text.lower().startswith(_CARRIED_CONDITIONS):
@@ -139,13 +149,14 @@ def _unused(material: Material) -> Iterator[Note]:
             yield Note(spot=policy.part.spot, kind=NoteKind.WIDER, what=what)
 
 
-def _trusted(material: Material, groups: tuple[AppGroup, ...]) -> Iterator[Note]:
+def _trusted(material: Material, groups: tuple[AppGroup, ...], second: frozenset[str]) -> Iterator[Note]:
     known = {f"system:serviceaccount:{group.namespace}:{group.service_account}" for group in groups}
     for policy in material.trusts():
         if not groups:
             yield Note(spot=policy.part.spot, kind=NoteKind.LOST, what="the trust: there is no app that it could be of")
+        is_second = any(arn.endswith(f"/{policy.role}") for arn in second if policy.role)
         for item in policy.allows():
-            yield from _principals(item)
+            yield from _principals(item) if not is_second else ()
             for test in item.tests():
                 for value in test.values if test.key.text.lower().endswith(":sub") else ():
                     if value.text not in known:

@@ -58,6 +58,7 @@ class MountedName:
             yield own.resource
         else:
             base = own.resource if own else f"secret:{self.name}"
+            yield base  # what is asked for where the secret does not exist
             exact = pattern.resource[len(base) :]
             yield base + (exact if pattern.resource.startswith(base) and _is_suffix(exact) else _SAMPLE_SUFFIX)
 
@@ -93,7 +94,7 @@ def _store(name: str, kind: str) -> ObjectType | None:
 
 def role_names(item: ClassDocument, material: Material) -> set[str]:
     """Return the names of the roles that a class is mounted with, as far as the files say."""
-    arns = {item.parameters.get("roleArn").text}
+    arns = {item.parameters.get(key).text for key in ("roleArn", "assumeRoleArn")}
     for pod in material.pods:
         if item in material.classes_of(pod):
             arns |= {

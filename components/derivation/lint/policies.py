@@ -145,7 +145,7 @@ def _found(part: Part, use: PolicyUse, *, role: str, name: str) -> Iterator[Poli
     if part.get("Statement"):
         yield PolicyText(part=part, use=_use(part, use), role=role, name=name)
         return
-    role = part.get("RoleName").text or role
+    role = part.get("RoleName").text or part.get("roleArn").text.rpartition("/")[2] or role
     name = part.get("PolicyName").text or name
     for key, of in _HOLDERS.items():
         for child in part.get(key).each():
@@ -177,6 +177,9 @@ _HOLDERS: dict[str, PolicyUse | None] = {
     "Policies": PolicyUse.IDENTITY,
     "Document": PolicyUse.IDENTITY,
     "ResourcePolicy": PolicyUse.RESOURCE,
+    # The second role of a chain, as `lockstep render` prints it.
+    "permissions": PolicyUse.IDENTITY,
+    "trust": PolicyUse.TRUST,
 }
 
 

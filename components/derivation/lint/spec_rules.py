@@ -130,6 +130,13 @@ def _foreign_without_key(material: Material) -> Iterator[Hit]:
                     yield Hit(spot=entry.at, what=what, suppressions=_in_force(variant, entry))
 
 
+def _all_keys(material: Material) -> Iterator[Hit]:
+    for variant, entry in _entries(material):
+        if entry.all_keys:
+            what = f"every key of {entry.name!r} becomes a file, those of tomorrow too"
+            yield Hit(spot=entry.at, what=what, suppressions=_in_force(variant, entry))
+
+
 def _unknown_rule(material: Material) -> Iterator[Hit]:
     from components.derivation.lint.registry import RULES as ALL  # noqa: PLC0415 - this rule is one of them
 
@@ -260,6 +267,16 @@ RULES = (
         good=_spec(_FOREIGN + _FOREIGN_KEY),
         check=_foreign_without_key,
         needs_stacks=True,
+    ),
+    Rule(
+        code="LS809",
+        severity=Severity.NOTE,
+        title="All keys of a secret are mounted",
+        why="A key that somebody adds to the secret appears in the pod, under a file name that nobody reviewed.",
+        fix="name the keys that the app reads",
+        bad=_spec('secrets: [{name: prod/db, file: db.json, keys: "*"}]\n'),
+        good=_spec("secrets: [{name: prod/db, file: db.json, keys: {password: password}}]\n"),
+        check=_all_keys,
     ),
     Rule(
         code="LS811",

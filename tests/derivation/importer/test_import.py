@@ -91,7 +91,7 @@ def test_what_was_derived_comes_back_as_equal_access(spec: SpecText) -> None:
     assert all("role" in what or "session policy" in what for what in lost), lost
 
 
-# ----------------------------------------------------------------------------------------------------- what others wrote
+# ---------------------------------------------------------------------------------------------------- what others wrote
 
 
 def test_a_hand_written_app_becomes_a_spec() -> None:
