@@ -68,6 +68,8 @@ class MountProblem:
     accounts: tuple[str, ...] = ()
 
 
+_MESSAGE = re.compile(r"MountVolume\.SetUp failed|FailedMount|rpc error: code = |\[LSP[0-9]{3}\]")
+_OTHER = re.compile(r"\s*(?:\Z|(?:Normal|Warning)\s|-?\s*[A-Za-z][A-Za-z ]*:(?:\s|\Z))")
 _CODE = re.compile(r"\[(LSP[0-9]{3})\]")
 _NUMBERED = re.compile(r"\A(?:[0-9]+ problems:)?\s*(?:\([0-9]+\)\s*)?")
 _CLASS = re.compile(r"SecretProviderClass (?P<namespace>[a-z0-9-]+)/(?P<name>[a-z0-9.-]*[a-z0-9])")
@@ -145,9 +147,29 @@ _BY_WORDS = (
 
 
 def parse_event(text: str) -> tuple[MountProblem, ...]:
-    """Read every problem of a text; one of kind `OTHER` when nothing is recognised. `text` may be a whole log line."""
-    line = " ".join(text.split())
-    return tuple(_problem(piece, line) for piece in _pieces(line))
+    """Read every problem of a text, each once; one of kind `OTHER` when nothing is recognised.
+
+    Args:
+        text: An event, a log line, or all that `kubectl describe pod` or `kubectl get events` prints.
+    """
+    problems = (_problem(piece, message) for message in _messages(text) for piece in _pieces(message))
+    return tuple({(problem.kind, problem.said): problem for problem in problems}.values())
+
+
+def _messages(text: str) -> Iterator[str]:
+    """Yield each message about a failed mount on one line; the whole text where none is marked as one.
+
+    A message goes on over lines that begin no other event, no field and no paragraph.
+    """
+    lines = text.splitlines()
+    starts = [number for number, line in enumerate(lines) if _MESSAGE.search(line)]
+    if not starts:
+        yield " ".join(text.split())
+    for start in starts:
+        end = start + 1
+        while end < len(lines) and not _OTHER.match(lines[end]) and end not in starts:
+            end += 1
+        yield " ".join(" ".join(lines[start:end]).split())
 
 
 def _pieces(line: str) -> Iterator[str]:

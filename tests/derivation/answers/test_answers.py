@@ -176,6 +176,35 @@ def test_another_account_s_side_is_asked_where_its_statements_are_derived_and_no
         assert kinds == (["identity policy", "resource policy"] * 2 if allowed else [])
 
 
+def test_a_derived_secret_policy_keeps_every_consumer_and_says_who_it_denies() -> None:
+    breaking = "{breakGlass: ['arn:aws:iam::111122223333:role/emergency']}"
+    text = TWO_APPS.replace("smtp, owner: post}", f"smtp, owner: money, restrict: {breaking}}}")
+    whole = fleet(text, replace(ENVIRONMENT, deployer_role=f"arn:aws:iam::{ACCOUNT}:role/deploy"))
+    assert len(whole.secret_policies) == 1
+    item = secret("prod/shared/smtp")
+    assert [str(answer.app.app) for answer in Answers(whole).who_reads(item)] == ["mailer", "payments"]
+    alone = replace(
+        whole, secret_policies=tuple(replace(p, document=_without_mailer(p)) for p in whole.secret_policies)
+    )
+    denied = Answers(alone).can_read("mailer", item)
+    assert denied.is_denied
+    assert "denied by statement LockstepDenyOthers" in denied.regions[0].checks[0].reason
+
+
+def _without_mailer(policy: SecretPolicy) -> PolicyDocument:
+    """Return the policy as it would be for another set of consumers."""
+
+    class Document(PolicyDocument):
+        """The derived policy with one role taken out of its exceptions."""
+
+        def to_dict(self) -> dict[str, object]:
+            text = json.dumps(policy.document.to_dict()).replace("prod-eu-west-1-mailer", "prod-eu-west-1-other")
+            changed: dict[str, object] = json.loads(text)
+            return changed
+
+    return Document(statements=())
+
+
 def test_a_permissions_boundary_is_asked_when_its_document_is_known_and_noted_when_not() -> None:
     arn = f"arn:aws:iam::{ACCOUNT}:policy/boundary"
     whole = fleet(environment=replace(ENVIRONMENT, permissions_boundary=arn))

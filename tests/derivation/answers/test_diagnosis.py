@@ -160,6 +160,33 @@ def test_any_text_is_read_without_failing(text: str) -> None:
             assert list(diagnose(Answers(fleet()), app.app, problem=problem))
 
 
+def test_a_whole_description_of_a_pod_is_read_for_its_failed_mounts_only() -> None:
+    hidden = event("Failed to fetch secret from all regions: prod/payments/db")
+    described = f"""Name:             payments-0
+Namespace:        payments
+Containers:
+  api:
+    Image:  example/api
+Events:
+  Type     Reason       Age                From               Message
+  ----     ------       ----               ----               -------
+  Normal   Scheduled    60s                default-scheduler  Successfully assigned payments/payments-0 to node-1
+  {hidden}  {hidden}  Warning  BackOff  1s (x2)  kubelet  Back-off restarting failed container
+"""
+    problem = one(described)
+    assert (problem.kind, problem.names) == (ProblemKind.HIDDEN, ("prod/payments/db",))
+    assert problem.namespace == "payments"
+
+
+def test_a_message_that_a_yaml_document_folds_is_one_message() -> None:
+    text = event(failed("prod/payments/db", denied("prod/payments/db"))).strip()
+    half = text.index("is not authorized")
+    folded = (
+        f"- apiVersion: v1\n  message: '{text[:half]}\n    {text[half:]}'\n  reason: FailedMount\n  type: Warning\n"
+    )
+    assert [problem.kind for problem in parse_event(folded) if problem.code] == [ProblemKind.DENIED]
+
+
 # ----------------------------------------------------------------------------------------------------------- diagnoses
 
 
