@@ -27,7 +27,7 @@ from provider_runtime.mount_request import MountRequest, ObjectVersions, parse_m
 from provider_runtime.secret_objects import parse_objects
 from tests.derivation.expected_access import is_asked_for, questions_about
 from tests.derivation.iam_oracle import allows
-from tests.derivation.random_specs import SECOND_ACCOUNT, SECOND_ROLE, SUFFIX, SpecText, spec_texts
+from tests.derivation.random_specs import SUFFIX, SpecText, spec_texts
 
 ENVIRONMENT = Environment(
     name="dev",
@@ -107,54 +107,6 @@ def test_every_grant_leads_to_a_line_that_asks_for_it(spec: SpecText) -> None:
         assert grant.at is not None
         assert lines[grant.at.line - 1].lstrip().startswith("- name: ")
         assert grant.owner in {"", "platform", "payments-team"}
-
-
-@given(spec_texts())
-@LAW
-def test_a_session_of_another_service_account_reads_nothing_where_tags_decide(spec: SpecText) -> None:
-    access = access_of(spec)
-    if "sessionTags" not in spec.settings:
-        return
-    documents = [one.to_dict() for one in reading_documents(access)]
-    for name in ("eks-cluster-arn", "kubernetes-namespace", "kubernetes-service-account"):
-        other = session_tags(access, **{name: "other"})
-        for question in questions_about(spec.reads):
-            context = {**other, **question.context}
-            assert not any(allows(one, question.action, question.resource, context) for one in documents)
-
-
-@given(spec_texts())
-@LAW
-def test_with_a_second_role_the_own_role_may_assume_exactly_it(spec: SpecText) -> None:
-    access = access_of(spec)
-    assert (access.chain is not None) == ("chain" in spec.settings)
-    if access.chain is None:
-        return
-    (policy,) = access.policies
-    (statement,) = policy.document.statements
-    tags = access.identity is Identity.POD_IDENTITY
-    assert statement.resources == (SECOND_ROLE,)
-    assert statement.actions == (("sts:AssumeRole", "sts:TagSession") if tags else ("sts:AssumeRole",))
-    assert access.chain.account == SECOND_ACCOUNT
-    external = {"sts:ExternalId": "lockstep/dev"} if "external" in spec.settings else {}
-    request_tags = {}
-    if "eks" in spec.settings:
-        request_tags = {key.replace("Principal", "Request"): value for key, value in session_tags(access).items()}
-    caller = {"aws:PrincipalArn": access.role_arn, **external, **request_tags}
-    assert admits(access.chain.trust, "sts:AssumeRole", "111122223333", caller)
-    assert admits(access.chain.trust, "sts:TagSession", "111122223333", caller) == tags
-    assert not admits(access.chain.trust, "sts:AssumeRole", "121212121212", caller)
-    for key, value in caller.items():
-        assert not admits(access.chain.trust, "sts:AssumeRole", "111122223333", caller | {key: f"{value}x"})
-
-
-def admits(trust: PolicyDocument, action: str, account: str, context: dict[str, str]) -> bool:
-    """Say whether a trust lets a role of an account call an action."""
-    statements = [one for one in trust.statements if one.principal == ("AWS", f"arn:aws:iam::{account}:root")]
-    bare = [{**one.to_dict(), "Resource": ["role"]} for one in statements]
-    for one in bare:
-        del one["Principal"]
-    return allows({"Statement": bare}, action, "role", context)
 
 
 @given(spec_texts())

@@ -18,6 +18,7 @@ import pytest
 from components.derivation import derive_all, load_specs
 from components.settings import load_settings
 from lockstep.engine import AwsProvider, EngineResult, EngineState, KubernetesManifests, Mode, run_program
+from lockstep.engine.values import Json
 
 _START_SECONDS = 30
 
@@ -107,6 +108,41 @@ def test_a_real_stack_is_placed_left_alone_and_taken_down(project: Path, endpoin
     assert iam.list_roles()["Roles"] == []
     assert iam.list_open_id_connect_providers()["OpenIDConnectProviderList"] == []
     assert {key.kind for key in manifests.objects} == {"Namespace"}, "namespaces are kept: others live in them"
+
+
+def test_a_secrets_policy_is_put_found_and_taken_away_at_the_emulator(endpoint: str) -> None:
+    aws = AwsProvider(endpoint_url=endpoint, region="us-east-1", access_key="test", secret_key="test")
+    session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name="us-east-1")
+    secrets: Any = session.client("secretsmanager", endpoint_url=endpoint)
+    arn = secrets.create_secret(Name="engine/restricted", SecretString="x")["ARN"]
+    token = "aws:secretsmanager/secretPolicy:SecretPolicy"
+    document = json.dumps({"Version": "2012-10-17", "Statement": [{"Sid": "LockstepDenyOthers"}]})
+    before = aws.invoke("aws:secretsmanager/getSecret:getSecret", {"name": "engine/restricted"})
+    assert (before["arn"], before["policy"]) == (arn, "")
+    placed = aws.create(token, {"secretArn": arn, "policy": document, "blockPublicPolicy": True})
+    found = aws.invoke("aws:secretsmanager/getSecret:getSecret", {"arn": arn})
+    assert json.loads(str(found["policy"])) == json.loads(document)
+    aws.delete(token, placed)
+    after = aws.invoke("aws:secretsmanager/getSecret:getSecret", {"arn": arn})
+    assert after["policy"] == ""
+
+
+def test_an_association_with_a_policy_is_made_and_changed_at_the_emulator(endpoint: str) -> None:
+    aws = AwsProvider(endpoint_url=endpoint, region="us-east-1", access_key="test", secret_key="test")
+    session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name="us-east-1")
+    eks: Any = session.client("eks", endpoint_url=endpoint)
+    role = "arn:aws:iam::000000000000:role/app"
+    network = {"subnetIds": ["subnet-1"]}
+    eks.create_cluster(name="engine", roleArn=role, resourcesVpcConfig=network)
+    token = "aws:eks/podIdentityAssociation:PodIdentityAssociation"
+    inputs: dict[str, Json] = {"clusterName": "engine", "namespace": "a", "serviceAccount": "a", "roleArn": role}
+    bounded: dict[str, Json] = {**inputs, "policy": "{}", "disableSessionTags": True}
+    made = aws.create(token, bounded)
+    changed = aws.update(token, made, {**inputs, "targetRoleArn": "arn:aws:iam::999988887777:role/second"})
+    found = aws.read(token, f"engine,{made.id}")
+    assert found is not None
+    assert found.outputs["roleArn"] == role
+    aws.delete(token, changed)
 
 
 def _steps(result: EngineResult) -> list[dict[str, Any]]:
