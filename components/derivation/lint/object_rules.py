@@ -19,6 +19,7 @@ from components.derivation.lint.material import Material
 from components.derivation.lint.part import Edit, Part
 from components.derivation.lint.rule import Check, Example, Hit, Rule, Severity
 from provider_runtime.errors import ErrorCode, MountError
+from provider_runtime.file_paths import is_reserved, path_problem
 
 _FIELDS = (
     "objectName",
@@ -197,6 +198,13 @@ def _name_like_arn(material: Material) -> Iterator[Hit]:
             yield Hit.on(part, f"the name {part.text!r} ends in a hyphen and six characters")
 
 
+def _reserved(material: Material) -> Iterator[Hit]:
+    for item in material.classes:
+        for file, entry in item.files().items():
+            if is_reserved(file) and path_problem(file) is None:
+                yield Hit.on(entry, f"the file {file!r} begins with '..'")
+
+
 def _case(objects: str) -> Example:
     return Example(manifests=spc(objects))
 
@@ -366,5 +374,15 @@ RULES = (
         bad=_case("- objectName: prod/db-apikey\n  objectType: secretsmanager\n"),
         good=_case("- objectName: prod/db-key\n  objectType: secretsmanager\n"),
         check=_name_like_arn,
+    ),
+    Rule(
+        code="LS527",
+        severity=Severity.ERROR,
+        title="No file begins with `..`",
+        why="The driver keeps such names for itself (..data is its link to the live files) and refuses the mount.",
+        fix="set objectAlias to another file name",
+        bad=_case(DB + "  objectAlias: ..db\n"),
+        good=_case(DB + "  objectAlias: .db\n"),
+        check=_reserved,
     ),
 )

@@ -152,6 +152,28 @@ def _no_role(material: Material) -> Iterator[Hit]:
                     yield Hit.on(account.part, what)
 
 
+def _long_names(material: Material) -> Iterator[Hit]:
+    for item in material.pods:
+        for name in sorted(item.class_names()) if item.kind == "Pod" and item.namespace else ():
+            length = len(f"{item.name}-{item.namespace}-{name}")
+            if length > _NAME_LIMIT:
+                yield Hit.on(item.part, f"pod, namespace and the class {name!r} have {length} characters together")
+
+
+def _stale_job(material: Material) -> Iterator[Hit]:
+    for item in material.pods:
+        if item.kind in {"CronJob", "Job"}:
+            synced = {
+                secret.get("secretName").text
+                for found in material.classes_of(item)
+                for secret in found.secret_objects()
+            }
+            for part in _env_references(item):
+                if part.text in synced:
+                    yield Hit.on(part, f"a {item.kind} takes environment variables from the synced {part.text!r}")
+
+
+_NAME_LIMIT = 253
 _CLASS = spc()
 _ENV = (
     "env: [{name: P, valueFrom: {secretKeyRef: {name: shop-env, key: PASSWORD}}}], "
@@ -164,6 +186,12 @@ _NON_ROOT = "  securityContext: {runAsNonRoot: true}\n"
 _ACCOUNT = "apiVersion: v1\nkind: ServiceAccount\nmetadata: {{name: shop, namespace: shop{}}}\n"
 _ROLE = ", annotations: {eks.amazonaws.com/role-arn: 'arn:aws:iam::111122223333:role/shop'}"
 _AS_SHOP = "  serviceAccountName: shop\n"
+_JOB = (
+    "apiVersion: batch/v1\nkind: Job\nmetadata: {name: shop, namespace: shop}\nspec:\n  template:\n    spec:\n"
+    f"      containers:\n      - {{name: app, image: shop, {_ENV}}}\n      volumes:\n      - name: secrets\n"
+    "        csi: {driver: secrets-store.csi.k8s.io, readOnly: true, volumeAttributes: {secretProviderClass: shop}}\n"
+)
+_LONG = documents(_CLASS, pod()).replace("kind: Pod\nmetadata: {name: shop", "kind: Pod\nmetadata: {name: " + "p" * 250)
 
 RULES = (
     Rule(
@@ -295,5 +323,28 @@ RULES = (
         bad=Example(manifests=documents(_CLASS, _ACCOUNT.format(""), pod(more=_AS_SHOP))),
         good=Example(manifests=documents(_CLASS, _ACCOUNT.format(_ROLE), pod(more=_AS_SHOP))),
         check=_no_role,
+    ),
+    Rule(
+        code="LS611",
+        severity=Severity.ERROR,
+        title="The names of pod, namespace and class fit into one",
+        why="The driver names its state <pod>-<namespace>-<class>; above 253 characters it cannot be stored.",
+        fix="shorten one of the names",
+        bad=Example(manifests=_LONG),
+        good=Example(manifests=documents(_CLASS, pod())),
+        check=_long_names,
+    ),
+    Rule(
+        code="LS612",
+        severity=Severity.WARNING,
+        title="A job's environment may hold an old secret",
+        why=(
+            "The synced Secret stays while completed pods of earlier runs exist, and is not refreshed for them: the "
+            "next run starts with what an earlier one left."
+        ),
+        fix="read the mounted file in the job",
+        bad=Example(manifests=documents(_SYNCED, _JOB)),
+        good=Example(manifests=documents(_SYNCED, _JOB.replace("valueFrom", "value: x, other"))),
+        check=_stale_job,
     ),
 )
