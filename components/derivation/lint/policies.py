@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from components.derivation.arn import Arn
 from components.derivation.evaluator.patterns import Pattern, expand
 from components.derivation.lint.part import Part
+
+#: Role of a managed policy that the account attaches to none. No role has such a name.
+UNATTACHED = "(no role)"
 
 
 class PolicyUse(StrEnum):
@@ -134,23 +137,36 @@ def arn_of(part: Part, service: str) -> Arn | None:
 def documents_in(root: Part, use: PolicyUse) -> Iterator[PolicyText]:
     """Yield the policies of a document: bare, or as the AWS CLI prints roles, policies and resource policies.
 
+    A managed policy is yielded once for each role that the same document attaches it to.
+
     Args:
         root: Of a file.
         use: Of a bare document without principals; others say by themselves what they are.
     """
-    yield from _found(root, use, role="", name="")
+    roles = tuple(root.get("RoleDetailList").items())
+    attached = [
+        (policy.get("PolicyArn").text, role.get("RoleName").text)
+        for role in roles
+        for policy in role.get("AttachedManagedPolicies").items()
+    ]
+    for found, arn in _found(root, use, role="", name="", arn=""):
+        owners = [role for policy, role in attached if policy == arn] if arn else []
+        for role in owners or [UNATTACHED if arn and roles else found.role]:
+            yield replace(found, role=role)
 
 
-def _found(part: Part, use: PolicyUse, *, role: str, name: str) -> Iterator[PolicyText]:
+def _found(part: Part, use: PolicyUse, *, role: str, name: str, arn: str) -> Iterator[tuple[PolicyText, str]]:
+    """Yield policies with the ARN of the managed ones."""
     if part.get("Statement"):
-        yield PolicyText(part=part, use=_use(part, use), role=role, name=name)
+        yield PolicyText(part=part, use=_use(part, use), role=role, name=name), arn
         return
     role = part.get("RoleName").text or part.get("roleArn").text.rpartition("/")[2] or role
     name = part.get("PolicyName").text or name
+    arn = part.get("Arn").text if part.get("PolicyVersionList") else arn
     for key, of in _HOLDERS.items():
         for child in part.get(key).each():
             if of is not PolicyUse.IDENTITY or key != "PolicyVersionList" or child.get("IsDefaultVersion").is_true:
-                yield from _found(_opened(child), of or use, role=role, name=name)
+                yield from _found(_opened(child), of or use, role=role, name=name, arn=arn)
 
 
 def _opened(part: Part) -> Part:

@@ -247,3 +247,34 @@ def test_json_of_kubectl_and_yaml_import_alike() -> None:
     manifest = yaml.safe_load(spc())
     listed = json.dumps({"apiVersion": "v1", "kind": "List", "items": [manifest]}, indent=4)
     assert imported(listed).apps == imported(spc()).apps
+
+
+def test_policies_count_for_the_roles_that_the_account_s_details_attach_them_to() -> None:
+    def role(name: str, **more: object) -> dict[str, object]:
+        return {"RoleName": name, "AssumeRolePolicyDocument": json.loads(trust(irsa())), **more}
+
+    arn = "arn:aws:iam::111122223333:policy/flags"
+    version = {"Document": json.loads(policy(statement("ssm:GetParameters", PARAMETER))), "IsDefaultVersion": True}
+    old = {"Document": json.loads(policy(statement("ssm:*", "*"))), "IsDefaultVersion": False}
+    inline = {
+        "PolicyName": "own",
+        "PolicyDocument": json.loads(policy(statement("secretsmanager:GetSecretValue", SECRET))),
+    }
+    details = {
+        "RoleDetailList": [
+            role("shop", RolePolicyList=[inline], AttachedManagedPolicies=[]),
+            role("flags", AttachedManagedPolicies=[{"PolicyName": "flags", "PolicyArn": arn}]),
+        ],
+        "Policies": [{"PolicyName": "flags", "Arn": arn, "PolicyVersionList": [old, version]}],
+    }
+    parameters = "    region: eu-west-1\n    roleArn: arn:aws:iam::111122223333:role/{}\n"
+    both = "- objectName: /prod/flags\n  objectType: ssmparameter\n"
+    flags = spc(both, parameters=parameters.format("flags"))
+    result = imported(
+        documents(spc(DB + both, parameters=parameters.format("shop")), flags.replace("name: shop, ", "name: flags, ")),
+        policies=(json.dumps(details),),
+    )
+    assert [app.app for app in result.apps] == ["flags", "shop"]
+    # The class of the role `shop` mounts the parameter as well, and that role has no policy for it.
+    told = [note.what for note in result.notes if note.kind in {NoteKind.WIDER, NoteKind.NEW}]
+    assert told == ["'/prod/flags' is mounted in eu-west-1, and no policy grants it"]
