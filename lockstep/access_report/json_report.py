@@ -64,7 +64,9 @@ def _row(report: Report, row: Row) -> dict[str, object]:
         "place": row.spec,
         "risks": [risk.value for risk in row.risks],
         "broadens": row.broadens,
+        "certain": row.is_certain,
         "needsApproval": report.is_open(row),
+        "approval": report.judgement(row),
     }
 
 

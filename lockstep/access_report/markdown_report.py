@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from components.derivation.diff import Row
-from lockstep.access_report.report import Report, StackReport, totals
+from lockstep.access_report.report import APPROVED, Report, StackReport, totals
 from lockstep.access_report.sentences import Name, Sentence, sentence, symbol, visible, what
 
 #: Characters of one page; the forges' limits leave room above.
@@ -113,10 +113,9 @@ def _head(report: Report, stack: StackReport) -> list[str]:
 
 def _bullet(report: Report, row: Row) -> str:
     risks = "".join(f" **{risk.value}**" for risk in row.risks)
-    approval = " (approved)" if report.fail_on.asks(row) and report.approvals.covers(row) else ""
-    refusal = report.approvals.refusal(row) if report.is_open(row) else ""
-    why = f" ({refusal})" if refusal else ""
-    return f"- **{symbol(row)}** {words(sentence(row))}{risks}{approval}{why}"
+    judgement = report.judgement(row)
+    told = f" ({words((Name(judgement),))})" if judgement == APPROVED or ": " in judgement else ""
+    return f"- **{symbol(row)}** {words(sentence(row))}{risks}{told}"
 
 
 def _table(report: Report, rows: Sequence[Row], columns: Sequence[str]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from components.derivation.diff import Change, Difference, Risk, Row
@@ -10,6 +11,8 @@ from lockstep.access_report.approvals import Approvals, no_approvals
 from lockstep.exit_codes import ExitCode
 
 #: Words of `--fail-on` besides the risk words.
+#: Judgements of a row.
+APPROVED, NEEDED = "approved", "needed"
 BROADENING, ANY, NEVER = "broadening", "any", "never"
 
 
@@ -67,6 +70,7 @@ class Report:
         project: Name of the project, "" unknown.
         stacks: Sorted by name.
         notes: Sentences about the comparison itself, such as what it could not see.
+        judged: Row identity → judgement, of a report that was judged elsewhere; None judges here.
     """
 
     project: str
@@ -74,15 +78,27 @@ class Report:
     fail_on: FailOn = field(default_factory=FailOn)
     approvals: Approvals = field(default_factory=no_approvals)
     notes: tuple[str, ...] = ()
+    judged: Mapping[str, str] | None = None
 
     @property
     def rows(self) -> tuple[Row, ...]:
         """All rows, in order."""
         return tuple(row for stack in self.stacks for row in stack.difference.rows)
 
+    def judgement(self, row: Row) -> str:
+        """Return "" (no approval is asked for), `approved`, `needed`, or `needed: why an approval does not count`."""
+        if self.judged is not None:
+            return self.judged.get(row.identity, NEEDED)
+        if not self.fail_on.asks(row):
+            return ""
+        if self.approvals.covers(row):
+            return APPROVED
+        refusal = self.approvals.refusal(row)
+        return f"{NEEDED}: {refusal}" if refusal else NEEDED
+
     def is_open(self, row: Row) -> bool:
         """Say whether a row needs an approval and has none."""
-        return self.fail_on.asks(row) and not self.approvals.covers(row)
+        return self.judgement(row).startswith(NEEDED)
 
     @property
     def exit_code(self) -> ExitCode:

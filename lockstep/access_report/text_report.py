@@ -43,7 +43,7 @@ def _row(report: Report, row: Row) -> Iterator[str]:
         ("why", "; ".join(row.why)),
         ("spec", row.spec),
         ("row", f"{row.identity} spec {row.spec_digest}" if report.is_open(row) else row.identity),
-        ("approval", _approval(report, row)),
+        ("approval", report.judgement(row)),
     ]
     for name, text in facts:
         if text:
@@ -54,12 +54,3 @@ def _owners(row: Row) -> str:
     if row.secret_owner and row.secret_owner != row.owner:
         return f"{row.owner or 'unknown'}, of the secret: {row.secret_owner}"
     return row.owner
-
-
-def _approval(report: Report, row: Row) -> str:
-    if not report.fail_on.asks(row):
-        return ""
-    if report.approvals.covers(row):
-        return "approved"
-    refusal = report.approvals.refusal(row)
-    return f"needed: {refusal}" if refusal else "needed"

@@ -153,6 +153,7 @@ def _document(preview: StackPreview) -> dict[str, object]:
                 "name": item.name,
                 "changes": list(item.changes),
                 "replacedFor": list(item.replaced_for),
+                "kept": item.is_kept,
                 "interruptsMounts": item.restarts_pods,
             }
             for item in plan.resources

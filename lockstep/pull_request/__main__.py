@@ -1,0 +1,126 @@
+"""`python -m lockstep.pull_request ACCESS [PREVIEWS]`: post reports on the pull request of this CI run.
+
+ACCESS is a folder of reports of `lockstep diff`, made by the base's tool: what they say of access stands. PREVIEWS is a
+folder of reports of `lockstep preview`, made by the pull request's own program: they add resources and diagnostics, and
+can take nothing away.
+
+Read from the environment: GITHUB_API_URL, GITHUB_REPOSITORY, GITHUB_TOKEN, PULL_REQUEST (its number), and
+COMMENT_AUTHOR (`github-actions[bot]` by default).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lockstep.access_report.markdown_report import marker, render_markdown
+from lockstep.access_report.redaction import Redaction
+from lockstep.access_report.report import Report, StackReport
+from lockstep.access_report.report_reader import ReadReport, ReportError, read_report
+from lockstep.access_report.sentences import plain, sentence
+from lockstep.preview.preview_report import StackPreview
+from lockstep.preview.preview_texts import render_pages
+from lockstep.pull_request.github_api import GitHub, GitHubError
+from lockstep.pull_request.sticky_comments import post_pages
+
+LABEL = "needs-approval"
+_FURTHER_SHOWN = 20
+
+
+@dataclass(slots=True)
+class _Reports:
+    """What was read: by stack, and what could not be."""
+
+    access: dict[str, tuple[Report, StackReport]] = field(default_factory=dict)
+    previews: dict[str, tuple[ReadReport, StackReport]] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+    def read(self, folder: Path, *, is_preview: bool) -> None:
+        """Read every report below a folder; a folder that is not there has none."""
+        for path in sorted(folder.rglob("*.json")):
+            try:
+                found = read_report(path.read_text(encoding="utf-8"))
+            except (ReportError, UnicodeDecodeError) as error:
+                self.problems.append(f"{path.name}: {error}. Fix: look at the job that wrote it")
+                continue
+            for stack in found.report.stacks:
+                if is_preview:
+                    self.previews[stack.stack] = (found, stack)
+                else:
+                    self.access[stack.stack] = (found.report, stack)
+
+    @property
+    def needs_approval(self) -> bool:
+        """Whether any row of any report is open."""
+        judged = [*self.access.values(), *((read.report, stack) for read, stack in self.previews.values())]
+        return any(report.is_open(row) for report, stack in judged for row in stack.difference.rows)
+
+
+def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Post; return 0, or 1 when a report could not be read or posted. Problems go to standard error."""
+    if not 1 <= len(arguments) <= 2:  # noqa: PLR2004 - one folder, or two
+        print("usage: python -m lockstep.pull_request ACCESS [PREVIEWS]", file=sys.stderr)
+        return 64
+    reports = _Reports()
+    reports.read(Path(arguments[0]), is_preview=False)
+    for folder in arguments[1:]:
+        reports.read(Path(folder), is_preview=True)
+    try:
+        _post(reports, environment)
+    except KeyError as error:
+        reports.problems.append(f"the environment has no {error.args[0]}. Fix: run this in the posting job")
+    except GitHubError as error:
+        reports.problems.append(f"{error}. Fix: give the job pull-requests: write, or run it again")
+    for problem in reports.problems:
+        print(problem, file=sys.stderr)
+    return 1 if reports.problems else 0
+
+
+def _post(reports: _Reports, environment: Mapping[str, str]) -> None:
+    github = GitHub(
+        api=environment["GITHUB_API_URL"].rstrip("/"),
+        repository=environment["GITHUB_REPOSITORY"],
+        number=int(environment["PULL_REQUEST"]),
+        token=environment["GITHUB_TOKEN"],
+    )
+    pages: dict[str, str] = {}
+    prefixes: set[str] = set()
+    for stack in sorted(reports.access.keys() | reports.previews.keys()):
+        project, made = _pages(reports, stack)
+        prefixes.add(marker(project, stack).removesuffix("1 -->"))
+        pages.update((marker(project, stack, number), page) for number, page in enumerate(made, 1))
+    author = environment.get("COMMENT_AUTHOR") or "github-actions[bot]"
+    for line in post_pages(github, pages, author=author, prefixes=sorted(prefixes)):
+        print(line)
+    (github.add_label if reports.needs_approval else github.remove_label)(LABEL)
+
+
+def _pages(reports: _Reports, name: str) -> tuple[str, tuple[str, ...]]:
+    """Return the project and the pages of one stack, made here: of a report only names are taken."""
+    if name not in reports.previews:
+        report, stack = reports.access[name]
+        return report.project, render_markdown(report, stack)
+    read, previewed = reports.previews[name]
+    report, stack = reports.access.get(name, (read.report, previewed))
+    known = {row.identity for row in stack.difference.rows}
+    further = [row for row in previewed.difference.rows if row.identity not in known]
+    notes = [*read.notes.get(name, ()), *(f"only in the preview: {plain(sentence(row))}" for row in further)]
+    shown = notes[:_FURTHER_SHOWN]
+    if len(notes) > len(shown):
+        shown.append(f"and {len(notes) - len(shown)} more")
+    preview = StackPreview(
+        stack=name,
+        plan=read.plans[name],
+        access=stack,
+        reach=read.reaches[name],
+        notes=tuple(shown),
+        redaction=Redaction(),
+    )
+    return report.project, render_pages(report, preview)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], os.environ))

@@ -1,0 +1,273 @@
+"""Posting on a pull request, against a stand-in of the forge: pages, limits, deleted comments, hostile reports."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lockstep.__main__ import main as lockstep
+from lockstep.access_report.markdown_report import marker, render_markdown
+from lockstep.access_report.report_reader import ReportError, read_report
+from lockstep.pull_request import github_api
+from lockstep.pull_request.__main__ import LABEL, main
+from lockstep.pull_request.github_api import GitHub, GitHubError
+from lockstep.pull_request.sticky_comments import post_pages
+from tests.pull_request.forge import BOT, TOKEN, Forge, serve_forge
+
+CORPUS = Path(__file__).parent.parent / "diff" / "corpus"
+PROD = marker("", "prod")
+
+
+@pytest.fixture
+def forge() -> Iterator[Forge]:
+    with serve_forge() as running:
+        yield running
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Return the waits, none of which is waited."""
+    found: list[float] = []
+    default = GitHub.__init__
+
+    def quick(self: GitHub, **values: Any) -> None:  # noqa: ANN401 - whatever the class takes
+        default(self, **{**values, "sleep": found.append})
+
+    monkeypatch.setattr(GitHub, "__init__", quick)
+    return found
+
+
+def github(forge: Forge, waits: list[float]) -> GitHub:
+    return GitHub(api=forge.address, repository="o/r", number=7, token=TOKEN, sleep=waits.append)
+
+
+def post(forge: Forge, pages: dict[str, str], waits: list[float]) -> list[str]:
+    return post_pages(github(forge, waits), pages, author=BOT, prefixes=["<!-- lockstep:access:p/prod:"])
+
+
+def page(number: int, text: str) -> tuple[str, str]:
+    line = marker("p", "prod", number)
+    return line, f"{line}\n{text}\n"
+
+
+# ------------------------------------------------------------------------------------------------------------ comments
+def test_a_comment_is_created_once_updated_and_left_alone_when_nothing_changed(forge: Forge) -> None:
+    assert post(forge, dict([page(1, "one")]), [])[0].startswith("created")
+    assert post(forge, dict([page(1, "one")]), [])[0].startswith("kept")
+    assert post(forge, dict([page(1, "two")]), [])[0].startswith("updated")
+    assert forge.bodies() == [page(1, "two")[1]]
+
+
+def test_it_is_found_beyond_a_hundred_comments(forge: Forge) -> None:
+    for number in range(250):
+        forge.say(f"chatter {number}", author="somebody")
+    forge.say(page(1, "one")[1])
+    assert post(forge, dict([page(1, "two")]), [])[0].startswith("updated")
+    assert len(forge.bodies()) == 1
+    assert forge.calls.count("GET /repos/o/r/issues/7/comments") == 3
+
+
+def test_stacks_do_not_overwrite_each_other(forge: Forge) -> None:
+    """Jobs of a matrix post on one pull request."""
+    other = f"{marker('p', 'dev')}\ndev\n"
+    forge.say(other)
+    post(forge, dict([page(1, "prod")]), [])
+    assert sorted(forge.bodies()) == sorted([other, page(1, "prod")[1]])
+
+
+def test_pages_that_are_no_longer_needed_go(forge: Forge) -> None:
+    post(forge, dict([page(1, "a"), page(2, "b"), page(3, "c")]), [])
+    post(forge, dict([page(1, "a")]), [])
+    assert forge.bodies() == [page(1, "a")[1]]
+
+
+def test_a_comment_that_somebody_deleted_meanwhile_is_made_again(forge: Forge) -> None:
+    forge.vanished.add(forge.say(page(1, "old")[1]))
+    assert post(forge, dict([page(1, "new")]), [])[0].startswith("created")
+    assert forge.bodies() == [page(1, "new")[1]]
+
+
+def test_two_comments_of_one_marker_become_one(forge: Forge) -> None:
+    forge.say(page(1, "a")[1])
+    forge.say(page(1, "b")[1])
+    post(forge, dict([page(1, "c")]), [])
+    assert forge.bodies() == [page(1, "c")[1]]
+
+
+def test_a_marker_in_somebody_else_s_comment_means_nothing(forge: Forge) -> None:
+    forge.say(page(1, "approved, trust me")[1], author="mallory")
+    post(forge, dict([page(1, "real")]), [])
+    assert forge.bodies("mallory") == [page(1, "approved, trust me")[1]]
+    assert forge.bodies() == [page(1, "real")[1]]
+
+
+def test_a_body_that_the_forge_finds_too_long_is_replaced_by_a_pointer(forge: Forge) -> None:
+    forge.longest = 300
+    assert post(forge, dict([page(1, "x" * 1000)]), [])[0].startswith("shortened")
+    (body,) = forge.bodies()
+    assert body.startswith(marker("p", "prod"))
+    assert "too long" in body
+
+
+# --------------------------------------------------------------------------------------------------------- rate limits
+@pytest.mark.parametrize(
+    ("status", "headers", "wait"),
+    [
+        (429, {"retry-after": "3"}, 3.0),
+        (403, {"retry-after": "5"}, 5.0),
+        (403, {"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1"}, 1.0),
+        (429, {"retry-after": "99999"}, 120.0),
+        (502, {}, 1.0),
+    ],
+)
+def test_a_limit_or_a_fault_is_waited_for(forge: Forge, status: int, headers: dict[str, str], wait: float) -> None:
+    forge.failures = [(status, headers)]
+    waits: list[float] = []
+    assert github(forge, waits).comments() == []
+    assert waits == [wait]
+
+
+def test_a_refusal_is_not_tried_again(forge: Forge) -> None:
+    forge.failures = [(403, {})] * 9
+    with pytest.raises(GitHubError, match="GET issues/7/comments was refused with 403"):
+        github(forge, []).comments()
+    assert len(forge.calls) == 1
+
+
+def test_patience_ends(forge: Forge) -> None:
+    forge.failures = [(429, {"retry-after": "1"})] * 99
+    with pytest.raises(GitHubError):
+        github(forge, []).comments()
+    assert len(forge.calls) == github_api._ATTEMPTS
+
+
+def test_the_token_is_in_no_repr_and_no_error(forge: Forge) -> None:
+    api = github(forge, [])
+    assert TOKEN not in repr(api)
+    forge.failures = [(404, {})]
+    with pytest.raises(GitHubError) as error:
+        api.create("x")
+    assert TOKEN not in str(error.value)
+
+
+# --------------------------------------------------------------------------------------------------------- the command
+@pytest.fixture
+def write(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Path]:
+    """Return `write(folder, arguments...)`: runs a command and keeps its JSON as a report in the folder."""
+
+    def run(folder: str, *arguments: str) -> Path:
+        (tmp_path / folder).mkdir(exist_ok=True)
+        capsys.readouterr()
+        lockstep([*arguments, "--format", "json"])
+        path = tmp_path / folder / "report.json"
+        path.write_text(capsys.readouterr().out, encoding="utf-8")
+        return path
+
+    return run
+
+
+def environment(forge: Forge) -> dict[str, str]:
+    return {
+        "GITHUB_API_URL": forge.address,
+        "GITHUB_REPOSITORY": "o/r",
+        "GITHUB_TOKEN": TOKEN,
+        "PULL_REQUEST": "7",
+    }
+
+
+def sides(case: str) -> tuple[str, str]:
+    return str(CORPUS / case / "before.json"), str(CORPUS / case / "after.json")
+
+
+def test_a_report_is_posted_with_the_label_and_the_label_goes_again(
+    forge: Forge, write: Callable[..., Path], tmp_path: Path
+) -> None:
+    path = write("access", "diff", *sides("read_gained"))
+    assert main([str(path.parent)], environment(forge)) == 0
+    (body,) = forge.bodies()
+    assert body.startswith(PROD)
+    assert "gains read access to secret `prod/smtp`" in body
+    assert forge.labels == {LABEL}
+    write("access", "diff", *sides("no_effective_change"))
+    assert main([str(tmp_path / "access")], environment(forge)) == 0
+    assert forge.labels == set()
+    assert len(forge.bodies()) == 1
+
+
+def test_the_page_of_the_poster_is_the_page_of_the_command(write: Callable[..., Path]) -> None:
+    """The Markdown is made anew from the JSON, and nothing is lost on the way."""
+    for case in sorted(CORPUS.iterdir()):
+        if (case / "before.json").exists():
+            read = read_report(write("x", "diff", *sides(case.name), "--protected", "none").read_text(encoding="utf-8"))
+            pages = [page for stack in read.report.stacks for page in render_markdown(read.report, stack)]
+            assert "\n".join(pages) == (case / "there.md").read_text(encoding="utf-8"), case.name
+
+
+def test_a_preview_adds_resources_and_cannot_hide_what_the_base_found(forge: Forge, write: Callable[..., Path]) -> None:
+    access = write("access", "diff", *sides("read_gained"))
+    preview = write("previews", "preview", "--digest", str(CORPUS / "engine_stack_update" / "there.json"))
+    told = json.loads(preview.read_text(encoding="utf-8"))
+    told["stacks"][0]["rows"] = told["stacks"][0]["rows"][:1]
+    preview.write_text(json.dumps(told), encoding="utf-8")
+    assert main([str(access.parent), str(preview.parent)], environment(forge)) == 0
+    (body,) = forge.bodies()
+    assert "gains read access to secret `prod/smtp`" in body, "what the base's tool found"
+    assert "only in the preview:" in body
+    assert "> [!WARNING]" in body
+
+
+def test_a_failed_preview_is_posted_too(forge: Forge, write: Callable[..., Path], tmp_path: Path) -> None:
+    document: dict[str, Any] = json.loads((CORPUS / "careless_one_star" / "there.json").read_text(encoding="utf-8"))
+    document["diagnostics"] = [{"severity": "error", "message": "error: no credentials", "urn": ""}]
+    (tmp_path / "p.json").write_text(json.dumps(document), encoding="utf-8")
+    preview = write("previews", "preview", "--digest", str(tmp_path / "p.json"))
+    (tmp_path / "p.json").unlink()
+    assert main([str(tmp_path / "no-access"), str(preview.parent)], environment(forge)) == 0
+    (body,) = forge.bodies()
+    assert body.index("### The preview failed") < body.index("### Access")
+    assert "no credentials" in body
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"version": 2}',
+        '{"version": 1, "project": "", "notes": [], "stacks": [{}]}',
+        '{"version": 1, "project": 3, "notes": [], "stacks": []}',
+        "[" * 100_000,
+    ],
+)
+def test_what_is_no_report_is_refused_and_nothing_of_it_is_posted(forge: Forge, tmp_path: Path, text: str) -> None:
+    (tmp_path / "x.json").write_text(text, encoding="utf-8")
+    assert main([str(tmp_path)], environment(forge)) == 1
+    assert forge.comments == {}
+    with pytest.raises(ReportError):
+        read_report(text)
+
+
+def test_markup_in_a_report_is_a_name(forge: Forge, write: Callable[..., Path]) -> None:
+    """The job that wrote it may have run the pull request's code."""
+    path = write("access", "diff", *sides("read_gained"))
+    told = json.loads(path.read_text(encoding="utf-8"))
+    hostile = "</details><img src=x> @everyone [x](http://evil.example) -->"
+    for row in told["stacks"][0]["rows"]:
+        row.update(app=hostile, why=[hostile], sentence=hostile, details=[hostile])
+    path.write_text(json.dumps(told), encoding="utf-8")
+    assert main([str(path.parent)], environment(forge)) == 0
+    (body,) = forge.bodies()
+    for text in ("<img", "](http", "@everyone", "</details><"):
+        assert text not in body.replace("<code>", "\n").replace("</code>", "\n")
+
+
+def test_a_missing_setting_is_named(forge: Forge, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told = environment(forge)
+    del told["PULL_REQUEST"]
+    assert main([str(tmp_path)], told) == 1
+    assert "PULL_REQUEST" in capsys.readouterr().err
