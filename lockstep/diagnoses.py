@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import typer
 
-from components.derivation.answers import Diagnosis, Finding, MountProblem, State, diagnose, find_apps
+from components.derivation.answers import ELSEWHERE, Diagnosis, Finding, MountProblem, State, diagnose, find_apps
 from lockstep.answers import Json, noun, spot_json
 from lockstep.asking import AskedStack
 from lockstep.spec_lines import excerpt
@@ -34,7 +34,9 @@ class Explained:
     @property
     def is_missing_something(self) -> bool:
         """Whether an aspect is missing, or cannot be judged because no spec knows the app."""
-        return not self.diagnoses or any(diagnosis.missing for _, diagnosis in self.diagnoses)
+        if not self.diagnoses:
+            return self.problem is None or self.problem.kind not in ELSEWHERE
+        return any(diagnosis.missing for _, diagnosis in self.diagnoses)
 
 
 def explain(asked: Sequence[AskedStack], problem: MountProblem) -> Explained:
@@ -59,7 +61,9 @@ def explained_text(explained: Explained) -> str:
         code = f" [{problem.code}]" if problem.code else ""
         lines.append(f"{problem.kind}{code}")
         lines.append(f"  said: {problem.said[:_SAID_CHARACTERS]}{'…' if len(problem.said) > _SAID_CHARACTERS else ''}")
-    if not explained.diagnoses:
+    if not explained.diagnoses and explained.problem and explained.problem.kind in ELSEWHERE:
+        lines.append(f"  {ELSEWHERE[explained.problem.kind]}")
+    elif not explained.diagnoses:
         lines.append("  no spec of the stacks asked derives this class, role or service account: it is hand-written, ")
         lines[-1] += "of another project, or the text names none. Name the app: lockstep why APP NAME"
     for stack, diagnosis in explained.diagnoses:
@@ -111,6 +115,7 @@ def explained_json(explained: Explained) -> Json:
             }
             for stack, diagnosis in explained.diagnoses
         ],
+        "advice": ELSEWHERE.get(problem.kind) if problem else None,
     }
 
 

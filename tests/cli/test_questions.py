@@ -196,6 +196,13 @@ def test_an_event_of_an_app_without_a_spec_says_so(run: Run, tmp_path: Path) -> 
     assert "no spec of the stacks asked derives this class" in result.out
 
 
+def test_what_is_no_question_of_access_is_said_without_an_app_too(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "event.txt").write_text("rpc error: code = Unknown desc = provider not found: provider aws")
+    result = run("why", "--event", str(tmp_path / "event.txt"))
+    assert result.code == ExitCode.FINE
+    assert "The provider's DaemonSet must run on the pod's node." in result.out
+
+
 @pytest.mark.parametrize(
     ("arguments", "text", "code"),
     [

@@ -5,13 +5,14 @@ in the spec comes from the grants that the policies were made of. Nothing is pri
 """
 
 from components.derivation.answers.checks import Check, Subject, Verdict
-from components.derivation.answers.diagnosis import Aspect, Diagnosis, Finding, State, diagnose, find_apps
+from components.derivation.answers.diagnosis import ELSEWHERE, Aspect, Diagnosis, Finding, State, diagnose, find_apps
 from components.derivation.answers.events import MountProblem, ProblemKind, parse_event
 from components.derivation.answers.inventory import Inventory, ObjectId
 from components.derivation.answers.questions import Answers, BlastRadius, ReadAnswer, RegionAnswer, regions_of
 from components.derivation.answers.reader import Reader, Selector
 
 __all__ = [
+    "ELSEWHERE",
     "Answers",
     "Aspect",
     "BlastRadius",

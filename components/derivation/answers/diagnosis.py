@@ -75,7 +75,7 @@ class Diagnosis:
 
 
 #: Kinds that no change of access cures: what to look at instead.
-_ELSEWHERE = {
+ELSEWHERE = {
     ProblemKind.THROTTLED: "This is no question of access. Ask less often, or raise the account's request quota.",
     ProblemKind.NETWORK: "This is no question of access. Check route, DNS, proxy and VPC endpoints of the node.",
     ProblemKind.NO_PROVIDER: "This is no question of access. The provider's DaemonSet must run on the pod's node.",
@@ -270,8 +270,8 @@ def _of_checks(aspect: Aspect, checks: list[Check], allows: str, fix: str) -> Fi
 def _rest(app: AppAccess, problem: MountProblem | None) -> Iterator[str]:
     if problem is None:
         return
-    if problem.kind in _ELSEWHERE:
-        yield _ELSEWHERE[problem.kind]
+    if problem.kind in ELSEWHERE:
+        yield ELSEWHERE[problem.kind]
         return
     yield "By the spec nothing is missing."
     yield _NOT_DEPLOYED
