@@ -9,8 +9,8 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 
-from components.derivation.access import AppAccess
 from components.derivation.arn import Arn
+from components.derivation.errors import Spot
 from components.derivation.grants import Grant
 from components.derivation.lint.material import Material
 from components.derivation.lint.object_rules import constant_path, is_wide_mode
@@ -39,32 +39,37 @@ def _suffix(material: Material) -> Iterator[Hit]:
             yield Hit(spot=entry.at, what=what, suppressions=_in_force(variant, entry))
 
 
+#: How many other readers a finding names.
+_NAMED_READERS = 5
+
+
 def _shared(material: Material) -> Iterator[Hit]:
+    places = {entry.at: (variant, entry) for variant, entry in _entries(material)}
     for stack in material.stacks:
-        readers: dict[tuple[Store, str], dict[str, tuple[AppAccess, Grant]]] = defaultdict(dict)
+        readers: dict[tuple[Store, str], dict[str, Grant]] = defaultdict(dict)
         for app in stack.apps:
             for grant in app.grants:
                 if grant.region == stack.environment.region:
-                    readers[grant.store, grant.resource].setdefault(app.app, (app, grant))
+                    readers[grant.store, grant.resource].setdefault(app.app, grant)
         for users in readers.values():
-            owners = {grant.owner for _, grant in users.values()}
+            owners = {grant.owner for grant in users.values()}
             if len(users) > 1 and (len(owners) > 1 or "" in owners):
-                yield from _shared_hits(material, users, owners)
+                yield from _shared_hits(users, owners - {""}, places)
 
 
-def _shared_hits(material: Material, users: dict[str, tuple[AppAccess, Grant]], owners: set[str]) -> Iterator[Hit]:
-    named = ", ".join(sorted(owners - {""}))
-    for name, (_, grant) in sorted(users.items()):
-        others = ", ".join(sorted(set(users) - {name}))
-        if grant.owner and len(owners - {""}) == 1:
+def _shared_hits(
+    users: dict[str, Grant], owners: set[str], places: dict[Spot, tuple[AppVariant, ObjectEntry]]
+) -> Iterator[Hit]:
+    for name, grant in sorted(users.items()):
+        if grant.at not in places or (grant.owner and len(owners) == 1):
             continue  # this spec says who owns it, and nobody says otherwise
-        said = f"owners are named: {named}" if grant.owner else "nobody owns it here"
-        for variant, entry in _entries(material):
-            if entry.at == grant.at:
-                # The name as written, so that the same finding of several environments is one.
-                what = f"{entry.name!r} is read by {others} too, and {said}"
-                yield Hit(spot=entry.at, what=what, suppressions=_in_force(variant, entry))
-                break
+        variant, entry = places[grant.at]
+        others = [other for other in sorted(users) if other != name]
+        more = f" and {len(others) - _NAMED_READERS} more" if len(others) > _NAMED_READERS else ""
+        said = f"owners are named: {', '.join(sorted(owners))}" if grant.owner else "nobody owns it here"
+        # The name as written, so that the same finding of several environments is one.
+        what = f"{entry.name!r} is read by {', '.join(others[:_NAMED_READERS])}{more} too, and {said}"
+        yield Hit(spot=entry.at, what=what, suppressions=_in_force(variant, entry))
 
 
 def _room(material: Material) -> Iterator[Hit]:
