@@ -346,7 +346,7 @@ def test_a_key_that_the_question_leaves_open_makes_the_answer_an_error() -> None
 # ----------------------------------------------------------------------------------------------------------------- laws
 
 _FEW = settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 
 
