@@ -142,8 +142,24 @@ def _key(name: str) -> str:
             "permissionsBoundary",
             "boundary",
             (
-                "lockstep:permissionsBoundary: 'boundary' does not fit. It is a policy's ARN. "
-                "Fix: correct lockstep:permissionsBoundary. [CFG008]"
+                "lockstep:permissionsBoundary: 'boundary' does not fit. It is the ARN of a policy of this account and "
+                "partition, or of AWS. Fix: correct lockstep:permissionsBoundary. [CFG008]"
+            ),
+        ),
+        (
+            "deployerRole",
+            "arn:aws:iam::999999999999:role/ci",
+            (
+                "lockstep:deployerRole: 'arn:aws:iam::999999999999:role/ci' does not fit. It is the ARN of a role of "
+                "this account and partition. Fix: correct lockstep:deployerRole. [CFG008]"
+            ),
+        ),
+        (
+            "fargateSelectors",
+            ["batch", "batch:compute"],
+            (
+                "lockstep:fargateSelectors: 'batch:compute' is not a selector. It is NAMESPACE, or "
+                "NAMESPACE:key=value,key=value. Fix: write the selector as the Fargate profile has it. [CFG007]"
             ),
         ),
         (
@@ -330,3 +346,20 @@ def test_a_stacks_value_wins_over_the_default_and_an_override_over_both(tmp_path
     overridden = load_stack_config(tmp_path, "dev", {"lockstep:a": "o"})
     assert overridden.values["lockstep:a"] == "o"  # type: ignore[index]
     assert overridden.as_text() == {"aws:c": "fixed", "lockstep:a": "o", "lockstep:b": "bare"}
+
+
+def test_selectors_of_fargate_and_the_deployer_reach_the_environment(good: dict[ConfigKey, ConfigValue]) -> None:
+    deployer = "arn:aws:iam::111122223333:role/ci/deployer"
+    selectors: list[ConfigValue] = ["batch-*", "web:compute=fargate,tier=*"]
+    changed: dict[ConfigKey, ConfigValue] = {
+        ConfigKey("lockstep:deployerRole"): deployer,
+        ConfigKey("lockstep:fargateSelectors"): selectors,
+    }
+    environment = parse_settings({**good, **changed}, "dev", FILE).environment("https://oidc.example/id/X")
+    assert environment.deployer_role == deployer
+    batch, web = environment.fargate_selectors
+    assert (str(batch), str(web)) == ("batch-*", "web:compute=fargate,tier=*")
+    assert batch.selects("batch-1", {})
+    assert not batch.selects("web", {})
+    assert web.selects("web", {"compute": "fargate", "tier": "1", "more": "x"})
+    assert not web.selects("web", {"compute": "fargate"})
