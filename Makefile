@@ -20,7 +20,7 @@ FUZZ_READY := $(FUZZ)/.ready
 FUZZ_SECONDS ?= 60
 PYTEST_ARGS ?=
 
-.PHONY: help dev local test fuzz lint fmt golden proto lock image check clean
+.PHONY: help dev local test fuzz lint fmt golden proto lock image check clean benchdiff
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | awk -F'\t' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -51,6 +51,9 @@ test: dev ## every test (PYTEST_ARGS='-k rotation' for some)
 
 fuzz: $(FUZZ_READY) ## fuzz the provider's parsers, coverage-guided and bounded (FUZZ_SECONDS=60 in all)
 	@$(FUZZ)/bin/python -m tests.fuzz.session --seconds $(FUZZ_SECONDS)
+
+benchdiff: dev ## measure the access diff: 1,000 apps, 50 changes (ARGS='--apps 200')
+	@$(BIN)/python -m benchmarks.access_diff $(ARGS)
 
 bench: dev ## measure the provider; ASCP_BINARY=<path> puts AWS's own beside it (ARGS='--only first --latency-ms 5')
 	@$(BIN)/python -m benchmarks $(ARGS)
