@@ -67,11 +67,13 @@ class AppAccessArgs:
         platform: What a mount needs besides this app's own objects: the driver's release and the provider. Classes are
             placed after them and removed before them.
         namespaces: What makes the app's namespace, if the stack does.
+        cluster: The cluster, if the stack makes it: what is in it goes with it, and AWS's side waits for it.
     """
 
     access: derivation.AppAccess
     platform: tuple[pulumi.Resource, ...]
     namespaces: tuple[pulumi.Resource, ...] = ()
+    cluster: pulumi.Resource | None = None
 
 
 class AppAccess(pulumi.ComponentResource):
@@ -88,19 +90,23 @@ class AppAccess(pulumi.ComponentResource):
         renamed = pulumi.ResourceOptions(aliases=[pulumi.Alias(name=earlier) for earlier in access.renamed_from])
         super().__init__("lockstep:index:AppAccess", name, inputs, pulumi.ResourceOptions.merge(opts, renamed))
         self.identity = WorkloadIdentity(
-            name, WorkloadIdentityArgs(access=access), opts=pulumi.ResourceOptions(parent=self)
+            name, WorkloadIdentityArgs(access=access, cluster=args.cluster), opts=pulumi.ResourceOptions(parent=self)
         )
         self.service_account = kubernetes.core.v1.ServiceAccount(
             name,
             metadata=_part(access.service_account_manifest, "metadata"),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[self.identity.role, *args.namespaces]),
+            opts=pulumi.ResourceOptions(
+                parent=self, depends_on=[self.identity.role, *args.namespaces], deleted_with=args.cluster
+            ),
         )
         needed = [*self.identity.grants, self.service_account, *args.platform, *args.namespaces]
-        self.secret_provider_classes = tuple(self._class(mount, needed) for mount in access.mounts)
+        self.secret_provider_classes = tuple(self._class(mount, needed, args.cluster) for mount in access.mounts)
         classes = [mount.class_name for mount in access.mounts]
         self.register_outputs({"roleArn": access.role_arn, "secretProviderClasses": classes})
 
-    def _class(self, mount: derivation.Mount, needed: list[pulumi.Resource]) -> kubernetes.apiextensions.CustomResource:
+    def _class(
+        self, mount: derivation.Mount, needed: list[pulumi.Resource], cluster: pulumi.Resource | None
+    ) -> kubernetes.apiextensions.CustomResource:
         manifest = mount.secret_provider_class
         return kubernetes.apiextensions.CustomResource(
             mount.class_name,
@@ -108,7 +114,7 @@ class AppAccess(pulumi.ComponentResource):
             kind=str(manifest["kind"]),
             metadata=_part(manifest, "metadata"),
             spec=_part(manifest, "spec"),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=needed),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=needed, deleted_with=cluster),
         )
 
 

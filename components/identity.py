@@ -18,9 +18,11 @@ class WorkloadIdentityArgs:
 
     Attributes:
         access: What `derive` gave for the app.
+        cluster: The cluster, if the stack makes it; an association is placed after it.
     """
 
     access: derivation.AppAccess
+    cluster: pulumi.Resource | None = None
 
 
 class WorkloadIdentity(pulumi.ComponentResource):
@@ -64,7 +66,9 @@ class WorkloadIdentity(pulumi.ComponentResource):
                 policy=access.association.policy and access.association.policy.to_json(),
                 disable_session_tags=access.association.disable_session_tags or None,
                 target_role_arn=access.association.target_role_arn or None,
-                opts=pulumi.ResourceOptions(parent=self, depends_on=[self.role]),
+                opts=pulumi.ResourceOptions(
+                    parent=self, depends_on=[self.role, *([args.cluster] if args.cluster is not None else [])]
+                ),
             )
         self.register_outputs({"roleArn": access.role_arn})
 

@@ -64,15 +64,15 @@ class PlatformSettings:
     image_repository: str | None = None
 
 
-def read_platform(reader: SettingsReader) -> PlatformSettings:
-    """Read the platform's keys; problems go to the reader."""
+def read_platform(reader: SettingsReader, *, is_placed: bool) -> PlatformSettings:
+    """Read the platform's keys; problems go to the reader.
+
+    Args:
+        reader: Of the stack.
+        is_placed: False for a stack of apps only, which needs no image.
+    """
     return PlatformSettings(
-        provider_image=reader.matching(
-            "providerImage",
-            _IMAGE,
-            "An image is named by digest, so that a tag cannot move under it",
-            "write <repository>@sha256:<64 hex digits>, as `make image PUSH=<repository>` prints it",
-        ),
+        provider_image=_read_image(reader) if is_placed or reader.value("providerImage") else "",
         provider_extras=reader.choices("providerExtras", ProviderExtra),
         scraping_namespaces=reader.texts("scrapingNamespaces", at_least=0),
         chart_repository=reader.matching(
@@ -92,4 +92,13 @@ def read_platform(reader: SettingsReader) -> PlatformSettings:
         image_repository=reader.optional_matching(
             "imageRepository", _REPOSITORY, "It is the name of an ECR repository", "write it like platform/provider"
         ),
+    )
+
+
+def _read_image(reader: SettingsReader) -> str:
+    return reader.matching(
+        "providerImage",
+        _IMAGE,
+        "An image is named by digest, so that a tag cannot move under it",
+        "write <repository>@sha256:<64 hex digits>, as `make image PUSH=<repository>` prints it",
     )

@@ -13,7 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from components.cluster_settings import ClusterSettings, read_cluster
 from components.derivation import Environment, FargateSelector, Identity, SpecErrors
+from components.network_settings import NetworkSettings, NewNetwork, read_network
 from components.platform_settings import PlatformSettings, read_platform
 from components.settings_reader import NAMESPACE, SettingsReader
 from components.stack_config import ConfigKey, ConfigValue, SettingsErrors, load_stack_config, stack_file
@@ -21,10 +23,12 @@ from components.stack_config import ConfigKey, ConfigValue, SettingsErrors, load
 REGION_KEY = "aws:region"
 ALLOWED_ACCOUNTS_KEY = "aws:allowedAccountIds"
 
-#: Stands for an issuer that is not known before the cluster was looked up, so that the other rules can be asked.
-_ISSUER_TO_COME = "https://issuer.invalid"
+#: Stands for an issuer that nobody knows yet, so that the other rules can be asked; no policy ever holds it.
+NO_ISSUER = "https://issuer.invalid"
 
 _URL = re.compile(r"https://[^\s/]+(?:/\S*)?")
+_ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+")
+_STACK = re.compile(r"[\w.-]+/[\w.-]+/[\w.-]+")
 _BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 
 #: Field of `Environment` to the key that gives it; any other field is a key of the same name.
@@ -38,6 +42,12 @@ class StackSettings:
     Attributes:
         stack: Name of the stack.
         oidc_issuer: None when it is to be looked up; likewise endpoint and certificate, which go together.
+        cluster: The cluster to make; None when it exists. `network` goes with it.
+        kubeconfig_role: Assumed for calls to the API server; None: the process's own credentials.
+        platform_stack: The stack whose platform this one's apps use; None when it has its own.
+        served_identities: Identities of apps of other stacks, whose tokens the driver must ask for too.
+        serves_sync: Whether apps of other stacks copy files into Kubernetes Secrets.
+        protect: Whether what holds state may not be removed.
         platform: The driver's, the provider's and the admission's options.
     """
 
@@ -58,6 +68,13 @@ class StackSettings:
     permissions_boundary: str | None
     deployer_role: str | None
     fargate_selectors: tuple[FargateSelector, ...]
+    cluster: ClusterSettings | None
+    network: NetworkSettings | None
+    kubeconfig_role: str | None
+    platform_stack: str | None
+    served_identities: frozenset[Identity]
+    serves_sync: bool
+    protect: bool
     platform: PlatformSettings
 
     def environment(self, oidc_issuer: str) -> Environment:
@@ -117,6 +134,7 @@ def parse_settings(values: Mapping[ConfigKey, ConfigValue], stack: str, file: st
     reader = SettingsReader(values, file)
     settings = _read(reader, stack)
     _check_environment(settings, reader)
+    _check_cluster(settings, reader)
     reader.refuse_unknown()
     if reader.problems:
         raise SettingsErrors(tuple(reader.problems))
@@ -132,6 +150,9 @@ def _read(reader: SettingsReader, stack: str) -> StackSettings:
         reader.add(
             lonely, f"it stands without {missing}", rule, f"give {NAMESPACE}:{missing} too, or neither", "CFG009"
         )
+    stack_elsewhere = reader.optional_matching(
+        "platformStack", _STACK, "It is a stack, <organization>/<project>/<stack>", "write organization/lockstep/prod"
+    )
     return StackSettings(
         stack=stack,
         environment_name=reader.text("environment"),
@@ -144,13 +165,25 @@ def _read(reader: SettingsReader, stack: str) -> StackSettings:
         cluster_certificate=certificate,
         create_oidc_provider=reader.boolean("createOidcProvider"),
         create_namespaces=reader.boolean("createNamespaces"),
-        apps=reader.texts("apps", at_least=1),
+        apps=reader.texts("apps", at_least=0),
         identity=reader.choice("identity", Identity, Identity.IRSA),
         role_path=reader.text("rolePath"),
         permissions_boundary=reader.optional("permissionsBoundary", None, ""),
         deployer_role=reader.optional("deployerRole", None, ""),
         fargate_selectors=_fargate_selectors(reader),
-        platform=read_platform(reader),
+        cluster=read_cluster(reader),
+        network=read_network(reader),
+        kubeconfig_role=reader.optional_matching(
+            "kubeconfigRole",
+            _ROLE,
+            "It is the ARN of a role",
+            "correct it, or leave it out to use your own credentials",
+        ),
+        platform_stack=stack_elsewhere,
+        served_identities=reader.choices("servedIdentities", Identity),
+        serves_sync=reader.boolean("servesSync"),
+        protect=reader.boolean("protect"),
+        platform=read_platform(reader, is_placed=stack_elsewhere is None),
     )
 
 
@@ -170,7 +203,7 @@ def _fargate_selectors(reader: SettingsReader) -> tuple[FargateSelector, ...]:
 def _check_environment(settings: StackSettings, reader: SettingsReader) -> None:
     """Ask the derivation's own rules, and hold the account against what the AWS provider allows."""
     try:
-        settings.environment(settings.oidc_issuer or _ISSUER_TO_COME)
+        settings.environment(settings.oidc_issuer or NO_ISSUER)
     except SpecErrors as errors:
         for problem in errors.problems:
             key = _ENVIRONMENT_KEYS.get(problem.spot.field, f"{NAMESPACE}:{problem.spot.field}")
@@ -181,3 +214,25 @@ def _check_environment(settings: StackSettings, reader: SettingsReader) -> None:
         rule = "Access is derived for lockstep:account and must be placed there"
         fix = f"list {settings.account!r}, or correct lockstep:account"
         reader.add(ALLOWED_ACCOUNTS_KEY, f"{settings.account!r} is not among {', '.join(allowed)}", rule, fix, "CFG010")
+
+
+def _check_cluster(settings: StackSettings, reader: SettingsReader) -> None:
+    """Hold what is said about the cluster together: it is made here, exists, or belongs to another stack."""
+    rule = "A stack makes its cluster and network, uses one by its name, or stands on another stack's platform"
+    if (settings.cluster is None) != (settings.network is None):
+        lonely, missing = ("network", "cluster")[:: 1 if settings.cluster is None else -1]
+        reader.add(lonely, f"it stands without {missing}", rule, f"add lockstep:{missing}, or remove both", "CFG014")
+    if settings.cluster is None:
+        return
+    for key, value in (("clusterEndpoint", settings.cluster_endpoint), ("platformStack", settings.platform_stack)):
+        if value:
+            reader.add(key, "it stands beside lockstep:cluster", rule, f"remove lockstep:{key} or cluster", "CFG014")
+    if not isinstance(settings.network, NewNetwork):
+        return
+    strangers = [zone for zone in settings.network.zones if not zone.startswith(settings.region)]
+    if strangers:
+        what = f"{', '.join(strangers)} is not in {settings.region}"
+        reader.add("network.zones", what, "Zones are in the stack's region", "name zones of aws:region", "CFG007")
+    if settings.network.endpoints and settings.partition == "aws-cn":
+        why = "Endpoint services have other names in China, service by service"
+        reader.add("network.endpoints", "it is on in aws-cn", why, "set it to false and bring endpoints", "CFG014")

@@ -15,6 +15,7 @@ from lockstep.engine.digest import Diagnostic, Severity
 from lockstep.engine.kubernetes_manifests import KubernetesManifests, ObjectKey
 from lockstep.engine.program import EngineResult, Mode, run_program
 from lockstep.engine.resource_provider import ProviderError, ResourceProvider
+from lockstep.engine.stack_outputs import StackOutputs
 from lockstep.engine.state import EngineState, ResourceState, StateFileError
 from lockstep.engine.values import UNKNOWN
 
@@ -31,6 +32,7 @@ __all__ = [
     "ResourceProvider",
     "ResourceState",
     "Severity",
+    "StackOutputs",
     "StateFileError",
     "run_program",
 ]

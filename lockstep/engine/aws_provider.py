@@ -19,6 +19,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from pulumi import _types
 
+from lockstep.engine.aws_previewed import SDK_CLASSES, previewed_resource
 from lockstep.engine.aws_resource import AwsResource, Client, Clients
 from lockstep.engine.aws_resources import RESOURCES
 from lockstep.engine.aws_secret_policies import get_secret
@@ -138,9 +139,10 @@ class AwsProvider:
             return
 
     def invoke(self, token: str, arguments: Properties) -> Properties:
-        """Answer `getCallerIdentity`, `getCluster` and `getSecret`."""
+        """Answer `getCallerIdentity`, `getCluster`, `getClusters` and `getSecret`."""
         functions: Mapping[str, Callable[[Properties], Properties]] = {
             "aws:eks/getCluster:getCluster": self._get_cluster,
+            "aws:eks/getClusters:getClusters": self._get_clusters,
             "aws:index/getCallerIdentity:getCallerIdentity": self._get_caller_identity,
             "aws:secretsmanager/getSecret:getSecret": lambda given: get_secret(self._clients, given),
         }
@@ -173,6 +175,12 @@ class AwsProvider:
             "identities": [{"oidcs": [{"issuer": cluster["identity"]["oidc"]["issuer"]}]}],
         }
 
+    def _get_clusters(self, _: Properties) -> Properties:
+        names = [
+            name for page in self._clients["eks"].get_paginator("list_clusters").paginate() for name in page["clusters"]
+        ]
+        return {"id": self._region, "names": sorted(names)}
+
     def _own_account(self) -> str:
         with self._lock:
             if self._account is None:
@@ -200,9 +208,9 @@ def _sentences(subject: str) -> Iterator[None]:
 
 
 def _resource(resource_type: str) -> AwsResource:
-    resource = RESOURCES.get(resource_type)
+    resource = RESOURCES.get(resource_type) or previewed_resource(resource_type)
     if resource is None:
-        near = difflib.get_close_matches(resource_type, RESOURCES, n=1)
+        near = difflib.get_close_matches(resource_type, [*RESOURCES, *SDK_CLASSES], n=1)
         fix = f"did you mean {near[0]}?" if near else "run the program with the Pulumi CLI"
         known = ", ".join(sorted(RESOURCES))
         raise ProviderError(f"the embedded engine cannot place {resource_type}. It places: {known}. Fix: {fix}")

@@ -26,6 +26,7 @@ from lockstep.engine.values import (
     Properties,
     diff_properties,
     is_secret,
+    keep_ignored,
     keep_secrets,
     reveal_properties,
     secret,
@@ -58,6 +59,7 @@ class Goal:
     delete_before_replace: bool | None = None
     secret_outputs: tuple[str, ...] = ()
     aliases: tuple[Urn, ...] = ()
+    ignore_changes: tuple[str, ...] = ()
 
 
 class Deployment:
@@ -299,12 +301,13 @@ class Deployment:
         """Fill in what a resource inherits from its parent. The SDK resolves the provider itself."""
         parent = self.journal.current(goal.parent)
         protect = parent.protect if goal.protect is None and parent else bool(goal.protect)
+        prior = self.journal.prior(urn)
         retain = parent.retain_on_delete if goal.retain_on_delete is None and parent else bool(goal.retain_on_delete)
         return ResourceState(
             urn=urn,
             type=goal.type,
             custom=goal.custom,
-            inputs=goal.inputs,
+            inputs=keep_ignored(prior.inputs, goal.inputs, goal.ignore_changes) if prior else goal.inputs,
             parent=goal.parent,
             provider=goal.provider,
             dependencies=tuple(sorted(set(goal.dependencies))),

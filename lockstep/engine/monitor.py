@@ -49,7 +49,6 @@ _SEVERITIES = {
 #: Fields of a registration that ask for something this engine does not do.
 _UNSUPPORTED_OPTIONS = {
     "importId": "import_",
-    "ignoreChanges": "ignore_changes",
     "replaceOnChanges": "replace_on_changes",
     "aliases": "aliases that are not URNs",  # sent only to engines that announce alias specs
     "transforms": "transforms",
@@ -222,6 +221,7 @@ def _parse_goal(request: resource_pb2.RegisterResourceRequest) -> Goal:
         delete_before_replace=request.deleteBeforeReplace if request.deleteBeforeReplaceDefined else None,
         secret_outputs=tuple(request.additionalSecretOutputs),
         aliases=tuple(Urn(urn) for urn in request.aliasURNs),
+        ignore_changes=tuple(request.ignoreChanges),
     )
 
 

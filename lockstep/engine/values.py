@@ -13,7 +13,7 @@ Source: pulumi SDK 3.272, `pulumi/runtime/rpc.py` (`_special_sig_key`, `_special
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
@@ -186,6 +186,30 @@ def _walk(value: Json) -> Iterator[Json]:
     elif isinstance(value, Sequence) and not isinstance(value, str):
         for item in value:
             yield from _walk(item)
+
+
+def keep_ignored(old: Properties, new: Properties, paths: Iterable[str]) -> dict[str, Json]:
+    """Return the new properties with the old values at the paths that a program told the engine to leave alone.
+
+    Raises:
+        UnsupportedValueError: A path is more than names with dots between them.
+    """
+    kept = dict(new)
+    for path in paths:
+        if not path.replace(".", "").replace("_", "").isalnum():
+            raise UnsupportedValueError(
+                f"ignore_changes names {path!r}; this engine takes names with dots between them. "
+                "Fix: name the property above, or run the program with the Pulumi CLI"
+            )
+        head, _, rest = path.partition(".")
+        before, after = old.get(head), kept.get(head)
+        if rest and isinstance(before, Mapping) and isinstance(after, Mapping):
+            kept[head] = keep_ignored(before, after, (rest,))
+        elif head in old:
+            kept[head] = before
+        else:
+            kept.pop(head, None)
+    return kept
 
 
 def diff_properties(old: Properties, new: Properties) -> tuple[PropertyChange, ...]:

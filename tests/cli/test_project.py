@@ -14,9 +14,9 @@ PULUMI = "name: lockstep\nruntime: python\nstackConfigDir: stacks\nconfig: {}\n"
 
 def test_every_stack_of_this_project_derives_offline(project: Path) -> None:
     stacks = load_project(project).all_stacks()
-    assert [stack.name for stack in stacks] == ["dev", "local", "prod"]
+    assert [stack.name for stack in stacks] == ["dev", "local", "prod", "staging"]
     assert all(stack.derive() for stack in stacks)
-    assert {stack.environment.name for stack in stacks} == {"dev", "local", "prod"}
+    assert {stack.environment.name for stack in stacks} == {"dev", "local", "prod", "staging"}
 
 
 def test_a_stack_that_looks_its_issuer_up_is_refused_with_the_line_to_add(project: Path, tmp_path: Path) -> None:

@@ -73,12 +73,13 @@ def test_without_a_stack_every_stack_is_asked_and_one_yes_is_enough(run: Run) ->
         ("dev", False),
         ("local", False),
         ("prod", True),
+        ("staging", False),
     ]
     assert answers[2]["grantedBy"] == [
         {"file": "stacks/apps/payments.yaml", "line": 8, "column": 11, "field": "secrets[0].name"}
     ]
     everywhere = run("can", "payments", "read", "${environment}/payments/db", "--format", "json")
-    assert [answer["allowed"] for answer in everywhere.document["answers"]] == [True, True, True]
+    assert [answer["allowed"] for answer in everywhere.document["answers"]] == [True, True, True, True]
 
 
 def test_a_known_boundary_is_asked(run: Run, tmp_path: Path) -> None:
@@ -108,7 +109,7 @@ def test_what_lists_everything_that_an_app_reads(run: Run) -> None:
     result = run("what", "reports", "--format", "json")
     assert result.code == ExitCode.FINE
     assert all(answer["allowed"] and answer["inEveryRegion"] for answer in result.document["objects"])
-    assert len(result.document["objects"]) == 9
+    assert len(result.document["objects"]) == 12
     assert "prod: payments reads 4 objects as payments/payments-api" in run("what", "payments").out
 
 
@@ -126,14 +127,14 @@ def test_blast_radius_is_the_union(run: Run) -> None:
     [
         (
             ("can", "paymnts", "read", "x"),
-            "APP: there is no app 'paymnts' in dev, local, prod. .* 'payments'? [ASK001]",
+            "APP: there is no app 'paymnts' in dev, local, prod, staging. .* 'payments'? [ASK001]",
         ),
         (("what", "zzz"), "APP: there is no app 'zzz'"),
         (("blast-radius", "--node-apps", "payments,zzz"), "APP: there is no app 'zzz'"),
         (("who", "arn:aws:s3:::x"), "NAME: 'arn:aws:s3:::x' is no ARN of a secret or parameter"),
         (
             ("who", "x", "--environment", "stag"),
-            "no stack has the environment 'stag'. The stacks have dev, local, prod.",
+            "no stack has the environment 'stag'. The stacks have dev, local, prod, staging.",
         ),
         (("who", "x", "--project", "stacks"), "Pulumi.yaml"),
         (("can", "payments", "read", "x", "--boundary", "nowhere.json"), "nowhere.json: No such file"),

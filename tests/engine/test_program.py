@@ -200,7 +200,6 @@ def test_a_program_that_never_ends_is_stopped(run: Runner) -> None:
     ("option", "named"),
     [
         ("import_='box-1'", "import_"),
-        ("ignore_changes=['label']", "ignore_changes"),
         ("replace_on_changes=['label']", "replace_on_changes"),
     ],
 )
@@ -208,6 +207,24 @@ def test_an_option_that_the_engine_does_not_do_is_refused_by_name(run: Runner, o
     program = f"Box('a', label='a', opts=pulumi.ResourceOptions({option}))"
     result = run("preview", program, EngineState(), MemoryProvider())
     assert f"it uses {named}, which the embedded engine does not do" in only_error(result)
+
+
+def test_a_property_that_is_to_be_ignored_keeps_its_first_value(run: Runner) -> None:
+    """An autoscaler's size, say: set once, then somebody else's."""
+    program = "Box('a', label='{label}', opts=pulumi.ResourceOptions(ignore_changes=['label']))"
+    provider = MemoryProvider()
+    first = run("up", program.format(label="first"), EngineState(), provider)
+    second = run("up", program.format(label="second"), first.state, provider)
+    assert second.digest["changeSummary"] == {"same": 2}
+    (box,) = [item for item in second.state.resources if item.type == "toy:index:Box"]
+    assert box.inputs["label"] == "first"
+
+
+def test_a_path_to_ignore_that_is_more_than_names_is_refused(run: Runner) -> None:
+    program = "Box('a', label='a', opts=pulumi.ResourceOptions(ignore_changes=['label[0]']))"
+    provider = MemoryProvider()
+    first = run("up", "Box('a', label='a')", EngineState(), provider)
+    assert "ignore_changes names 'label[0]'" in only_error(run("up", program, first.state, provider))
 
 
 def test_an_asset_is_refused(run: Runner) -> None:

@@ -22,6 +22,7 @@ from lockstep.engine.values import (
     contains_unknown,
     diff_properties,
     dump_struct,
+    keep_ignored,
     keep_secrets,
     parse_struct,
     reveal,
@@ -111,3 +112,20 @@ def test_a_difference_is_named_at_its_deepest_place(old: dict[str, Json], new: d
 )
 def test_the_root_of_a_path_is_the_property_that_a_provider_knows(path: str, root: str) -> None:
     assert PropertyChange(path=path, kind=ChangeKind.UPDATE).root == root
+
+
+@pytest.mark.parametrize(
+    ("paths", "kept"),
+    [
+        (("a",), {"a": 1, "b": {"c": 4, "d": 5}}),
+        (("b.c",), {"a": 3, "b": {"c": 2, "d": 5}}),
+        (("b",), {"a": 3, "b": {"c": 2}}),
+        (("b.d",), {"a": 3, "b": {"c": 4}}),
+        (("gone",), {"a": 3, "b": {"c": 4, "d": 5}}),
+    ],
+)
+def test_an_ignored_path_keeps_its_old_value_and_its_absence(paths: tuple[str, ...], kept: dict[str, Json]) -> None:
+    old: dict[str, Json] = {"a": 1, "b": {"c": 2}}
+    new: dict[str, Json] = {"a": 3, "b": {"c": 4, "d": 5}}
+    assert keep_ignored(old, new, paths) == kept
+    assert new == {"a": 3, "b": {"c": 4, "d": 5}}, "what was handed in is not changed"

@@ -10,7 +10,7 @@ import pytest
 from components.derivation import derive_all, load_specs, render_files
 from components.settings import load_settings
 
-STACKS = ("local", "dev", "prod")
+STACKS = ("local", "dev", "staging", "prod")
 GOLDEN = Path(__file__).parent / "apps"
 
 

@@ -25,6 +25,8 @@ from lockstep.engine.values import UNKNOWN, Json, contains_secret, contains_unkn
 
 ROLE = "aws:iam/role:Role"
 SECRET_POLICY = "aws:secretsmanager/secretPolicy:SecretPolicy"
+WORKLOAD = "lockstep:index:WorkloadIdentity"
+CLUSTER = "aws:eks/cluster:Cluster"
 ROLE_POLICY = "aws:iam/rolePolicy:RolePolicy"
 OIDC_PROVIDER = "aws:iam/openIdConnectProvider:OpenIdConnectProvider"
 ASSOCIATION = "aws:eks/podIdentityAssociation:PodIdentityAssociation"
@@ -41,7 +43,21 @@ CLASS = "kubernetes:secrets-store.csi.x-k8s.io/v1:SecretProviderClass"
 CLUSTERS = {
     "dev": "https://oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLED539D4633E53DE1B71EXAMPLE",
     "prod": "https://oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLEC061A78C479E31025A21AEXAMPLE",
+    "staging": "https://oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLEA7B2C4D6E8F0A1B2C3D4EEXAMPLE",
 }
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """What is there besides what the program makes.
+
+    Attributes:
+        clusters: Names that EKS lists.
+        stacks: Full stack name to its outputs.
+    """
+
+    clusters: tuple[str, ...] = ()
+    stacks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -58,6 +74,8 @@ class Registration:
     provider: str
     protect: bool
     retain_on_delete: bool
+    deleted_with: str
+    ignore_changes: tuple[str, ...]
 
     @property
     def label(self) -> str:
@@ -67,7 +85,11 @@ class Registration:
     def is_plain(self, key: str) -> bool:
         """Say whether an input is known at preview and no secret."""
         value = self.inputs[key]
-        return value is not None and not contains_secret(value) and not contains_unknown(value)
+        return value is not None and not self.is_secret(key) and not contains_unknown(value)
+
+    def is_secret(self, key: str) -> bool:
+        """Say whether an input, or a part of it, is a secret."""
+        return contains_secret(self.inputs[key])
 
 
 @dataclass
@@ -87,6 +109,10 @@ class Recorded:
         (found,) = [item for item in self.of_type(resource_type) if name in (None, item.name)]
         return found
 
+    def stack_outputs(self) -> dict[str, Json]:
+        """Return what the program exported."""
+        return next(value for urn, value in self.outputs.items() if "::pulumi:pulumi:Stack::" in urn)
+
     def by_urn(self, urn: str) -> Registration:
         """Return the registration of a URN."""
         return next(item for item in self.resources if item.urn == urn)
@@ -99,35 +125,59 @@ class Recorded:
 #: Name of a secret → the resource policy that it carries before the program runs.
 SECRET_POLICIES = {"dev/foreign": '{"Statement": [{"Sid": "SomebodyElse"}]}'}
 
+#: What a provider adds at up, by type; `{name}` is the resource's. At preview it is unknown, as with the real engine.
+COMPUTED: dict[str, dict[str, Any]] = {
+    "aws:ec2/launchTemplate:LaunchTemplate": {"latestVersion": 1},
+    "aws:ecr/repository:Repository": {"repositoryUrl": "registry.example/provider"},
+    "aws:eks/cluster:Cluster": {
+        "endpoint": "https://made.api.example",
+        "certificateAuthority": {"data": "Y2E="},
+        "identities": [{"oidcs": [{"issuer": CLUSTERS["staging"]}]}],
+    },
+    "aws:kms/key:Key": {"keyId": "made-key"},
+}
+
 
 class _Answers(mocks.Mocks):
-    def __init__(self, *, preview: bool) -> None:
+    def __init__(self, *, preview: bool, world: World) -> None:
         self._preview = preview
+        self._world = world
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
         """Return the inputs, and at up what a real provider would add."""
         outputs = dict(args.inputs)
         if not self._preview:
             outputs["arn"] = f"arn:of:{args.name}"
+            outputs |= COMPUTED.get(args.typ, {})
             if args.typ == RELEASE:
                 outputs["status"] = {"name": args.inputs["name"], "namespace": args.inputs["namespace"]}
         return ("" if self._preview else f"{args.name}-id", outputs)
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
-        """Answer `getCluster` and `getSecret`, the only functions that the program may call."""
-        if args.token == "aws:secretsmanager/getSecret:getSecret":
-            secret = args.args["name"]
-            arn = f"arn:aws:secretsmanager:eu-west-1:111122223333:secret:{secret}-Ab12Cd"
-            return {"arn": arn, "name": secret, "policy": SECRET_POLICIES.get(secret, "")}, []
-        assert args.token == "aws:eks/getCluster:getCluster"
-        name = args.args["name"]
-        answer: dict[str, Any] = {
+        """Answer the functions that the program may call."""
+        answers: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+            "aws:eks/getCluster:getCluster": lambda given: self._cluster(given["name"]),
+            "aws:eks/getClusters:getClusters": lambda _: {"names": list(self._world.clusters)},
+            "aws:secretsmanager/getSecret:getSecret": lambda given: self._secret(given["name"]),
+            "pulumi:pulumi:readStackOutputs": lambda given: {
+                "name": given["name"],
+                "outputs": self._world.stacks[given["name"]],
+                "secretOutputNames": [],
+            },
+        }
+        return answers[args.token](args.args), []
+
+    def _secret(self, name: str) -> dict[str, Any]:
+        arn = f"arn:aws:secretsmanager:eu-west-1:111122223333:secret:{name}-Ab12Cd"
+        return {"arn": arn, "name": name, "policy": SECRET_POLICIES.get(name, "")}
+
+    def _cluster(self, name: str) -> dict[str, Any]:
+        return {
             "name": name,
             "endpoint": f"https://{name}.api.example",
             "certificateAuthorities": [{"data": "Y2E="}],
             "identities": [{"oidcs": [{"issuer": CLUSTERS[name]}]}],
         }
-        return answer, []
 
 
 class RecordingMonitor(mocks.MockMonitor):
@@ -183,10 +233,19 @@ def _registration(request: resource_pb2.RegisterResourceRequest, urn: str) -> Re
         provider=request.provider,
         protect=request.protect,
         retain_on_delete=request.retainOnDelete,
+        deleted_with=request.deletedWith,
+        ignore_changes=tuple(request.ignoreChanges),
     )
 
 
-def run_stack(project: Path, stack: str, *, preview: bool, overrides: Mapping[str, str] | None = None) -> Recorded:
+def run_stack(
+    project: Path,
+    stack: str,
+    *,
+    preview: bool,
+    overrides: Mapping[str, str] | None = None,
+    world: World | None = None,
+) -> Recorded:
     """Run `__main__.py` with a stack's configuration and return what it registered.
 
     Raises whatever the program raises.
@@ -196,7 +255,14 @@ def run_stack(project: Path, stack: str, *, preview: bool, overrides: Mapping[st
     program = str(project / "__main__.py")
     # A context of its own: Pulumi keeps its root resource and settings in context variables.
     contextvars.copy_context().run(
-        _run_in_context, project, stack, config, recorded, lambda: _run(program), preview=preview
+        _run_in_context,
+        project,
+        stack,
+        config,
+        recorded,
+        lambda: _run(program),
+        world or World(clusters=("staging",)),
+        preview=preview,
     )
     return recorded
 
@@ -205,7 +271,7 @@ def run_components(make: Callable[[], object], *, preview: bool = True) -> Recor
     """Run a few components alone, without the project's program or configuration."""
     recorded = Recorded()
     nowhere = Path("/nonexistent")
-    contextvars.copy_context().run(_run_in_context, nowhere, "alone", {}, recorded, make, preview=preview)
+    contextvars.copy_context().run(_run_in_context, nowhere, "alone", {}, recorded, make, World(), preview=preview)
     return recorded
 
 
@@ -215,10 +281,11 @@ def _run_in_context(
     config: dict[str, str],
     recorded: Recorded,
     program: Callable[[], object],
+    world: World,
     *,
     preview: bool,
 ) -> None:
-    monitor = RecordingMonitor(_Answers(preview=preview), recorded)
+    monitor = RecordingMonitor(_Answers(preview=preview, world=world), recorded)
     with _fresh_loop() as loop:
         settings.ROOT.set(None)
         settings.configure(

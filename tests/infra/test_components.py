@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from components.cluster import ClusterFacts, render_kubeconfig
+from components.cluster_connection import ClusterConnectionArgs, render_kubeconfig
+from components.cluster_facts import ClusterFacts
 from components.csi_driver import (
     SecretsStoreCsiDriver,
     SecretsStoreCsiDriverArgs,
@@ -31,7 +32,8 @@ DRIVER = SecretsStoreCsiDriverArgs(
 
 @pytest.fixture(scope="module")
 def prod() -> Recorded:
-    return run_stack(Path(__file__).resolve().parents[2], "prod", preview=True)
+    project = Path(__file__).resolve().parents[2]
+    return run_stack(project, "prod", preview=True, overrides={"lockstep:providerExtras": "[]"})
 
 
 @pytest.fixture(scope="module")
@@ -163,14 +165,35 @@ def test_upstreams_label_selects_the_provider(prod: Recorded) -> None:
 
 
 # --------------------------------------------------------------------------------------------------------- the cluster
+def connection(role: str | None = None) -> ClusterConnectionArgs:
+    return ClusterConnectionArgs(
+        facts=ClusterFacts(
+            name="dev", oidc_issuer="https://issuer.example", endpoint="https://api", certificate="Y2E="
+        ),
+        region="eu-west-1",
+        account="111122223333",
+        partition="aws",
+        create_oidc_provider=True,
+        audiences=(),
+        role=role,
+    )
+
+
 def test_a_kubeconfig_holds_an_address_and_a_command_but_no_credential() -> None:
-    facts = ClusterFacts(name="dev", oidc_issuer="https://issuer.example", endpoint="https://api", certificate="Y2E=")
-    config = json.loads(render_kubeconfig(facts, "eu-west-1"))
+    config = json.loads(render_kubeconfig(connection(), endpoint="https://api", certificate="Y2E="))
     assert config["clusters"][0]["cluster"] == {"certificate-authority-data": "Y2E=", "server": "https://api"}
     (user,) = config["users"]
     assert set(user["user"]) == {"exec"}
     command = [user["user"]["exec"]["command"], *user["user"]["exec"]["args"]]
     assert " ".join(command) == "aws eks get-token --cluster-name dev --region eu-west-1 --output json"
+
+
+def test_a_role_for_the_api_server_is_named_in_the_kubeconfig() -> None:
+    """The exec plugin does not see the credentials of Pulumi's AWS provider."""
+    role = "arn:aws:iam::111122223333:role/ci/deployer"
+    config = json.loads(render_kubeconfig(connection(role), endpoint="https://api", certificate="Y2E="))
+    arguments = config["users"][0]["user"]["exec"]["args"]
+    assert arguments[arguments.index("--role-arn") + 1] == role
 
 
 # ------------------------------------------------------------------------------------------------- the driver's options

@@ -58,7 +58,7 @@ def objects() -> list[tuple[str, Mapping[str, Any]]]:
     """Return kind and manifest of everything that any stack places in a cluster, with every extra on."""
     project = Path(__file__).resolve().parents[2]
     found: list[tuple[str, Mapping[str, Any]]] = []
-    for stack in ("local", "dev", "prod"):
+    for stack in ("local", "dev", "staging", "prod"):
         run = run_stack(project, stack, preview=True, overrides={"lockstep:providerExtras": EVERY_EXTRA})
         found += [(item.type.rsplit(":", 1)[1], item.inputs) for item in run.resources if _is_object(item.type)]
     assert {"DaemonSet", "ServiceAccount", "NetworkPolicy", "ClusterRole", "SecretProviderClass"} <= {

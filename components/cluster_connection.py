@@ -1,0 +1,100 @@
+"""Ties a cluster, made or existing, to IAM and to Pulumi: IAM's OIDC provider for it and the Kubernetes provider.
+
+Not done here: making a cluster (eks_cluster.py) or looking one up (cluster_facts.py). The Kubernetes provider is the
+choke point for everything that is placed in the cluster: it waits for the deployer's access, the add-ons and the nodes,
+so what depends on it is created after them and removed before them.
+"""
+
+import json
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_aws as aws
+import pulumi_kubernetes as kubernetes
+
+from components.cluster_facts import ClusterFacts
+
+#: Audience of the tokens that STS takes for roles of service accounts. Source: EKS user guide, IRSA.
+IRSA_AUDIENCE = "sts.amazonaws.com"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterConnectionArgs:
+    """Arguments of `ClusterConnection`.
+
+    Attributes:
+        facts: Of the cluster.
+        region: Of the cluster.
+        account: Of the cluster, 12 digits.
+        partition: aws, aws-cn or aws-us-gov.
+        create_oidc_provider: False where the account has an OIDC provider for this issuer; there can be one only.
+        audiences: Token audiences of the apps. Without IRSA's, no OIDC provider is needed and none is made.
+        role: Assumed for each call to the API server; None: the credentials of the process are the deployer's.
+    """
+
+    facts: ClusterFacts
+    region: str
+    account: str
+    partition: str
+    create_oidc_provider: bool
+    audiences: tuple[str, ...]
+    role: str | None = None
+
+
+class ClusterConnection(pulumi.ComponentResource):
+    """Makes both providers.
+
+    Attributes:
+        kubernetes: Provider for everything that is placed in the cluster.
+        oidc_provider: None when it was not to be made.
+    """
+
+    kubernetes: kubernetes.Provider
+    oidc_provider: aws.iam.OpenIdConnectProvider | None
+
+    def __init__(self, name: str, args: ClusterConnectionArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        inputs = {"clusterName": args.facts.name, "oidcIssuer": args.facts.oidc_issuer, "region": args.region}
+        super().__init__("lockstep:index:ClusterConnection", name, inputs, opts)
+        self.oidc_provider = None
+        if args.create_oidc_provider and IRSA_AUDIENCE in args.audiences:
+            self.oidc_provider = aws.iam.OpenIdConnectProvider(
+                f"{name}-oidc",
+                url=args.facts.oidc_issuer,
+                client_id_lists=[IRSA_AUDIENCE],
+                opts=pulumi.ResourceOptions(parent=self, depends_on=[args.facts.cluster] if args.facts.cluster else []),
+            )
+        self.kubernetes = kubernetes.Provider(
+            f"{name}-kubernetes",
+            # Known at preview and unchanged by a new endpoint: otherwise the provider, and with it every object in the
+            # cluster, would be replaced (pulumi-kubernetes DiffConfig).
+            cluster_identifier=f"arn:{args.partition}:eks:{args.region}:{args.account}:cluster/{args.facts.name}",
+            kubeconfig=pulumi.Output.all(args.facts.endpoint, args.facts.certificate).apply(
+                lambda values: render_kubeconfig(args, endpoint=values[0], certificate=values[1])
+            )
+            if args.facts.cluster is not None
+            else render_kubeconfig(args, endpoint=str(args.facts.endpoint), certificate=str(args.facts.certificate)),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=list(args.facts.ready)),
+        )
+        self.register_outputs({"clusterName": args.facts.name, "oidcIssuer": args.facts.oidc_issuer})
+
+
+def render_kubeconfig(args: ClusterConnectionArgs, *, endpoint: str, certificate: str) -> str:
+    """Return a kubeconfig, as JSON, that holds no credential: the AWS command line makes a token for each use."""
+    name = args.facts.name
+    # Named, because the plugin does not see the credentials of Pulumi's AWS provider.
+    role = ["--role-arn", args.role] if args.role else []
+    command = {
+        "apiVersion": "client.authentication.k8s.io/v1beta1",
+        "command": "aws",
+        "args": ["eks", "get-token", "--cluster-name", name, "--region", args.region, *role, "--output", "json"],
+        "interactiveMode": "Never",
+    }
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": name, "cluster": {"server": endpoint, "certificate-authority-data": certificate}}],
+        "users": [{"name": name, "user": {"exec": command}}],
+        "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
+        "current-context": name,
+    }
+    return json.dumps(config, sort_keys=True)

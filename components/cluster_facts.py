@@ -1,0 +1,102 @@
+"""What is known of a cluster, made or existing, and how an existing one is looked up.
+
+Not done here: making a cluster (eks_cluster.py), tying it to IAM and Pulumi (cluster_connection.py).
+
+What decides access is a literal at preview, and of a cluster that is the issuer of its tokens. A stack writes it down,
+or it is looked up, at preview too. The issuer of a cluster that does not exist yet is known to nobody: such a stack's
+apps use Pod Identity, or come with the next run.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_aws as aws
+
+from components.derivation import AppAccess, Identity
+from components.settings import NO_ISSUER
+
+
+class ClusterError(Exception):
+    """The cluster is not what the stack says; the text names the setting and the fix."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterFacts:
+    """What is needed of a cluster to place something in it.
+
+    Attributes:
+        oidc_issuer: URL of the issuer of its service accounts' tokens.
+        endpoint: URL of the API server.
+        certificate: The API server's certificate authority, base64 of PEM.
+        cluster: The resource, if this stack makes it. What is in the cluster goes with it.
+        ready: What has to be there before anything is placed, and still when it is removed: the deployer's access,
+            add-ons, nodes.
+    """
+
+    name: str
+    oidc_issuer: pulumi.Input[str]
+    endpoint: pulumi.Input[str]
+    certificate: pulumi.Input[str]
+    cluster: pulumi.Resource | None = None
+    ready: tuple[pulumi.Resource, ...] = ()
+
+
+def fetch_cluster(name: str, *, oidc_issuer: str | None, endpoint: str | None, certificate: str | None) -> ClusterFacts:
+    """Return the facts as given, looking up in EKS what is not given. With everything given there is no call.
+
+    Raises:
+        ClusterError: The cluster has another issuer than the one given. Trust would be bound to tokens of another
+            cluster, and every mount would be refused.
+    """
+    if oidc_issuer and endpoint and certificate:
+        return ClusterFacts(name=name, oidc_issuer=oidc_issuer, endpoint=endpoint, certificate=certificate)
+    found = aws.eks.get_cluster(name=name)
+    return ClusterFacts(
+        name=name,
+        oidc_issuer=_agreed_issuer(name, oidc_issuer, str(found.identities[0].oidcs[0].issuer)),
+        endpoint=endpoint or str(found.endpoint),
+        certificate=certificate or str(found.certificate_authorities[0].data),
+    )
+
+
+def find_issuer(name: str, oidc_issuer: str | None) -> str:
+    """Return the issuer of a cluster that this stack makes, `NO_ISSUER` while there is no cluster.
+
+    Raises:
+        ClusterError: Another issuer is written down than the cluster has, or one before there is any.
+    """
+    if name not in aws.eks.get_clusters().names:
+        if oidc_issuer:
+            raise ClusterError(
+                f"lockstep:oidcIssuer is {oidc_issuer}, but the cluster {name} is still to be made. AWS gives a new "
+                "cluster a new issuer. Fix: leave lockstep:oidcIssuer out until this stack has exported it"
+            )
+        return NO_ISSUER
+    found = aws.eks.get_cluster(name=name)
+    return _agreed_issuer(name, oidc_issuer, str(found.identities[0].oidcs[0].issuer))
+
+
+def refuse_unbound(apps: Iterable[AppAccess], issuer: str) -> None:
+    """Refuse apps whose trust would be bound to an issuer that nobody knows yet.
+
+    Raises:
+        ClusterError: Names the apps.
+    """
+    unbound = sorted(str(app.app) for app in apps if app.identity is Identity.IRSA)
+    if unbound and issuer == NO_ISSUER:
+        raise ClusterError(
+            f"lockstep:oidcIssuer is missing and the cluster does not exist yet; the trust of {', '.join(unbound)} is "
+            "bound to its issuer. What decides access is known at preview. Fix: use `identity: podIdentity`, or make "
+            "the cluster first (lockstep:apps: []) and then the apps"
+        )
+
+
+def _agreed_issuer(name: str, written: str | None, real: str) -> str:
+    if written and written != real:
+        raise ClusterError(
+            f"lockstep:oidcIssuer is {written}, the cluster {name} has {real}. "
+            "Trust is bound to the issuer. Fix: correct lockstep:oidcIssuer or lockstep:clusterName, "
+            "or leave lockstep:oidcIssuer out"
+        )
+    return real

@@ -1,0 +1,139 @@
+"""What a stack says about its network: one to make, or one that exists. Plain values, and how they are read.
+
+Not done here: making it (network.py). Nothing of Pulumi is imported.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from components.settings_reader import SettingsReader
+
+#: Zones of a network. EKS wants two for its control plane; a fourth costs more than it saves.
+ZONE_COUNTS = (2, 3)
+
+#: Length of the VPC's prefix: room for pods, which take addresses of their own, and for two small subnets per zone.
+_LONGEST_PREFIX, _SHORTEST_PREFIX = 20, 16
+
+_VPC = re.compile(r"vpc-[0-9a-f]{8,17}")
+_SUBNET = re.compile(r"subnet-[0-9a-f]{8,17}")
+
+
+class Nat(StrEnum):
+    """How nodes reach the internet."""
+
+    NONE = "none"
+    SINGLE = "single"
+    PER_ZONE = "perZone"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewNetwork:
+    """A network to make.
+
+    Attributes:
+        cidr: Of the VPC, IPv4, between /16 and /20.
+        zones: Names of two or three availability zones. The order decides the subnets: add at the end, never reorder.
+        nat: `single` is cheap and fails with its zone; `none` needs the endpoints, and images from ECR.
+        endpoints: Interface endpoints for what a mount and a node need.
+    """
+
+    cidr: str
+    zones: tuple[str, ...]
+    nat: Nat = Nat.PER_ZONE
+    endpoints: bool = True
+
+    def private_cidrs(self) -> tuple[str, ...]:
+        """Return the nodes' and pods' subnets, one per zone: a quarter of the VPC each."""
+        return self._parts(2, 0)
+
+    def public_cidrs(self) -> tuple[str, ...]:
+        """Return the subnets of load balancers and NAT gateways, one per zone."""
+        return self._parts(5, 24)
+
+    def intra_cidrs(self) -> tuple[str, ...]:
+        """Return the subnets without a way out, for the control plane and the endpoints, one per zone."""
+        return self._parts(5, 27)
+
+    def _parts(self, longer: int, first: int) -> tuple[str, ...]:
+        """Return one part of the VPC per zone; where a part lies does not depend on how many zones there are."""
+        parts = list(ipaddress.ip_network(self.cidr).subnets(prefixlen_diff=longer))
+        return tuple(str(part) for part in parts[first : first + len(self.zones)])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GivenNetwork:
+    """A network that exists.
+
+    Attributes:
+        private_subnets: Of nodes, in two zones or more.
+        intra_subnets: Of the control plane; the private ones when there are none of their own.
+    """
+
+    vpc_id: str
+    private_subnets: tuple[str, ...]
+    intra_subnets: tuple[str, ...]
+
+
+NetworkSettings = NewNetwork | GivenNetwork
+
+
+def read_network(reader: SettingsReader) -> NetworkSettings | None:
+    """Read `network`; None when it is absent. Problems go to the reader."""
+    section = reader.section("network")
+    if section is None:
+        return None
+    network = _read_given(section) if section.value("vpcId") else _read_new(section)
+    section.refuse_unknown()
+    return network
+
+
+def _read_given(section: SettingsReader) -> GivenNetwork:
+    private = _subnets(section, "privateSubnets", at_least=2)
+    return GivenNetwork(
+        vpc_id=section.matching("vpcId", _VPC, "It is the id of a VPC", "write it like vpc-0123456789abcdef0"),
+        private_subnets=private,
+        intra_subnets=_subnets(section, "intraSubnets", at_least=0) or private,
+    )
+
+
+def _subnets(section: SettingsReader, key: str, *, at_least: int) -> tuple[str, ...]:
+    subnets = section.texts(key, at_least=at_least)
+    for subnet in subnets:
+        if not _SUBNET.fullmatch(subnet):
+            fix = "write it like subnet-0123456789abcdef0"
+            section.add(key, f"{subnet!r} does not fit", "It is the id of a subnet", fix, "CFG007")
+    return subnets
+
+
+def _read_new(section: SettingsReader) -> NewNetwork:
+    zones = section.texts("zones", at_least=ZONE_COUNTS[0])
+    if not section.is_broken("zones") and (len(zones) > ZONE_COUNTS[-1] or len(set(zones)) != len(zones)):
+        rule = f"It names {ZONE_COUNTS[0]} or {ZONE_COUNTS[-1]} zones, each once"
+        section.add("zones", f"{', '.join(zones)} does not fit", rule, "write two or three zones", "CFG007")
+    return NewNetwork(
+        cidr=_read_cidr(section),
+        zones=zones,
+        nat=section.choice("nat", Nat, Nat.PER_ZONE, default=Nat.PER_ZONE),
+        endpoints=section.boolean("endpoints", default=True),
+    )
+
+
+def _read_cidr(section: SettingsReader) -> str:
+    text = section.text("cidr")
+    if section.is_broken("cidr"):
+        return f"10.0.0.0/{_SHORTEST_PREFIX}"
+    try:
+        network = ipaddress.IPv4Network(text)
+    except ValueError as error:
+        section.add("cidr", f"{text!r} is no IPv4 network ({error})", "It is a CIDR", "write 10.20.0.0/16", "CFG007")
+        return f"10.0.0.0/{_SHORTEST_PREFIX}"
+    if not _SHORTEST_PREFIX <= network.prefixlen <= _LONGEST_PREFIX or not network.is_private:
+        rule = (
+            f"It is a private network between /{_SHORTEST_PREFIX} and /{_LONGEST_PREFIX}, so that pods have addresses"
+        )
+        section.add("cidr", f"{text!r} does not fit", rule, "write one such as 10.20.0.0/16", "CFG007")
+    return text
