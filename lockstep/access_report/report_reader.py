@@ -32,6 +32,7 @@ class ReadReport:
     report: Report
     plans: Mapping[str, ResourcePlan]
     reaches: Mapping[str, tuple[int, int] | None]
+    costs: Mapping[str, tuple[float, float] | None]
     notes: Mapping[str, tuple[str, ...]]
 
 
@@ -59,6 +60,7 @@ def read_report(text: str) -> ReadReport:
             report=report,
             plans={name: _plan(preview) for name, preview in previews.items()},
             reaches={name: _reach(preview["reach"]) for name, preview in previews.items()},
+            costs={name: _cost(preview["usdPerMonth"]) for name, preview in previews.items()},
             notes={name: _texts(preview["notes"]) for name, preview in previews.items()},
         )
     except ReportError:
@@ -145,6 +147,10 @@ def _plan(preview: Any) -> ResourcePlan:  # noqa: ANN401 - as above
 
 def _reach(value: Any) -> tuple[int, int] | None:  # noqa: ANN401 - as above
     return None if value is None else (int(value[0]), int(value[1]))
+
+
+def _cost(value: Any) -> tuple[float, float] | None:  # noqa: ANN401 - as above
+    return None if value is None else (float(value[0]), float(value[1]))
 
 
 def _text(value: object) -> str:

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from components.derivation.diff import FleetDocuments, read_preview, read_sides
-from components.derivation.diff.app_facts import read_app
-from components.derivation.diff.facts import About
+from components.derivation.diff import read_preview, read_sides
 from components.derivation.diff.fleets import diff_fleets
 from lockstep.access_report.redaction import Redaction, redaction_of
 from lockstep.access_report.report import Report, StackReport
 from lockstep.exit_codes import ExitCode
+from lockstep.preview.fleet_figures import figures_of
 from lockstep.preview.preview_runs import PreviewRun
 from lockstep.preview.resource_plan import ResourcePlan, read_plan
 
@@ -25,12 +24,14 @@ class StackPreview:
     Attributes:
         reach: Secrets and parameters that all apps together may read, before and after: what a node that ran all of
             them would reach. None when the preview leaves out what does not change.
+        cost: USD a month for AWS calls, before and after; see `FleetFigures`. None likewise.
     """
 
     stack: str
     plan: ResourcePlan
     access: StackReport
     reach: tuple[int, int] | None
+    cost: tuple[float, float] | None
     notes: tuple[str, ...]
     redaction: Redaction
 
@@ -41,6 +42,7 @@ def read_run(stack: str, run: PreviewRun, *, is_protected: bool) -> StackPreview
     before, after = read_preview(sides)
     difference = diff_fleets(before, after, is_protected=is_protected)
     plan = read_plan(run.document, failed=run.failed)
+    figures = (figures_of(before), figures_of(after)) if sides.is_whole else None
     notes = list(run.notes)
     if plan.cut_short:
         notes.append("the preview failed: rows and resources end where it ended, so more may change")
@@ -50,17 +52,11 @@ def read_run(stack: str, run: PreviewRun, *, is_protected: bool) -> StackPreview
         stack=stack,
         plan=plan,
         access=StackReport(stack=stack, difference=difference),
-        reach=(_reach(before), _reach(after)) if sides.is_whole else None,
+        reach=(figures[0].reach, figures[1].reach) if figures else None,
+        cost=(figures[0].usd_per_month, figures[1].usd_per_month) if figures else None,
         notes=tuple(notes),
         redaction=redaction_of([run.document]),
     )
-
-
-def _reach(fleet: FleetDocuments) -> int:
-    reads = {
-        subject.parts for app in fleet.apps.values() for subject in read_app(app).facts if subject.about is About.READ
-    }
-    return len(reads)
 
 
 def exit_code(report: Report, previews: tuple[StackPreview, ...]) -> ExitCode:

@@ -14,6 +14,7 @@ from lockstep.access_report import json_report, text_report
 from lockstep.access_report.markdown_report import code, render_markdown
 from lockstep.access_report.report import Report
 from lockstep.access_report.sentences import visible
+from lockstep.preview.fleet_figures import NODES, PODS_PER_APP
 from lockstep.preview.preview_report import StackPreview
 from lockstep.preview.resource_plan import Diagnostic, PlannedResource, ResourcePlan, Weight
 
@@ -28,7 +29,7 @@ def render_text(report: Report, previews: tuple[StackPreview, ...]) -> str:
     lines.append(text_report.render_text(report))
     for preview in previews:
         lines += [f"resources of {visible(preview.stack)}: {_totals(preview.plan)}", *_plan_lines(preview.plan)]
-        lines += [f"! {text}" for text in _reach(preview)]
+        lines += [f"! {text}" for text in _figures(preview)]
         lines += [f"note: {visible(note)}" for note in preview.notes]
     return "\n".join(lines) + "\n"
 
@@ -53,12 +54,19 @@ def _totals(plan: ResourcePlan) -> str:
     return told or "nothing to do"
 
 
-def _reach(preview: StackPreview) -> tuple[str, ...]:
-    """Return the sentence about what a node reaches, where that changes."""
-    if preview.reach is None or preview.reach[0] == preview.reach[1]:
-        return ()
-    before, after = preview.reach
-    return (f"node blast radius: all apps together read {after} secrets and parameters, {before} before",)
+def _figures(preview: StackPreview) -> tuple[str, ...]:
+    """Return a sentence for each figure of the fleet that changes."""
+    told: list[str] = []
+    if preview.reach is not None and preview.reach[0] != preview.reach[1]:
+        before, after = preview.reach
+        told.append(f"node blast radius: all apps together read {after} secrets and parameters, {before} before")
+    if preview.cost is not None and round(preview.cost[0], 2) != round(preview.cost[1], 2):
+        old, new = preview.cost
+        told.append(
+            f"cost of AWS calls: {new - old:+.2f} USD a month, {new:.2f} in all "
+            f"(assumed: {PODS_PER_APP} pods per app on {NODES} nodes; `lockstep cost` takes others)"
+        )
+    return tuple(told)
 
 
 def _plan_lines(plan: ResourcePlan) -> Iterator[str]:
@@ -90,7 +98,7 @@ def _remarks(item: PlannedResource) -> str:
 def render_pages(report: Report, preview: StackPreview) -> tuple[str, ...]:
     """Return one stack's report for a pull request, as pages."""
     first = [*_failure_section(preview), *_warning(preview.plan), *(f"- note: {code(note)}" for note in preview.notes)]
-    plan = [*("\n" + text for text in _reach(preview)), *_plan_section(preview.plan)]
+    plan = [*("\n" + text for text in _figures(preview)), *_plan_section(preview.plan)]
     return render_markdown(report, preview.access, plan=plan, first=[*first, ""] if first else first)
 
 
@@ -141,6 +149,7 @@ def _document(preview: StackPreview) -> dict[str, object]:
         "failed": plan.cut_short,
         "totals": dict(plan.totals),
         "reach": list(preview.reach) if preview.reach else None,
+        "usdPerMonth": [round(usd, 2) for usd in preview.cost] if preview.cost else None,
         "notes": list(preview.notes),
         "diagnostics": [
             {"severity": item.severity, "message": item.message, "resource": item.resource} for item in plan.diagnostics

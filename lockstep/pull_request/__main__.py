@@ -116,6 +116,7 @@ def _pages(reports: _Reports, name: str) -> tuple[str, tuple[str, ...]]:
         plan=read.plans[name],
         access=stack,
         reach=read.reaches[name],
+        cost=read.costs[name],
         notes=tuple(shown),
         redaction=Redaction(),
     )

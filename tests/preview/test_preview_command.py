@@ -212,6 +212,22 @@ def test_the_json_report_is_the_access_report_with_previews_beside_it(run: Run) 
     assert all(set(resource) >= {"component", "operation", "type", "name"} for resource in preview["resources"])
 
 
+def corpus(case: str, way: str) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((CORPUS / case / f"{way}.json").read_text(encoding="utf-8"))
+    return document
+
+
+def test_the_cost_of_one_more_secret_is_said_with_what_was_assumed(run: Run, tmp_path: Path) -> None:
+    role, reading, _ = corpus("foreign_grant_without_mount", "there")["steps"]
+    mounting = corpus("foreign_mount_without_grant", "there")["steps"][2]
+    document = {"steps": [role, reading, mounting], "diagnostics": [], "changeSummary": {"same": 1, "update": 2}}
+    (tmp_path / "p.json").write_text(json.dumps(document), encoding="utf-8")
+    text = run("--digest", "p.json")[1]
+    assert "! node blast radius: all apps together read 2 secrets and parameters, 1 before" in text
+    cost = r"^! cost of AWS calls: \+\d+\.\d\d USD a month, .*assumed: 3 pods per app on 10 nodes"
+    assert re.search(cost, text, re.MULTILINE)
+
+
 # ---------------------------------------------------------------------------------------------------------- embedded
 def test_the_embedded_engine_runs_the_program_against_no_cloud(
     capsys: pytest.CaptureFixture[str], project: Path

@@ -42,6 +42,10 @@ def contains(wide: str, narrow: str) -> bool:
         return True
     if not has_wildcard(wide):
         return False
+    head, tail = _literal_ends(wide)
+    if not narrow.startswith(head) or not narrow.endswith(tail) or len(narrow) < len(head) + len(tail):
+        return False
+    wide, narrow = wide[len(head) : len(wide) - len(tail)], narrow[len(head) : len(narrow) - len(tail)]
     # reach[i]: the first i characters of `narrow` are covered by what of `wide` was read so far.
     reach = [True] + [False] * len(narrow)
     for sign in wide:
@@ -54,6 +58,13 @@ def contains(wide: str, narrow: str) -> bool:
             step[index + 1] = reach[index] and (other == sign or (sign == "?" and other != "*"))
         reach = step
     return reach[-1]
+
+
+def _literal_ends(pattern: str) -> tuple[str, str]:
+    """Return what stands before the first wildcard and behind the last one; the pattern holds one."""
+    first = min(index for index in (pattern.find("*"), pattern.find("?")) if index >= 0)
+    last = max(pattern.rfind("*"), pattern.rfind("?"))
+    return pattern[:first], pattern[last + 1 :]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
