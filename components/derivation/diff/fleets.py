@@ -15,7 +15,7 @@ from components.derivation.arn import Arn
 from components.derivation.diff.app_facts import NOTHING, AppFacts, read_app, read_resource_policy
 from components.derivation.diff.compare import Side, compare
 from components.derivation.diff.conditions import tests_text
-from components.derivation.diff.documents import AppDocument, FleetDocuments, Place
+from components.derivation.diff.documents import AppDocument, FleetDocuments, Place, ResourcePolicyDocument
 from components.derivation.diff.facts import About, Facts, Way
 from components.derivation.diff.patterns import contains
 from components.derivation.diff.risks import add_risks
@@ -163,14 +163,30 @@ def _risky(row: Row, before: AppDocument | None, after: AppDocument | None, is_p
 
 # -------------------------------------------------------------------------------------------- what belongs to no app
 def _diff_resource_policies(before: FleetDocuments, after: FleetDocuments, environment: str) -> Iterator[Row]:
-    for resource in sorted(before.resource_policies.keys() | after.resource_policies.keys()):
-        old, new = before.resource_policies.get(resource), after.resource_policies.get(resource)
+    for old, new in _paired(before.resource_policies, after.resource_policies):
         if old == new:
             continue
         sides = [Side(facts=read_resource_policy(side) if side else {}, files_of={}) for side in (old, new)]
         for row in compare(sides[0], sides[1], environment=environment, app=""):
             there = new or old
             yield replace(row, owner=there.owner if there else "")
+
+
+def _paired(
+    before: Mapping[str, ResourcePolicyDocument], after: Mapping[str, ResourcePolicyDocument]
+) -> Iterator[tuple[ResourcePolicyDocument | None, ResourcePolicyDocument | None]]:
+    """Pair policies of one secret: one side may know the suffix of its ARN, and the other one not."""
+    partner = {
+        name: next((other for other in sorted(after.keys() - before.keys()) if _is_same_secret(name, other)), name)
+        for name in sorted(before.keys() - after.keys())
+    }
+    for name in sorted(before.keys() | after.keys() - set(partner.values())):
+        old, new = before.get(name), after.get(partner.get(name, name))
+        yield old, replace(new, resource=name) if new is not None else None
+
+
+def _is_same_secret(one: str, other: str) -> bool:
+    return contains(one, other) or contains(other, one)
 
 
 def _diff_unread(before: FleetDocuments, after: FleetDocuments, environment: str) -> Iterator[Row]:
