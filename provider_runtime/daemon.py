@@ -137,7 +137,7 @@ class Daemon:
                 observers.phase = Phase.DRAINING
                 takeover.withdraw()
                 log_event(self._log, logging.INFO, "draining", grace_seconds=settings.shutdown_grace_seconds)
-                await service.drain(settings.shutdown_grace_seconds)
+                await service.drain(settings.shutdown_grace_seconds, is_succeeded=takeover.is_succeeded())
             except SocketDirectoryError as error:
                 failure = error
             finally:

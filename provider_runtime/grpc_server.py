@@ -92,6 +92,7 @@ class ProviderService(service_pb2_grpc.CSIDriverProviderServicer):
         self._idle = asyncio.Event()
         self._idle.set()
         self._is_draining = False
+        self._is_succeeded = False
         self._is_cut = False
 
     async def Version(  # noqa: N802  # the proto's name
@@ -135,9 +136,16 @@ class ProviderService(service_pb2_grpc.CSIDriverProviderServicer):
         """Mounts that have no answer yet."""
         return len(self._running)
 
-    async def drain(self, grace_seconds: float) -> None:
-        """Refuse new mounts, let running ones end, and answer those that do not end within the grace."""
-        self._is_draining = True
+    async def drain(self, grace_seconds: float, *, is_succeeded: bool = False) -> None:
+        """Take no new mounts, let running ones end, and answer those that do not end within the grace.
+
+        Args:
+            grace_seconds: For the running ones.
+            is_succeeded: Whether another instance serves the public name and the caller severs every connection after
+                this. Then a mount that still arrives here is neither begun nor answered: its connection breaks, and
+                the driver asks again by itself, at the next instance. Otherwise it is refused with a final status.
+        """
+        self._is_draining, self._is_succeeded = True, is_succeeded
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(max(0.0, grace_seconds)):
                 await self._idle.wait()
@@ -152,7 +160,7 @@ class ProviderService(service_pb2_grpc.CSIDriverProviderServicer):
     async def _answer(
         self, message: service_pb2.MountRequest, remaining_seconds: float | None, record: _Record
     ) -> service_pb2.MountResponse:
-        self._admit()
+        await self._admit()
         if message.ByteSize() > REQUEST_LIMIT_BYTES:
             raise MountError(
                 ErrorCode.ATTRIBUTES_INVALID,
@@ -198,8 +206,10 @@ class ProviderService(service_pb2_grpc.CSIDriverProviderServicer):
         self._check_size(response, request)
         return response
 
-    def _admit(self) -> None:
+    async def _admit(self) -> None:
         if self._is_draining:
+            if self._is_succeeded:
+                await asyncio.Event().wait()  # until the connection is severed
             raise _shutdown_error()
         if len(self._running) >= self._limits.max_mounts:
             raise MountError(

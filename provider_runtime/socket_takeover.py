@@ -143,6 +143,10 @@ class SocketTakeover:
                 self._public.unlink()
             return is_own
 
+    def is_succeeded(self) -> bool:
+        """Whether another instance has the public name, and connections to this one can be severed."""
+        return self._public.exists() and not self.is_public() and bool(_open_sockets())
+
     def sever(self) -> int:
         """Close every connection that was made to this instance; return how many. Call `withdraw` first.
 

@@ -135,6 +135,7 @@ def test_the_older_instance_ends_first(start: Callable[[], DaemonProcess], endin
         load.wait_for_more()
         assert newer.path.exists()
     _check(load)
+    assert ending is signal.SIGKILL or set(load.codes) == {grpc.StatusCode.OK}, "an orderly update costs no mount"
 
 
 def test_the_newer_instance_ends_first(start: Callable[[], DaemonProcess]) -> None:
