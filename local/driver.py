@@ -204,7 +204,7 @@ class Driver:
         if manifest is None:
             raise plain_error(
                 f"failed to get secretproviderclass {namespace}/{name}, error: "
-                f'secretproviderclasses.secrets-store.csi.x-k8s.io "{name}" not found'
+                f'SecretProviderClass.secrets-store.csi.x-k8s.io "{name}" not found'
             )
         provider_class = parse_provider_class(manifest)
         if not provider_class.provider:

@@ -18,11 +18,12 @@ import stat
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Generic, Protocol, Self, TypeVar
 
 import grpc
 
 from local.atomic_writer import load_contents, load_visible_paths, make_directories
+from local.cluster_objects import PodStatus
 from local.driver import (
     EPHEMERAL_KEY,
     POD_NAME_KEY,
@@ -31,11 +32,10 @@ from local.driver import (
     PUBLISH_DEADLINE_SECONDS,
     SERVICE_ACCOUNT_KEY,
     TOKENS_KEY,
-    Driver,
     PublishRequest,
     dump_go_json,
 )
-from local.pods import FailedMount, MountedFile, Pod, PodStarted, PublishOutcome, TokenSource, Volume
+from local.pods import FailedMount, MountedFile, Pod, PodStarted, PodUid, PublishOutcome, TokenSource, Volume
 from local.provider_client import CallError, render_status
 
 NON_FINAL_CODES: Final = frozenset(
@@ -55,7 +55,47 @@ _ROOT_MODE: Final = 0o700
 _PARENT_MODE: Final = 0o750
 
 
-class Kubelet:
+class PodObjects(Protocol):
+    """What a driver keeps of pods in the API server."""
+
+    def status(self, namespace: str, name: str) -> PodStatus | None:
+        """Return one status."""
+        ...
+
+    def collect_pod(self, uid: PodUid) -> None:
+        """Let go of what belongs to a pod that is gone."""
+        ...
+
+
+class NodeDriver(Protocol):
+    """A CSI driver, as far as kubelet sees it: the one of `local.driver`, or a real one behind the same methods."""
+
+    @property
+    def cluster(self) -> PodObjects:
+        """Its objects in the API server."""
+        ...
+
+    def publish(self, request: PublishRequest) -> PublishOutcome:
+        """Answer one publish or republish; raises CallError."""
+        ...
+
+    def unpublish(self, target: Path) -> None:
+        """Unmount and remove the target."""
+        ...
+
+    def is_mounted(self, target: Path) -> bool:
+        """Say whether the target is a mount point."""
+        ...
+
+    def close(self) -> None:
+        """Let go of connections."""
+        ...
+
+
+AnyDriver = TypeVar("AnyDriver", bound=NodeDriver)
+
+
+class Kubelet(Generic[AnyDriver]):
     """One node's kubelet.
 
     Args:
@@ -72,7 +112,7 @@ class Kubelet:
         self,
         *,
         root: Path,
-        driver: Driver,
+        driver: AnyDriver,
         tokens: TokenSource,
         audiences: tuple[str, ...] = (),
         are_tokens_secrets: bool = False,

@@ -59,19 +59,20 @@ class ProviderProcess:
         return self.socket_dir / "aws.sock"
 
     def start(self) -> None:
-        """Start and wait until the socket is there.
+        """Start and wait until it serves the socket, which another instance, or a killed one, may have left there.
 
         Raises:
             ProviderStartError: It ended, or was not there in time.
         """
         kept = {name: value for name, value in os.environ.items() if not name.startswith(_DROPPED)}
         environment = {**kept, "AWS_ENDPOINT_URL": self.endpoint, "AWS_EC2_METADATA_DISABLED": "true"}
+        before = _inode(self.socket)
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own module, an argument list
                 self.command, cwd=self.project, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
         deadline = time.monotonic() + _START_SECONDS
-        while not self.socket.exists():
+        while _inode(self.socket) in {None, before}:
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.stop()
                 raise ProviderStartError(f"the provider did not start. Its log ends:\n{self.log()[-_SHOWN_LOG:]}")
@@ -90,6 +91,21 @@ class ProviderProcess:
             process.kill()
             process.wait()
 
+    def kill(self) -> None:
+        """End it with SIGKILL, as a node that runs out of memory does: nothing is drained and the socket stays."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.wait()
+
     def log(self) -> str:
         """Return what it wrote so far."""
         return self.log_path.read_text(encoding="utf-8", errors="replace") if self.log_path.exists() else ""
+
+
+def _inode(path: Path) -> int | None:
+    """Return a file's inode, or None when there is no file. A new instance puts a socket of its own in place."""
+    try:
+        return path.stat().st_ino
+    except FileNotFoundError:
+        return None

@@ -50,13 +50,16 @@ class Stage:
         project: The checkout.
         report: Where progress is shown.
         keep: Leave processes and files at the end.
+        provider_flags: Of the provider, beside the ages.
         work_dir: Sockets, logs, manifests, state and the pods' files.
         apps: What was derived from the stack's specs before anything ran.
+        down: What is done at the end, last first.
     """
 
     project: Path
     report: Report
     keep: bool = False
+    provider_flags: tuple[str, ...] = ()
     work_dir: Path = field(init=False)
     settings: StackSettings = field(init=False)
     apps: tuple[AppAccess, ...] = field(init=False)
@@ -65,9 +68,9 @@ class Stage:
     seed: Seed = field(init=False)
     deployment: Deployment = field(init=False)
     provider: ProviderProcess = field(init=False)
-    kubelet: Kubelet = field(init=False)
-    _issuer: OidcIssuer = field(init=False)
-    _down: contextlib.ExitStack = field(default_factory=contextlib.ExitStack, init=False)
+    kubelet: Kubelet[Driver] = field(init=False)
+    _issuer: OidcIssuer = field(init=False, repr=False)
+    down: contextlib.ExitStack = field(default_factory=contextlib.ExitStack, init=False, repr=False)
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as on_error:
@@ -81,7 +84,7 @@ class Stage:
                 self._deploy()
             with self.report.step("the provider starts on its socket"):
                 self._start_provider()
-            self._start_node()
+            self.start_node()
             on_error.pop_all()
         return self
 
@@ -92,7 +95,7 @@ class Stage:
             self._tear_down()
 
     def _tear_down(self) -> None:
-        self._down.close()
+        self.down.close()
 
     def _prepare(self) -> None:
         self.settings = load_settings(self.project, STACK)
@@ -104,14 +107,18 @@ class Stage:
         # A socket's path is at most 107 bytes long, so the name is short.
         self.work_dir = Path(tempfile.mkdtemp(prefix="run-", dir=runs))
         if not self.keep:
-            self._down.callback(shutil.rmtree, self.work_dir, ignore_errors=True)
+            self.down.callback(shutil.rmtree, self.work_dir, ignore_errors=True)
+
+    def start_issuer(self, key_document: Path) -> None:
+        """Start what signs the pods' tokens, and write its public keys."""
+        self._issuer = OidcIssuer(self.settings.oidc_issuer or "")
+        self._issuer.write_key_document(key_document)
 
     def _start_emulator(self) -> None:
-        self._issuer = OidcIssuer(self.settings.oidc_issuer or "")
         key_document = self.work_dir / "issuer-keys.json"
-        self._issuer.write_key_document(key_document)
+        self.start_issuer(key_document)
         self.emulator = Emulator(
-            issuer=self._issuer.url,
+            issuer=self.settings.oidc_issuer or "",
             jwks=key_document,
             work_dir=self.work_dir / "emulator",
             account=self.settings.account,
@@ -120,7 +127,7 @@ class Stage:
             keep=self.keep,
         )
         self.emulator.start()
-        self._down.callback(self.emulator.stop)
+        self.down.callback(self.emulator.stop)
         self.seed = Seed(emulator=self.emulator, region=self.settings.region)
 
     def _deploy(self) -> None:
@@ -130,15 +137,19 @@ class Stage:
             access_key=self.emulator.access_key,
             secret_key=self.emulator.secret_key,
         )
-        self.deployment = Deployment(
+        self.deployment = self.make_deployment(aws)
+        self.deployment.preview()
+        self.deployment.up()
+
+    def make_deployment(self, aws: AwsProvider) -> Deployment:
+        """Return where the program's resources go."""
+        return Deployment(
             project=self.project,
             stack=STACK,
             aws=aws,
             kubernetes=KubernetesManifests(self.work_dir / "manifests"),
             state_path=self.work_dir / "state.json",
         )
-        self.deployment.preview()
-        self.deployment.up()
 
     def _start_provider(self) -> None:
         socket_dir = self.work_dir / "providers"
@@ -148,12 +159,13 @@ class Stage:
             socket_dir=socket_dir,
             endpoint=self.emulator.endpoint,
             log_path=self.work_dir / "provider.log",
-            flags=tuple(f"{flag}={value}" for flag, value, _ in AGES),
+            flags=(*(f"{flag}={value}" for flag, value, _ in AGES), *self.provider_flags),
         )
         self.provider.start()
-        self._down.callback(self.provider.stop)
+        self.down.callback(self.provider.stop)
 
-    def _start_node(self) -> None:
+    def start_node(self) -> None:
+        """Start the node: driver and kubelet, with the settings that the program placed."""
         values = self.deployment.driver_values()
         driver = Driver(
             values.driver_settings(self.provider.socket_dir),
@@ -166,7 +178,7 @@ class Stage:
             tokens=NodeTokens(TokenCache(self._issuer)),
             audiences=values.audiences,
         )
-        self._down.callback(driver.close)
+        self.down.callback(driver.close)
 
     def app(self, name: str) -> AppAccess:
         """Return an app's access by name."""

@@ -99,7 +99,7 @@ class NodeStage:
     """Everything a test of the node touches."""
 
     root: Path
-    kubelet: Kubelet
+    kubelet: Kubelet[Driver]
     driver: Driver
     provider: ScriptedProvider
     cluster: ClusterObjects

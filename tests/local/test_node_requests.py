@@ -182,7 +182,7 @@ def test_a_class_of_another_namespace_is_not_found(tmp_path: Path) -> None:
         assert failed.event_text == (
             'MountVolume.SetUp failed for volume "secrets" : rpc error: code = Unknown desc = '
             f"failed to get secretproviderclass {NAMESPACE}/{CLASS}, error: "
-            f'secretproviderclasses.secrets-store.csi.x-k8s.io "{CLASS}" not found'
+            f'SecretProviderClass.secrets-store.csi.x-k8s.io "{CLASS}" not found'
         )
 
 
