@@ -20,10 +20,10 @@ FUZZ_READY := $(FUZZ)/.ready
 FUZZ_SECONDS ?= 60
 PYTEST_ARGS ?=
 
-.PHONY: help dev local test fuzz lint fmt golden proto lock image check clean benchdiff
+.PHONY: help dev local test e2e-tools e2e fuzz lint fmt golden proto lock image check clean benchdiff
 
 help: ## show this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | awk -F'\t' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 $(READY): requirements-dev.txt pyproject.toml .ci/make-venv
 	@.ci/make-venv "$(PYTHON)" $(VENV) requirements-dev.txt --editable
@@ -47,7 +47,13 @@ local: dev ## the main job on the embedded stack: emulated AWS, the real program
 	@$(BIN)/python -m local $(ARGS)
 
 test: dev ## every test (PYTEST_ARGS='-k rotation' for some)
-	@$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --ignore=tests/e2e $(PYTEST_ARGS)
+
+e2e-tools: dev ## build the real parts (CSI driver, API server, etcd) from Go modules into .e2e; says what is missing
+	@$(BIN)/python -m tests.e2e.toolbox
+
+e2e: e2e-tools ## the product on the real driver and API server (needs Go and root; skipped with the reason without)
+	@$(BIN)/python -m pytest tests/e2e $(PYTEST_ARGS)
 
 fuzz: $(FUZZ_READY) ## fuzz the provider's parsers, coverage-guided and bounded (FUZZ_SECONDS=60 in all)
 	@$(FUZZ)/bin/python -m tests.fuzz.session --seconds $(FUZZ_SECONDS)

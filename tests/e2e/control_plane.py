@@ -1,0 +1,214 @@
+"""A real control plane on loopback: etcd, kube-apiserver and the garbage collector of the controller manager.
+
+Users are static tokens: an admin, the node's kubelet, and the driver's service account, so that the driver has exactly
+the rights of its own manifests. Service account tokens are signed by a key made for the run; the server serves its
+public half, which is what the emulated STS is given.
+
+Not done here: nodes (real_node.py). ServiceAccount admission is off, because no controller makes `default` accounts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import secrets
+import socket
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Self
+
+import yaml
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+from tests.e2e import toolbox
+from tests.e2e.child_process import ChildProcess
+from tests.e2e.kubernetes_api import KubernetesApi
+
+NODE: Final = "node1"
+DRIVER_ACCOUNT: Final = "system:serviceaccount:kube-system:secrets-store-csi-driver"
+
+_SERVICE_RANGE: Final = "10.96.0.0/24"
+
+
+@dataclass(slots=True, kw_only=True)
+class ControlPlane:
+    """One control plane; a context manager.
+
+    Attributes:
+        folder: Data, keys and logs; for the owner only.
+        issuer: `iss` of service account tokens, an https URL.
+        collects_garbage: Whether what belongs to a pod goes with it. Off for pods that the API server never saw: their
+            statuses would go at once.
+    """
+
+    folder: Path
+    issuer: str
+    collects_garbage: bool = True
+    admin: KubernetesApi = field(init=False)
+    kubelet: KubernetesApi = field(init=False)
+    _driver_token: str = field(init=False, default_factory=lambda: secrets.token_hex(16))
+    _down: contextlib.ExitStack = field(init=False, default_factory=contextlib.ExitStack)
+    api_server: ChildProcess = field(init=False)
+
+    def __enter__(self) -> Self:
+        with contextlib.ExitStack() as on_error:
+            on_error.callback(self._down.close)
+            etcd_url = self._start_etcd()
+            self._start_api_server(etcd_url)
+            self._apply_driver_manifests()
+            if self.collects_garbage:
+                self._start_garbage_collector()
+            on_error.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._down.close()
+
+    @property
+    def driver_kubeconfig(self) -> Path:
+        """Kubeconfig of the driver's service account."""
+        return self._kubeconfig("driver", self._driver_token)
+
+    def key_document(self) -> dict[str, object]:
+        """Return the issuer's public keys, as the server publishes them (RFC 7517)."""
+        keys: dict[str, object] = self.admin.call("GET", "/openid/v1/jwks")
+        return keys
+
+    def write_key_document(self, path: Path) -> None:
+        """Write them to a file."""
+        path.write_text(json.dumps(self.key_document()), encoding="utf-8")
+
+    def _start_etcd(self) -> str:
+        client, peer = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
+        etcd = ChildProcess(
+            name="etcd",
+            command=[
+                str(toolbox.ETCD.path),
+                f"--data-dir={self.folder / 'etcd'}",
+                f"--listen-client-urls={client}",
+                f"--advertise-client-urls={client}",
+                f"--listen-peer-urls={peer}",
+                f"--initial-advertise-peer-urls={peer}",
+                f"--initial-cluster=default={peer}",
+                "--unsafe-no-fsync=true",
+            ],
+            log_path=self.folder / "etcd.log",
+            is_ready=lambda: _listens(client),
+        )
+        etcd.start()
+        self._down.callback(etcd.stop)
+        return client
+
+    def _start_api_server(self, etcd_url: str) -> None:
+        port = free_port()
+        keys = self.folder / "keys"
+        keys.mkdir(mode=0o700)
+        private, public = _write_key_pair(keys)
+        admin, kubelet = secrets.token_hex(16), secrets.token_hex(16)
+        tokens = keys / "tokens.csv"
+        tokens.write_text(
+            f'{admin},admin,1,"system:masters"\n'
+            f'{kubelet},system:node:{NODE},2,"system:nodes"\n'
+            f'{self._driver_token},{DRIVER_ACCOUNT},3,"system:serviceaccounts,system:serviceaccounts:kube-system"\n'
+        )
+        tokens.chmod(0o600)
+        # The server makes a certificate of its own at its first start; it is its own authority.
+        certificate = self.folder / "certificates" / "apiserver.crt"
+        url = f"https://127.0.0.1:{port}"
+
+        def is_ready() -> bool:
+            if not certificate.exists():
+                return False
+            self.admin = KubernetesApi(url=url, certificate=certificate, token=admin)
+            return self.admin.is_ready()
+
+        self.api_server = ChildProcess(
+            name="kube-apiserver",
+            command=[
+                str(toolbox.API_SERVER.path),
+                f"--etcd-servers={etcd_url}",
+                "--bind-address=127.0.0.1",
+                f"--secure-port={port}",
+                f"--cert-dir={certificate.parent}",
+                f"--service-cluster-ip-range={_SERVICE_RANGE}",
+                f"--service-account-issuer={self.issuer}",
+                f"--service-account-key-file={public}",
+                f"--service-account-signing-key-file={private}",
+                "--api-audiences=kubernetes",
+                "--authorization-mode=Node,RBAC",
+                f"--token-auth-file={tokens}",
+                "--disable-admission-plugins=ServiceAccount",
+                "--allow-privileged=true",
+            ],
+            log_path=self.folder / "kube-apiserver.log",
+            is_ready=is_ready,
+        )
+        self.api_server.start()
+        self._down.callback(self.api_server.stop)
+        self.kubelet = self.admin.as_user(kubelet)
+
+    def _apply_driver_manifests(self) -> None:
+        """Apply what the driver ships: its custom resources and its rights, those for copying Secrets included."""
+        for path in sorted(toolbox.manifests().iterdir()):
+            for manifest in yaml.safe_load_all(path.read_text(encoding="utf-8")):
+                if manifest:
+                    self.admin.apply(manifest)
+        self.admin.create({"apiVersion": "v1", "kind": "Node", "metadata": {"name": NODE}})
+
+    def _start_garbage_collector(self) -> None:
+        manager = ChildProcess(
+            name="kube-controller-manager",
+            command=[
+                str(toolbox.CONTROLLER_MANAGER.path),
+                f"--kubeconfig={self._kubeconfig('admin', self.admin.token)}",
+                "--controllers=garbage-collector-controller,namespace-controller",
+                "--leader-elect=false",
+                "--secure-port=0",
+            ],
+            log_path=self.folder / "kube-controller-manager.log",
+            is_ready=lambda: True,
+        )
+        manager.start()
+        self._down.callback(manager.stop)
+
+    def _kubeconfig(self, name: str, token: str) -> Path:
+        path = self.folder / "keys" / f"{name}.kubeconfig"
+        document = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [
+                {
+                    "name": "e2e",
+                    "cluster": {"server": self.admin.url, "certificate-authority": str(self.admin.certificate)},
+                }
+            ],
+            "users": [{"name": name, "user": {"token": token}}],
+            "contexts": [{"name": name, "context": {"cluster": "e2e", "user": name}}],
+            "current-context": name,
+        }
+        path.write_text(yaml.safe_dump(document), encoding="utf-8")
+        path.chmod(0o600)
+        return path
+
+
+def free_port() -> int:
+    """Return a loopback port that nothing listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _listens(url: str) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", int(url.rsplit(":", 1)[1]))) == 0
+
+
+def _write_key_pair(folder: Path) -> tuple[Path, Path]:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    private, public = folder / "accounts.key", folder / "accounts.pub"
+    private.touch(mode=0o600)
+    private.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()))
+    public.write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    return private, public

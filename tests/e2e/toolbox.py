@@ -1,0 +1,196 @@
+"""The real parts of a cluster, built from their Go modules into a git-ignored folder: `python -m tests.e2e.toolbox`.
+
+Pinned by the go.mod and go.sum files in `tests/e2e/tools`. A part is built again only when its module files or the Go
+toolchain have changed; what is there says so in a stamp beside it. The driver's manifests (custom resource definitions,
+rights) are copied out of its module, never kept in the repository.
+
+Not done here: running anything (control_plane.py, csi_driver.py).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+PROJECT: Final = Path(__file__).resolve().parents[2]
+MODULES: Final = Path(__file__).resolve().parent / "tools"
+FOLDER: Final = PROJECT / ".e2e"
+
+KUBERNETES_MINOR: Final = "1.36"
+_KUBERNETES_VERSION: Final = "v1.36.2"
+_DRIVER_MODULE: Final = "sigs.k8s.io/secrets-store-csi-driver"
+#: Kubernetes reads its own version from here; without it, whatever depends on a minor version misreads it.
+_KUBERNETES_FLAGS: Final = (
+    f"-X k8s.io/component-base/version.gitVersion={_KUBERNETES_VERSION} "
+    "-X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=36"
+)
+_MANIFESTS: Final = (
+    "secrets-store.csi.x-k8s.io_secretproviderclasses.yaml",
+    "secrets-store.csi.x-k8s.io_secretproviderclasspodstatuses.yaml",
+    "rbac-secretproviderclass.yaml",
+    "rbac-secretprovidersyncing.yaml",
+)
+
+
+class ToolboxError(Exception):
+    """A part could not be built; the message ends with what the Go command said."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tool:
+    """One program.
+
+    Attributes:
+        name: File name in the toolbox.
+        module: Folder below `tools` with its go.mod and go.sum.
+        package: Go package of the program.
+        linker_flags: Further `-ldflags`.
+    """
+
+    name: str
+    module: str
+    package: str
+    linker_flags: str = ""
+
+    @property
+    def path(self) -> Path:
+        """Where the program is, once built."""
+        return FOLDER / "bin" / self.name
+
+    def digest(self, go_version: str) -> str:
+        """Return what the program was built from: module files, package, flags and toolchain."""
+        files = [path.read_bytes() for path in sorted((MODULES / self.module).iterdir())]
+        parts = [*files, self.package.encode(), self.linker_flags.encode(), go_version.encode()]
+        return hashlib.sha256(b"\0".join(parts)).hexdigest()
+
+
+def _kubernetes(name: str) -> Tool:
+    package = f"k8s.io/kubernetes/cmd/{name}"
+    return Tool(name=name, module="kubernetes", package=package, linker_flags=_KUBERNETES_FLAGS)
+
+
+def _driver(version: str, module: str) -> Tool:
+    package = f"{_DRIVER_MODULE}/cmd/secrets-store-csi-driver"
+    return Tool(name=f"secrets-store-csi-driver-{version}", module=module, package=package)
+
+
+DRIVER: Final = _driver("1.6.0", "driver")
+OLD_DRIVER: Final = _driver("1.5.6", "driver-1.5")
+ETCD: Final = Tool(name="etcd", module="etcd", package="go.etcd.io/etcd/server/v3")
+API_SERVER: Final = _kubernetes("kube-apiserver")
+CONTROLLER_MANAGER: Final = _kubernetes("kube-controller-manager")
+SCHEDULER: Final = _kubernetes("kube-scheduler")
+KUBELET: Final = _kubernetes("kubelet")
+
+#: What tier B runs on, quickest first.
+TIER_B: Final = (DRIVER, OLD_DRIVER, ETCD, API_SERVER, CONTROLLER_MANAGER)
+#: What a whole node needs besides.
+TIER_C: Final = (*TIER_B, SCHEDULER, KUBELET)
+
+
+def missing_requirements() -> tuple[str, ...]:
+    """Say why this machine cannot run the parts at all; () when it can."""
+    reasons = []
+    if sys.platform != "linux":
+        reasons.append(f"the driver mounts, which needs Linux and not {sys.platform}")
+    elif os.geteuid() != 0:
+        reasons.append("the driver mounts, which needs root")
+    if shutil.which("go") is None:
+        reasons.append("go is not on PATH, and the parts are built from Go modules")
+    return tuple(reasons)
+
+
+def missing_tools(tools: tuple[Tool, ...] = TIER_B) -> tuple[str, ...]:
+    """Return the names of programs that are not built, or were built from something else."""
+    version = _go_version()
+    return tuple(tool.name for tool in tools if not _is_built(tool, version))
+
+
+def manifests(tool: Tool = DRIVER) -> Path:
+    """Return the folder of a driver's own manifests."""
+    return FOLDER / "manifests" / tool.name
+
+
+def build(tool: Tool) -> float | None:
+    """Build one program; return the seconds that it took, or None when it was there already.
+
+    Raises:
+        ToolboxError: The Go command failed.
+    """
+    version = _go_version()
+    if _is_built(tool, version):
+        return None
+    started = time.monotonic()
+    tool.path.parent.mkdir(parents=True, exist_ok=True)
+    partial = tool.path.with_name(f"{tool.name}.partial")
+    flags = f"-s -w {tool.linker_flags}".strip()
+    _go(MODULES / tool.module, "build", "-trimpath", f"-ldflags={flags}", "-o", str(partial), tool.package)
+    if tool.package.startswith(_DRIVER_MODULE):
+        _copy_manifests(tool)
+    partial.replace(tool.path)
+    _stamp(tool).write_text(tool.digest(version), encoding="utf-8")
+    return time.monotonic() - started
+
+
+def _copy_manifests(tool: Tool) -> None:
+    module = Path(_go(MODULES / tool.module, "list", "-m", "-f", "{{.Dir}}", _DRIVER_MODULE).strip())
+    folder = manifests(tool)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in _MANIFESTS:
+        shutil.copyfile(module / "deploy" / name, folder / name)
+
+
+def _is_built(tool: Tool, go_version: str) -> bool:
+    stamp = _stamp(tool)
+    return tool.path.exists() and stamp.exists() and stamp.read_text(encoding="utf-8") == tool.digest(go_version)
+
+
+def _stamp(tool: Tool) -> Path:
+    return tool.path.with_name(f"{tool.name}.built-from")
+
+
+def _go_version() -> str:
+    return _go(PROJECT, "env", "GOVERSION").strip()
+
+
+def _go(folder: Path, *words: str) -> str:
+    environment = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false -mod=readonly", "GOWORK": "off"}
+    done = subprocess.run(  # noqa: S603 - an argument list of ours
+        ["go", *words],  # noqa: S607 - whichever Go the machine has on PATH
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise ToolboxError(f"`go {' '.join(words)}` in {folder.relative_to(PROJECT)} failed:\n{done.stderr[-3000:]}")
+    return done.stdout
+
+
+def main(arguments: list[str]) -> int:
+    """Build what is missing and say how long each took; 0 also on a machine that cannot run them (it says why)."""
+    reasons = missing_requirements()
+    if reasons:
+        for reason in reasons:
+            print(f"not built: {reason}")
+        return 0
+    for tool in TIER_C if "--node" in arguments else TIER_B:
+        try:
+            seconds = build(tool)
+        except ToolboxError as error:
+            print(f"{tool.name}: {error}", file=sys.stderr)
+            return 1
+        print(f"{tool.name}: {'there' if seconds is None else f'built in {seconds:.0f} s'}", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
