@@ -20,7 +20,7 @@ import pulumi
 from pulumi_kubernetes.admissionregistration import v1 as admission
 from pulumi_kubernetes.meta import v1 as meta
 
-from components.platform_settings import AdmissionMode
+from .platform_settings import AdmissionMode
 
 #: The driver's name in a CSI volume.
 DRIVER: Final = "secrets-store.csi.k8s.io"

@@ -15,8 +15,8 @@ from typing import Any, cast
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from components import derivation
-from components.identity import WorkloadIdentity, WorkloadIdentityArgs
+from . import derivation
+from .identity import WorkloadIdentity, WorkloadIdentityArgs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

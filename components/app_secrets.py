@@ -13,9 +13,9 @@ from typing import Any, Final, NotRequired, TypedDict
 
 import pulumi
 
-from components.app_access import AppAccess, AppAccessArgs
-from components.derivation import AppAccess as AppAccessValue
-from components.derivation import Environment, Identity, derive_fleet, parse_specs
+from .app_access import AppAccess, AppAccessArgs
+from .derivation import AppAccess as AppAccessValue
+from .derivation import Environment, Identity, derive_fleet, parse_specs
 
 #: Name of the package; part of every URN of its resources.
 PACKAGE: Final = "lockstep"

@@ -12,7 +12,7 @@ import pulumi
 import pulumi_aws as aws
 import pulumi_kubernetes as kubernetes
 
-from components.cluster_facts import ClusterFacts
+from .cluster_facts import ClusterFacts
 
 #: Audience of the tokens that STS takes for roles of service accounts. Source: EKS user guide, IRSA.
 IRSA_AUDIENCE = "sts.amazonaws.com"

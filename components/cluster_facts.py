@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from components.derivation import AppAccess, Identity
-from components.settings import NO_ISSUER
+from .derivation import AppAccess, Identity
+from .settings import NO_ISSUER
 
 
 class ClusterError(Exception):

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from components.settings_reader import SettingsReader
+from .settings_reader import SettingsReader
 
 #: Add-ons that a cluster cannot do without, each with a pinned version. Source: EKS user guide, add-ons.
 REQUIRED_ADDONS = ("coredns", "eks-pod-identity-agent", "kube-proxy", "vpc-cni")

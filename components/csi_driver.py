@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from components.placement import EXCLUDED_NODES, NAMESPACE, PRIORITY_CLASS
+from .placement import EXCLUDED_NODES, NAMESPACE, PRIORITY_CLASS
 
 #: Name of the chart and of the release: the chart's cluster-wide names are fixed, so there is one per cluster.
 CHART = "secrets-store-csi-driver"

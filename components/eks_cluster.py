@@ -17,11 +17,11 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from components import cluster_policies as policies
-from components.cluster_facts import ClusterFacts
-from components.cluster_settings import ClusterSettings
-from components.network import Network
-from components.node_group import NodeGroup, NodeGroupArgs
+from . import cluster_policies as policies
+from .cluster_facts import ClusterFacts
+from .cluster_settings import ClusterSettings
+from .network import Network
+from .node_group import NodeGroup, NodeGroupArgs
 
 #: Sorted, all that there are.
 LOG_TYPES = ("api", "audit", "authenticator", "controllerManager", "scheduler")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from components import derivation
+from . import derivation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

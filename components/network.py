@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from components.network_settings import GivenNetwork, Nat, NetworkSettings, NewNetwork
+from .network_settings import GivenNetwork, Nat, NetworkSettings, NewNetwork
 
 #: Services with an interface endpoint, sorted. Names as in `com.amazonaws.<region>.<service>`.
 INTERFACE_ENDPOINTS = (

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from components.settings_reader import SettingsReader
+from .settings_reader import SettingsReader
 
 #: Zones of a network. EKS wants two for its control plane; a fourth costs more than it saves.
 ZONE_COUNTS = (2, 3)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from components.cluster_settings import NodeGroupSettings
+from .cluster_settings import NodeGroupSettings
 
 #: How much of a group may be away during an update.
 _AWAY_PERCENT = 33

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from components.settings_reader import SettingsReader
+from .settings_reader import SettingsReader
 
 
 class ProviderExtra(StrEnum):

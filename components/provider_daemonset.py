@@ -20,7 +20,7 @@ from pulumi_kubernetes.core import v1 as core
 from pulumi_kubernetes.meta import v1 as meta
 from pulumi_kubernetes.rbac import v1 as rbac
 
-from components.placement import EXCLUDED_NODES, NAMESPACE, PRIORITY_CLASS
+from .placement import EXCLUDED_NODES, NAMESPACE, PRIORITY_CLASS
 
 #: Name of the objects is this and the provider's name; also the label by which upstream's provider is found.
 OBJECT_PREFIX = "secrets-store-csi-driver-provider-"

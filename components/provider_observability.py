@@ -18,9 +18,9 @@ from pulumi_kubernetes.core import v1 as core
 from pulumi_kubernetes.meta import v1 as meta
 from pulumi_kubernetes.networking import v1 as networking
 
-from components.placement import NAMESPACE
-from components.platform_settings import ProviderExtra
-from components.provider_daemonset import METRICS_PORT_NAME
+from .placement import NAMESPACE
+from .platform_settings import ProviderExtra
+from .provider_daemonset import METRICS_PORT_NAME
 
 #: Of the Prometheus operator.
 _MONITORING_API = "monitoring.coreos.com/v1"

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from components import derivation
-from components.derivation.secret_policies import is_ours
+from . import derivation
+from .derivation.secret_policies import is_ours
 
 
 class ForeignPolicyError(Exception):

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import pulumi
 
-from components.admission import AccessAdmission, AccessAdmissionArgs
-from components.csi_driver import SecretsStoreCsiDriver, SecretsStoreCsiDriverArgs
-from components.platform_settings import PlatformSettings, ProviderExtra
-from components.provider_daemonset import ProviderDaemonSet, ProviderDaemonSetArgs
-from components.provider_observability import ProviderObservability, ProviderObservabilityArgs
+from .admission import AccessAdmission, AccessAdmissionArgs
+from .csi_driver import SecretsStoreCsiDriver, SecretsStoreCsiDriverArgs
+from .platform_settings import PlatformSettings, ProviderExtra
+from .provider_daemonset import ProviderDaemonSet, ProviderDaemonSetArgs
+from .provider_observability import ProviderObservability, ProviderObservabilityArgs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,12 +13,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.cluster_settings import ClusterSettings, read_cluster
-from components.derivation import Environment, FargateSelector, Identity, SpecErrors
-from components.network_settings import NetworkSettings, NewNetwork, read_network
-from components.platform_settings import PlatformSettings, read_platform
-from components.settings_reader import NAMESPACE, SettingsReader
-from components.stack_config import ConfigKey, ConfigValue, SettingsErrors, load_stack_config, stack_file
+from .cluster_settings import ClusterSettings, read_cluster
+from .derivation import Environment, FargateSelector, Identity, SpecErrors
+from .network_settings import NetworkSettings, NewNetwork, read_network
+from .platform_settings import PlatformSettings, read_platform
+from .settings_reader import NAMESPACE, SettingsReader
+from .stack_config import ConfigKey, ConfigValue, SettingsErrors, load_stack_config, stack_file
 
 REGION_KEY = "aws:region"
 ALLOWED_ACCOUNTS_KEY = "aws:allowedAccountIds"

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeVar
 
-from components.stack_config import ConfigKey, ConfigValue, SettingsProblem
+from .stack_config import ConfigKey, ConfigValue, SettingsProblem
 
 #: Namespace of this project's keys.
 NAMESPACE = "lockstep"

@@ -16,14 +16,14 @@ from typing import Any
 import pulumi
 from pulumi.runtime import invoke
 
-from components.cluster_connection import ClusterConnection, ClusterConnectionArgs
-from components.cluster_facts import ClusterError, ClusterFacts, fetch_cluster, find_issuer, refuse_unbound
-from components.derivation import AppAccess, Identity
-from components.eks_cluster import EksCluster, EksClusterArgs
-from components.image_repository import ImageRepository, ImageRepositoryArgs
-from components.network import Network, NetworkArgs
-from components.secrets_platform import SecretsPlatform, SecretsPlatformArgs
-from components.settings import NO_ISSUER, StackSettings
+from .cluster_connection import ClusterConnection, ClusterConnectionArgs
+from .cluster_facts import ClusterError, ClusterFacts, fetch_cluster, find_issuer, refuse_unbound
+from .derivation import AppAccess, Identity
+from .eks_cluster import EksCluster, EksClusterArgs
+from .image_repository import ImageRepository, ImageRepositoryArgs
+from .network import Network, NetworkArgs
+from .secrets_platform import SecretsPlatform, SecretsPlatformArgs
+from .settings import NO_ISSUER, StackSettings
 
 #: The engine's own function behind a StackReference: it answers with values where the resource has outputs only.
 #: Source: pulumi `pkg/resource/deploy/builtins.go`.

@@ -4,7 +4,7 @@ No Pulumi, no AWS SDK, no clock, no environment variable, no randomness: the sam
 bytes. `load_specs` reads and checks, `derive_all` derives, `render_json` prints.
 """
 
-from components.derivation.access import (
+from .access import (
     AppAccess,
     DerivedFile,
     FleetAccess,
@@ -17,13 +17,13 @@ from components.derivation.access import (
     RoleChainAccess,
     SecretPolicy,
 )
-from components.derivation.derive import derive
-from components.derivation.environment import Environment, FargateSelector
-from components.derivation.errors import Problem, SpecErrors, Spot
-from components.derivation.fleet import derive_all, derive_fleet
-from components.derivation.grants import Grant
-from components.derivation.iam import PolicyDocument, Statement
-from components.derivation.render import (
+from .derive import derive
+from .environment import Environment, FargateSelector
+from .errors import Problem, SpecErrors, Spot
+from .fleet import derive_all, derive_fleet
+from .grants import Grant
+from .iam import PolicyDocument, Statement
+from .render import (
     dump_json,
     dump_yaml,
     render_document,
@@ -33,9 +33,9 @@ from components.derivation.render import (
     render_json,
     render_yaml,
 )
-from components.derivation.spec import AppSpec, Identity, Store
-from components.derivation.spec_reader import load_specs, parse_specs
-from components.derivation.spec_shape import json_schema
+from .spec import AppSpec, Identity, Store
+from .spec_reader import load_specs, parse_specs
+from .spec_shape import json_schema
 
 __all__ = [
     "AppAccess",

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from components.derivation.environment import Environment
-from components.derivation.grants import Grant
-from components.derivation.iam import PolicyDocument
-from components.derivation.packing import Headroom, PolicyKind
-from components.derivation.spec import AppName, Identity, Store
 from provider_runtime.secret_objects import SecretObject
+
+from .environment import Environment
+from .grants import Grant
+from .iam import PolicyDocument
+from .packing import Headroom, PolicyKind
+from .spec import AppName, Identity, Store
 
 #: A Kubernetes manifest or a part of one: plain data in canonical order.
 Manifest = dict[str, object]

@@ -6,11 +6,11 @@ Sources: EKS user guide (Fargate runs no DaemonSets, so no CSI driver; Pod Ident
 
 from __future__ import annotations
 
-from components.derivation.arn import Arn
-from components.derivation.environment import Environment
-from components.derivation.errors import ProblemList, Spot
-from components.derivation.limits import DRIVER_MESSAGE, PARAMETER_VALUE, SECRET_VALUE
-from components.derivation.spec import AppVariant, Identity, Store
+from .arn import Arn
+from .environment import Environment
+from .errors import ProblemList, Spot
+from .limits import DRIVER_MESSAGE, PARAMETER_VALUE, SECRET_VALUE
+from .spec import AppVariant, Identity, Store
 
 _LARGEST = {Store.SECRETS_MANAGER: SECRET_VALUE.amount, Store.PARAMETER_STORE: PARAMETER_VALUE.amount}
 

@@ -16,13 +16,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from components.derivation.access import AppAccess, NamedPolicy, SecretPolicy
-from components.derivation.arn import cluster_arn, oidc_provider_arn, policy_arn, role_arn
-from components.derivation.environment import Environment
-from components.derivation.iam import Condition, PolicyDocument, Statement
-from components.derivation.naming import deployer_policy_name, role_prefix
-from components.derivation.packing import PolicyKind, pack_managed
-from components.derivation.spec import Identity
+from .access import AppAccess, NamedPolicy, SecretPolicy
+from .arn import cluster_arn, oidc_provider_arn, policy_arn, role_arn
+from .environment import Environment
+from .iam import Condition, PolicyDocument, Statement
+from .naming import deployer_policy_name, role_prefix
+from .packing import PolicyKind, pack_managed
+from .spec import Identity
 
 _READ_ROLE = (
     "iam:GetRole",

@@ -9,21 +9,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from components.derivation.access import AppAccess, NamedPolicy, PodIdentityAssociation
-from components.derivation.arn import absent_secret_arn, parameter_arn, policy_arn, secret_pattern
-from components.derivation.environment import Environment
-from components.derivation.errors import ProblemList
-from components.derivation.grants import Grant, policy_for, unique_grants
-from components.derivation.iam import Condition, PolicyDocument
-from components.derivation.identity import AppIdentity
-from components.derivation.limits import MANAGED_PER_ROLE, MANAGED_POLICY, SESSION_POLICY, TRUST_POLICY
-from components.derivation.manifests import service_account
-from components.derivation.mounts import derive_mounts
-from components.derivation.naming import managed_policy_name
-from components.derivation.packing import DoesNotFitError, Packing, PolicyKind, pack
-from components.derivation.region_reads import RegionRead, reads_of, regions_of
-from components.derivation.resolve import reader_account, resolve
-from components.derivation.spec import AppSpec, AppVariant, Identity, ObjectEntry, Store
+from .access import AppAccess, NamedPolicy, PodIdentityAssociation
+from .arn import absent_secret_arn, parameter_arn, policy_arn, secret_pattern
+from .environment import Environment
+from .errors import ProblemList
+from .grants import Grant, policy_for, unique_grants
+from .iam import Condition, PolicyDocument
+from .identity import AppIdentity
+from .limits import MANAGED_PER_ROLE, MANAGED_POLICY, SESSION_POLICY, TRUST_POLICY
+from .manifests import service_account
+from .mounts import derive_mounts
+from .naming import managed_policy_name
+from .packing import DoesNotFitError, Packing, PolicyKind, pack
+from .region_reads import RegionRead, reads_of, regions_of
+from .resolve import reader_account, resolve
+from .spec import AppSpec, AppVariant, Identity, ObjectEntry, Store
 
 AUDIENCES = {Identity.IRSA: "sts.amazonaws.com", Identity.POD_IDENTITY: "pods.eks.amazonaws.com"}
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from components.derivation.arn import DNS_SUFFIXES, Arn, is_account, is_region
-from components.derivation.errors import ProblemList, Spot
-from components.derivation.spec import Identity
+from .arn import DNS_SUFFIXES, Arn, is_account, is_region
+from .errors import ProblemList, Spot
+from .spec import Identity
 
 _ISSUER = re.compile(r"https://[A-Za-z0-9.-]+(?::[0-9]+)?(?:/[A-Za-z0-9._/-]*[A-Za-z0-9_-])?")
 _CLUSTER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from components.derivation.access import AppAccess, FleetAccess, NamedPolicy, SecretPolicy
-from components.derivation.deployer import deployer_policy
-from components.derivation.derive import derive_resolved
-from components.derivation.environment import Environment
-from components.derivation.errors import Problem, ProblemList, SpecErrors, Spot
-from components.derivation.foreign_accounts import foreign_accounts
-from components.derivation.limits import MANAGED_PER_ROLE
-from components.derivation.packing import DoesNotFitError
-from components.derivation.resolve import resolve
-from components.derivation.secret_policies import secret_policies
-from components.derivation.spec import AppName, AppSpec, AppVariant
+from .access import AppAccess, FleetAccess, NamedPolicy, SecretPolicy
+from .deployer import deployer_policy
+from .derive import derive_resolved
+from .environment import Environment
+from .errors import Problem, ProblemList, SpecErrors, Spot
+from .foreign_accounts import foreign_accounts
+from .limits import MANAGED_PER_ROLE
+from .packing import DoesNotFitError
+from .resolve import resolve
+from .secret_policies import secret_policies
+from .spec import AppName, AppSpec, AppVariant
 
 
 def derive_all(specs: Iterable[AppSpec], environment: Environment) -> tuple[AppAccess, ...]:

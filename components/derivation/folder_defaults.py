@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from components.derivation.errors import ProblemList, Spot
-from components.derivation.shape import Record
-from components.derivation.spec_shape import OVERLAY
-from components.derivation.yaml_source import Mapping, parse_yaml
+from .errors import ProblemList, Spot
+from .shape import Record
+from .spec_shape import OVERLAY
+from .yaml_source import Mapping, parse_yaml
 
 FILE_NAME = "_defaults.yaml"
 

@@ -10,13 +10,13 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
 
-from components.derivation.access import AppAccess, ForeignAccount, ForeignStatements
-from components.derivation.arn import Arn
-from components.derivation.environment import Environment
-from components.derivation.iam import PolicyDocument, Statement
-from components.derivation.resource_policies import ReaderGrant, key_policy, readers_policy
-from components.derivation.secret_match import is_same_secret
-from components.derivation.spec import AppName, Store
+from .access import AppAccess, ForeignAccount, ForeignStatements
+from .arn import Arn
+from .environment import Environment
+from .iam import PolicyDocument, Statement
+from .resource_policies import ReaderGrant, key_policy, readers_policy
+from .secret_match import is_same_secret
+from .spec import AppName, Store
 
 _KINDS = {Store.SECRETS_MANAGER: "secret policy", Store.PARAMETER_STORE: "parameter policy"}
 

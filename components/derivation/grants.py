@@ -12,10 +12,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from components.derivation.environment import Environment
-from components.derivation.errors import Spot
-from components.derivation.iam import Condition, PolicyDocument, Statement
-from components.derivation.spec import Store
+from .environment import Environment
+from .errors import Spot
+from .iam import Condition, PolicyDocument, Statement
+from .spec import Store
 
 _CONTEXT_KEY = {Store.SECRETS_MANAGER: "SecretARN", Store.PARAMETER_STORE: "PARAMETER_ARN"}
 SERVICES = {Store.SECRETS_MANAGER: "secretsmanager", Store.PARAMETER_STORE: "ssm"}

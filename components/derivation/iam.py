@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from components.derivation.limits import MANAGED_PER_ROLE, MANAGED_POLICY, ROLE_INLINE, TRUST_POLICY
+from .limits import MANAGED_PER_ROLE, MANAGED_POLICY, ROLE_INLINE, TRUST_POLICY
 
 PolicyJson = dict[str, object]
 

@@ -6,14 +6,14 @@ second role's, which Lockstep does not place, so that its trust and permissions 
 
 from __future__ import annotations
 
-from components.derivation.access import PodIdentityAssociation, RoleChainAccess
-from components.derivation.arn import account_root, cluster_arn, oidc_provider_arn, role_arn
-from components.derivation.environment import Environment
-from components.derivation.iam import Condition, PolicyDocument, Statement
-from components.derivation.naming import role_name
-from components.derivation.resolve import reader_account, second_role
-from components.derivation.spec import AppVariant, Identity, PodIdentityScope
-from components.derivation.trust import (
+from .access import PodIdentityAssociation, RoleChainAccess
+from .arn import account_root, cluster_arn, oidc_provider_arn, role_arn
+from .environment import Environment
+from .iam import Condition, PolicyDocument, Statement
+from .naming import role_name
+from .resolve import reader_account, second_role
+from .spec import AppVariant, Identity, PodIdentityScope
+from .trust import (
     ASSUME_ROLE,
     TAG_SESSION,
     irsa_trust,

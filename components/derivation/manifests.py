@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from components.derivation.access import Manifest
-from components.derivation.spec import Identity, SyncEntry
+from .access import Manifest
+from .spec import Identity, SyncEntry
 
 VOLUME_NAME = "lockstep-secrets"
 ROLE_ANNOTATION = "eks.amazonaws.com/role-arn"

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from components.derivation.errors import ProblemList, Spot
-from components.derivation.shape import Read, ReadMap
-from components.derivation.spec import MountEntry, ObjectEntry, SyncEntry
+from .errors import ProblemList, Spot
+from .shape import Read, ReadMap
+from .spec import MountEntry, ObjectEntry, SyncEntry
 
 
 def read_mounts(read: Read | None) -> tuple[MountEntry, ...]:

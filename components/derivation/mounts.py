@@ -8,20 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from components.derivation.access import DerivedFile, Mount
-from components.derivation.environment import Environment
-from components.derivation.manifests import secret_provider_class, volume, volume_mount
-from components.derivation.object_checks import default_file
-from components.derivation.region_reads import RegionRead, reads_of, regions_of
-from components.derivation.spec import (
-    AppVariant,
-    Identity,
-    JsonKeyEntry,
-    ObjectEntry,
-    PodIdentityEntry,
-    PodIdentityScope,
-    Selector,
-)
 from provider_runtime.secret_objects import (
     Encoding,
     FailoverObject,
@@ -31,6 +17,21 @@ from provider_runtime.secret_objects import (
     ObjectType,
     SecretObject,
     dump_objects,
+)
+
+from .access import DerivedFile, Mount
+from .environment import Environment
+from .manifests import secret_provider_class, volume, volume_mount
+from .object_checks import default_file
+from .region_reads import RegionRead, reads_of, regions_of
+from .spec import (
+    AppVariant,
+    Identity,
+    JsonKeyEntry,
+    ObjectEntry,
+    PodIdentityEntry,
+    PodIdentityScope,
+    Selector,
 )
 
 _WITH_ONE_FAILOVER = 2

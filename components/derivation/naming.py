@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 
-from components.derivation.arn import contains_region
+from .arn import contains_region
 
 ROLE_NAME_LIMIT = 64
 _DIGEST_LENGTH = 8

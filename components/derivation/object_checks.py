@@ -13,10 +13,10 @@ import re
 import jmespath
 from jmespath.exceptions import JMESPathError
 
-from components.derivation.arn import Arn, is_account, is_region
-from components.derivation.errors import ProblemList, Spot
-from components.derivation.spec import Store
-from components.derivation.variables import SAMPLE, substitute
+from .arn import Arn, is_account, is_region
+from .errors import ProblemList, Spot
+from .spec import Store
+from .variables import SAMPLE, substitute
 
 _SECRET_NAME = re.compile(r"[A-Za-z0-9/_+=.@-]{1,512}")
 _PARAMETER_NAME = re.compile(r"/?[A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.-]+)*")

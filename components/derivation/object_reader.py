@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from components.derivation.arn import Arn
-from components.derivation.errors import ProblemList, Spot
-from components.derivation.object_checks import FileSets, check_file, check_json_path, check_name, default_file
-from components.derivation.read_fields import Fields
-from components.derivation.shape import Read, ReadList, ReadMap, ReadRecord
-from components.derivation.spec import (
+from .arn import Arn
+from .errors import ProblemList, Spot
+from .object_checks import FileSets, check_file, check_json_path, check_name, default_file
+from .read_fields import Fields
+from .shape import Read, ReadList, ReadMap, ReadRecord
+from .spec import (
     DEFAULT_MODE,
     FailoverEntry,
     JsonKeyEntry,
@@ -20,8 +20,8 @@ from components.derivation.spec import (
     Store,
     TemplateEntry,
 )
-from components.derivation.suppression_reader import read_suppressions
-from components.derivation.variables import SAMPLE, substitute
+from .suppression_reader import read_suppressions
+from .variables import SAMPLE, substitute
 
 #: Multi-Region keys keep their id in every region; others do not exist elsewhere.
 _MULTI_REGION_KEY = "key/mrk-"

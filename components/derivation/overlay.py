@@ -7,8 +7,8 @@ that an environment lacks must not hide at the end of a file.
 
 from __future__ import annotations
 
-from components.derivation.spec_shape import MATCHED_BY
-from components.derivation.yaml_source import Mapping, Node, Scalar, Sequence
+from .spec_shape import MATCHED_BY
+from .yaml_source import Mapping, Node, Scalar, Sequence
 
 #: An object is read by one selector: naming one in an overlay lets the base's other one go.
 _EXCLUSIVE = {"version": "label", "label": "version", "stage": "versionId", "versionId": "stage"}

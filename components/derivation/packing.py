@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from components.derivation.iam import LIMITS, Condition, PolicyDocument, Statement
+from .iam import LIMITS, Condition, PolicyDocument, Statement
 
 
 class PolicyKind(StrEnum):

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import re
 
-from components.derivation.arn import Arn, has_random_suffix
-from components.derivation.environment import Environment
-from components.derivation.errors import ProblemList, Spot
-from components.derivation.region_reads import RegionRead, account_of, reads_of, regions_of
-from components.derivation.spec import AppVariant, KeyEntry, ObjectEntry, Store
+from .arn import Arn, has_random_suffix
+from .environment import Environment
+from .errors import ProblemList, Spot
+from .region_reads import RegionRead, account_of, reads_of, regions_of
+from .spec import AppVariant, KeyEntry, ObjectEntry, Store
 
 #: A random suffix of one kind of character only is rare (1 in 200); a word or a date of six is what people write.
 _WORD = re.compile(r"-(?:[a-z]{6}|[A-Z]{6}|[0-9]{6})\Z")

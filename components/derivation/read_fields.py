@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from components.derivation.errors import Spot
-from components.derivation.shape import BROKEN, Read, ReadList, ReadMap, ReadRecord, ReadValue
+from .errors import Spot
+from .shape import BROKEN, Read, ReadList, ReadMap, ReadRecord, ReadValue
 
 
 class Fields:

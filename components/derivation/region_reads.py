@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from components.derivation.arn import Arn
-from components.derivation.environment import Environment
-from components.derivation.spec import AppVariant, ObjectEntry, Selector
+from .arn import Arn
+from .environment import Environment
+from .spec import AppVariant, ObjectEntry, Selector
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 
 import yaml
 
-from components.derivation.access import (
+from .access import (
     AppAccess,
     FleetAccess,
     ForeignStatements,

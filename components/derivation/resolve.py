@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from components.derivation.app_checks import check_app
-from components.derivation.arn import Arn
-from components.derivation.environment import Environment
-from components.derivation.errors import ProblemList, Spot
-from components.derivation.object_checks import FileSet, FileSets, check_file, check_name, default_file
-from components.derivation.place_checks import check_places
-from components.derivation.shape import Text
-from components.derivation.spec import (
+from .app_checks import check_app
+from .arn import Arn
+from .environment import Environment
+from .errors import ProblemList, Spot
+from .object_checks import FileSet, FileSets, check_file, check_name, default_file
+from .place_checks import check_places
+from .shape import Text
+from .spec import (
     AppVariant,
     ChainEntry,
     FailoverEntry,
@@ -21,10 +21,10 @@ from components.derivation.spec import (
     RestrictEntry,
     SyncEntry,
 )
-from components.derivation.spec_shape import EXTERNAL_ID, LABEL, ROLE_ARN, SUBDOMAIN
-from components.derivation.template_checks import check_template
-from components.derivation.variables import substitute
-from components.derivation.yaml_source import Scalar
+from .spec_shape import EXTERNAL_ID, LABEL, ROLE_ARN, SUBDOMAIN
+from .template_checks import check_template
+from .variables import substitute
+from .yaml_source import Scalar
 
 
 def resolve(variant: AppVariant, environment: Environment, problems: ProblemList) -> AppVariant:

@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from components.derivation.arn import Arn, account_root
-from components.derivation.environment import Environment
-from components.derivation.grants import (
+from .arn import Arn, account_root
+from .environment import Environment
+from .grants import (
     DECRYPT,
     DESCRIBE_SECRET,
     GET_PARAMETERS,
@@ -23,8 +23,8 @@ from components.derivation.grants import (
     Grant,
     decrypt_conditions,
 )
-from components.derivation.iam import Condition, PolicyDocument, Statement
-from components.derivation.spec import AppName, Store
+from .iam import Condition, PolicyDocument, Statement
+from .spec import AppName, Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

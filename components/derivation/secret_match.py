@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from components.derivation.arn import UNKNOWN_SUFFIX
+from .arn import UNKNOWN_SUFFIX
 
 _SUFFIX = re.compile(r"-[A-Za-z0-9]{6}")
 

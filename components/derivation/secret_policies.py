@@ -17,16 +17,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 
-from components.derivation.access import AppAccess, SecretPolicy
-from components.derivation.arn import Arn, secret_pattern
-from components.derivation.environment import Environment
-from components.derivation.errors import ProblemList
-from components.derivation.grants import GET_SECRET_VALUE, Grant
-from components.derivation.iam import Condition, Effect, PolicyDocument, Statement
-from components.derivation.limits import SECRET_POLICY
-from components.derivation.resource_policies import ReaderGrant, readers_policy
-from components.derivation.secret_match import is_same_secret
-from components.derivation.spec import AppName, AppVariant, ObjectEntry, RestrictEntry, Store
+from .access import AppAccess, SecretPolicy
+from .arn import Arn, secret_pattern
+from .environment import Environment
+from .errors import ProblemList
+from .grants import GET_SECRET_VALUE, Grant
+from .iam import Condition, Effect, PolicyDocument, Statement
+from .limits import SECRET_POLICY
+from .resource_policies import ReaderGrant, readers_policy
+from .secret_match import is_same_secret
+from .spec import AppName, AppVariant, ObjectEntry, RestrictEntry, Store
 
 #: Every statement that Lockstep writes into a secret's policy has an id that begins so.
 SID_PREFIX = "Lockstep"

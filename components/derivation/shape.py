@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final, Literal
 
-from components.derivation.errors import ProblemList
-from components.derivation.variables import SAMPLE, VARIABLES, substitute, unknown_variables
-from components.derivation.yaml_source import Mapping, Node, Scalar, Sequence, is_refused, kind_of
+from .errors import ProblemList
+from .variables import SAMPLE, VARIABLES, substitute, unknown_variables
+from .yaml_source import Mapping, Node, Scalar, Sequence, is_refused, kind_of
 
 
 class _Broken(Enum):

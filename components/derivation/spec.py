@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NewType
 
-from components.derivation.errors import Spot
+from .errors import Spot
 
 AppName = NewType("AppName", str)
 

@@ -11,15 +11,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.derivation.errors import ProblemList, Spot
-from components.derivation.folder_defaults import FILE_NAME as DEFAULTS_FILE
-from components.derivation.folder_defaults import read_defaults, with_defaults
-from components.derivation.overlay import lay_over
-from components.derivation.shape import BROKEN, Read, ReadRecord
-from components.derivation.spec import AppName, AppSpec, AppVariant
-from components.derivation.spec_shape import APP
-from components.derivation.variant_reader import read_variant
-from components.derivation.yaml_source import Mapping, Node, Scalar, parse_yaml
+from .errors import ProblemList, Spot
+from .folder_defaults import FILE_NAME as DEFAULTS_FILE
+from .folder_defaults import read_defaults, with_defaults
+from .overlay import lay_over
+from .shape import BROKEN, Read, ReadRecord
+from .spec import AppName, AppSpec, AppVariant
+from .spec_shape import APP
+from .variant_reader import read_variant
+from .yaml_source import Mapping, Node, Scalar, parse_yaml
 
 _SUFFIXES = (".yaml", ".yml")
 

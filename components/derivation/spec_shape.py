@@ -8,7 +8,7 @@ Parameter Store PutParameter (letters, digits, _.-/), KMS key ARNs.
 
 from __future__ import annotations
 
-from components.derivation.shape import (
+from .shape import (
     Choice,
     Count,
     Duration,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from components.derivation.shape import Read, ReadList, ReadRecord
-from components.derivation.spec import Suppression
+from .shape import Read, ReadList, ReadRecord
+from .spec import Suppression
 
 
 def read_suppressions(read: Read | None) -> tuple[Suppression, ...]:

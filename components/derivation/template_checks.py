@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import difflib
 
-from components.derivation.errors import ProblemList
-from components.derivation.object_checks import FileSet
-from components.derivation.spec import TemplateEntry
 from provider_runtime.file_templates import TemplateError, parse_template, referenced_files
+
+from .errors import ProblemList
+from .object_checks import FileSet
+from .spec import TemplateEntry
 
 
 def check_template(template: TemplateEntry, files: FileSet, problems: ProblemList) -> None:

@@ -8,7 +8,7 @@ ids, and global condition keys (`aws:PrincipalArn` is the role's ARN, whatever t
 
 from __future__ import annotations
 
-from components.derivation.iam import Condition, PolicyDocument, Statement
+from .iam import Condition, PolicyDocument, Statement
 
 ASSUME_ROLE, TAG_SESSION = "sts:AssumeRole", "sts:TagSession"
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import difflib
 
-from components.derivation.errors import ProblemList, Spot
-from components.derivation.mount_reader import check_mounts, read_mounts
-from components.derivation.object_checks import FileSet, FileSets
-from components.derivation.object_reader import read_objects
-from components.derivation.read_fields import Fields
-from components.derivation.shape import BROKEN, ReadList, ReadMap, ReadRecord
-from components.derivation.spec import (
+from .errors import ProblemList, Spot
+from .mount_reader import check_mounts, read_mounts
+from .object_checks import FileSet, FileSets
+from .object_reader import read_objects
+from .read_fields import Fields
+from .shape import BROKEN, ReadList, ReadMap, ReadRecord
+from .spec import (
     DEFAULT_MOUNT_PATH,
     AppName,
     AppVariant,
@@ -23,8 +23,8 @@ from components.derivation.spec import (
     SyncEntry,
     SyncItem,
 )
-from components.derivation.suppression_reader import read_suppressions
-from components.derivation.template_checks import check_template
+from .suppression_reader import read_suppressions
+from .template_checks import check_template
 
 _TLS_TYPE, _TLS_KEYS = "kubernetes.io/tls", {"tls.crt", "tls.key"}
 

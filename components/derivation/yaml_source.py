@@ -15,7 +15,7 @@ from typing import Protocol
 
 import yaml
 
-from components.derivation.errors import ProblemList, Spot
+from .errors import ProblemList, Spot
 
 #: A spec is a page of text. The limit keeps a wrong file (a log, a dump) from costing minutes.
 LIMIT_BYTES = 1024 * 1024

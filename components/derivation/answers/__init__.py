@@ -4,12 +4,12 @@
 in the spec comes from the grants that the policies were made of. Nothing is printed here (`lockstep/answers.py`).
 """
 
-from components.derivation.answers.checks import Check, Subject, Verdict
-from components.derivation.answers.diagnosis import ELSEWHERE, Aspect, Diagnosis, Finding, State, diagnose, find_apps
-from components.derivation.answers.events import MountProblem, ProblemKind, parse_event
-from components.derivation.answers.inventory import Inventory, ObjectId
-from components.derivation.answers.questions import Answers, BlastRadius, ReadAnswer, RegionAnswer, regions_of
-from components.derivation.answers.reader import Reader, Selector
+from .checks import Check, Subject, Verdict
+from .diagnosis import ELSEWHERE, Aspect, Diagnosis, Finding, State, diagnose, find_apps
+from .events import MountProblem, ProblemKind, parse_event
+from .inventory import Inventory, ObjectId
+from .questions import Answers, BlastRadius, ReadAnswer, RegionAnswer, regions_of
+from .reader import Reader, Selector
 
 __all__ = [
     "ELSEWHERE",

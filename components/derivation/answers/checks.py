@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from components.derivation.evaluator import (
+from ..evaluator import (
     Decision,
     Outcome,
     PolicySet,

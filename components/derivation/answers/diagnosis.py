@@ -10,13 +10,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from components.derivation.access import AppAccess
-from components.derivation.answers.checks import Check, Subject, Verdict
-from components.derivation.answers.events import MountProblem, ProblemKind
-from components.derivation.answers.inventory import ObjectId
-from components.derivation.answers.questions import Answers, ReadAnswer, regions_of
-from components.derivation.errors import Spot
-from components.derivation.spec import Identity
+from ..access import AppAccess
+from ..errors import Spot
+from ..spec import Identity
+from .checks import Check, Subject, Verdict
+from .events import MountProblem, ProblemKind
+from .inventory import ObjectId
+from .questions import Answers, ReadAnswer, regions_of
 
 
 class Aspect(StrEnum):

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from components.derivation.answers.inventory import ObjectId
-from components.derivation.answers.questions import Answers, ReadAnswer
-from components.derivation.spec import Store
+from ..spec import Store
+from .inventory import ObjectId
+from .questions import Answers, ReadAnswer
 
 
 class VertexKind(StrEnum):

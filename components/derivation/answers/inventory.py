@@ -11,12 +11,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 
-from components.derivation.access import FleetAccess
-from components.derivation.arn import UNKNOWN_SUFFIX, Arn, has_random_suffix, parameter_arn, secret_pattern
-from components.derivation.environment import Environment
-from components.derivation.grants import Grant
-from components.derivation.spec import Store
-from components.derivation.variables import substitute
+from ..access import FleetAccess
+from ..arn import UNKNOWN_SUFFIX, Arn, has_random_suffix, parameter_arn, secret_pattern
+from ..environment import Environment
+from ..grants import Grant
+from ..spec import Store
+from ..variables import substitute
 
 #: Stands for the six characters that nobody told.
 SAMPLE_SUFFIX = "-AbCdEf"

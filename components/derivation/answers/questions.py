@@ -9,15 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from components.derivation.access import AppAccess, FleetAccess
-from components.derivation.answers.checks import Check, Verdict
-from components.derivation.answers.inventory import Inventory, ObjectId, grants_by_object
-from components.derivation.answers.reader import Reader, Selector
-from components.derivation.errors import Spot
-from components.derivation.evaluator import PolicySource
-from components.derivation.grants import Grant
-from components.derivation.spec import Store
 from provider_runtime.secret_objects import SecretObject
+
+from ..access import AppAccess, FleetAccess
+from ..errors import Spot
+from ..evaluator import PolicySource
+from ..grants import Grant
+from ..spec import Store
+from .checks import Check, Verdict
+from .inventory import Inventory, ObjectId, grants_by_object
+from .reader import Reader, Selector
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

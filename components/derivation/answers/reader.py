@@ -14,12 +14,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from components.derivation.access import AppAccess, FleetAccess
-from components.derivation.answers.checks import Check, Subject, check
-from components.derivation.answers.inventory import ObjectId
-from components.derivation.arn import Arn, cluster_arn, oidc_provider_arn
-from components.derivation.environment import Environment
-from components.derivation.evaluator import (
+from ..access import AppAccess, FleetAccess
+from ..arn import Arn, cluster_arn, oidc_provider_arn
+from ..environment import Environment
+from ..evaluator import (
     PolicySet,
     PolicySource,
     Principal,
@@ -28,9 +26,11 @@ from components.derivation.evaluator import (
     SourceKind,
     parse_policy,
 )
-from components.derivation.grants import SERVICES
-from components.derivation.iam import PolicyDocument
-from components.derivation.spec import Identity, Store
+from ..grants import SERVICES
+from ..iam import PolicyDocument
+from ..spec import Identity, Store
+from .checks import Check, Subject, check
+from .inventory import ObjectId
 
 READ_ACTIONS = {Store.SECRETS_MANAGER: "secretsmanager:GetSecretValue", Store.PARAMETER_STORE: "ssm:GetParameters"}
 DECRYPT = "kms:Decrypt"

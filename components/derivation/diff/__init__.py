@@ -4,12 +4,12 @@ A side is `FleetDocuments`: from derived values (`read_derived`), from rendered 
 resources of a preview (`read_preview`). `diff_fleets` compares any two of them; `Row` is one difference.
 """
 
-from components.derivation.diff.documents import FleetDocuments, NotRenderedError, read_derived, read_rendered
-from components.derivation.diff.facts import About
-from components.derivation.diff.fleets import Difference, diff_fleets
-from components.derivation.diff.preview_documents import read_preview
-from components.derivation.diff.preview_resources import NotAPreviewError, Sides, read_sides
-from components.derivation.diff.rows import MEANINGS, Change, Risk, Row
+from .documents import FleetDocuments, NotRenderedError, read_derived, read_rendered
+from .facts import About
+from .fleets import Difference, diff_fleets
+from .preview_documents import read_preview
+from .preview_resources import NotAPreviewError, Sides, read_sides
+from .rows import MEANINGS, Change, Risk, Row
 
 __all__ = [
     "MEANINGS",

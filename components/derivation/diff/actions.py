@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from components.derivation.diff.patterns import Pattern
+from .patterns import Pattern
 
 
 class Power(StrEnum):

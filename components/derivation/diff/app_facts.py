@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from components.derivation.arn import Arn
-from components.derivation.diff.actions import spelled
-from components.derivation.diff.documents import AppDocument, PolicyText, ResourcePolicyDocument, Undecided
-from components.derivation.diff.facts import About, FactList, Facts, Subject, Way
-from components.derivation.diff.mounts import Need, add_mounts
-from components.derivation.diff.patterns import contains
-from components.derivation.diff.reads import add_reads
-from components.derivation.diff.statements import Atom, UnreadablePolicyError, read_policy, without_superfluous
-from components.derivation.diff.trust import add_trust
+from ..arn import Arn
+from .actions import spelled
+from .documents import AppDocument, PolicyText, ResourcePolicyDocument, Undecided
+from .facts import About, FactList, Facts, Subject, Way
+from .mounts import Need, add_mounts
+from .patterns import contains
+from .reads import add_reads
+from .statements import Atom, UnreadablePolicyError, read_policy, without_superfluous
+from .trust import add_trust
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from components.derivation.diff.conditions import is_weaker_or_equal, tests_text
-from components.derivation.diff.facts import HIDDEN, About, Facts, Subject, Terms, Way
-from components.derivation.diff.patterns import contains
-from components.derivation.diff.rows import Change, Row
-from components.derivation.diff.trust import OWN
+from .conditions import is_weaker_or_equal, tests_text
+from .facts import HIDDEN, About, Facts, Subject, Terms, Way
+from .patterns import contains
+from .rows import Change, Row
+from .trust import OWN
 
 _NOTHING = Terms()
 _NOT_SHOWN = "(not shown)"

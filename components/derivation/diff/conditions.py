@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from components.derivation.diff.patterns import contains, has_wildcard, normalise
+from .patterns import contains, has_wildcard, normalise
 
 #: How well-known keys are written; others are shown in lower case.
 _SPELLING = {

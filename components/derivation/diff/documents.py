@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias, cast
 
-from components.derivation.access import AppAccess, FleetAccess, PodIdentityAssociation
-from components.derivation.render import render_document
+from ..access import AppAccess, FleetAccess, PodIdentityAssociation
+from ..render import render_document
 
 #: Plain JSON data.
 Document: TypeAlias = Mapping[str, object]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
-from components.derivation.diff.conditions import Tests
+from .conditions import Tests
 
 #: Name of a text that takes part in the comparison and is never shown: it came from a field that may hold anything.
 HIDDEN = "~"

@@ -11,15 +11,15 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from components.derivation.arn import Arn
-from components.derivation.diff.app_facts import NOTHING, AppFacts, read_app, read_resource_policy
-from components.derivation.diff.compare import Side, compare
-from components.derivation.diff.conditions import tests_text
-from components.derivation.diff.documents import AppDocument, FleetDocuments, Place, ResourcePolicyDocument
-from components.derivation.diff.facts import About, Facts, Way
-from components.derivation.diff.patterns import contains
-from components.derivation.diff.risks import add_risks
-from components.derivation.diff.rows import Change, Row
+from ..arn import Arn
+from .app_facts import NOTHING, AppFacts, read_app, read_resource_policy
+from .compare import Side, compare
+from .conditions import tests_text
+from .documents import AppDocument, FleetDocuments, Place, ResourcePolicyDocument
+from .facts import About, Facts, Way
+from .patterns import contains
+from .risks import add_risks
+from .rows import Change, Row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,9 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from components.derivation.arn import Arn, parameter_arn, secret_pattern
-from components.derivation.diff.documents import AppDocument, Document
-from components.derivation.diff.facts import HIDDEN, About, FactList, Subject
 from provider_runtime.errors import MountError
 from provider_runtime.file_paths import PathTranslation
 from provider_runtime.secret_objects import (
@@ -22,6 +19,10 @@ from provider_runtime.secret_objects import (
     parse_objects,
     parse_path_translation,
 )
+
+from ..arn import Arn, parameter_arn, secret_pattern
+from .documents import AppDocument, Document
+from .facts import HIDDEN, About, FactList, Subject
 
 #: Parameters whose values are names of things; the value of any other one is compared and not shown.
 _SHOWN = frozenset(

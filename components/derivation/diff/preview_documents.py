@@ -14,7 +14,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from components.derivation.diff.documents import (
+from .documents import (
     AppDocument,
     Document,
     FleetDocuments,
@@ -23,7 +23,7 @@ from components.derivation.diff.documents import (
     Undecided,
     Unread,
 )
-from components.derivation.diff.preview_resources import Resource, Sides, undecided
+from .preview_resources import Resource, Sides, undecided
 
 ROLE, POLICY = "aws:iam/role:Role", "aws:iam/policy:Policy"
 ASSOCIATION = "aws:eks/podIdentityAssociation:PodIdentityAssociation"

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from components.derivation.diff.documents import Undecided
+from .documents import Undecided
 
 #: Pulumi's texts for values that are not known at preview, one per type of value.
 UNKNOWN_TEXTS = (

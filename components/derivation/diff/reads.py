@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from components.derivation.arn import Arn
-from components.derivation.diff.actions import Power, power_of, reads_of, spelled
-from components.derivation.diff.conditions import Test, Tests, tests_text
-from components.derivation.diff.facts import About, FactList, Subject, Way
-from components.derivation.diff.patterns import Pattern
-from components.derivation.diff.statements import Atom, Effect, without_superfluous
+from ..arn import Arn
+from .actions import Power, power_of, reads_of, spelled
+from .conditions import Test, Tests, tests_text
+from .facts import About, FactList, Subject, Way
+from .patterns import Pattern
+from .statements import Atom, Effect, without_superfluous
 
 _CONTEXTS = {
     "kms:EncryptionContext:SecretARN": "secretsmanager",

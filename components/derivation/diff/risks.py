@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from components.derivation.arn import UNKNOWN_SUFFIX, Arn
-from components.derivation.diff.actions import Power
-from components.derivation.diff.compare import WHOLE_APP
-from components.derivation.diff.facts import About
-from components.derivation.diff.patterns import has_wildcard
-from components.derivation.diff.rows import Change, Risk, Row
-from components.derivation.diff.trust import ANY, OWN
+from ..arn import UNKNOWN_SUFFIX, Arn
+from .actions import Power
+from .compare import WHOLE_APP
+from .facts import About
+from .patterns import has_wildcard
+from .rows import Change, Risk, Row
+from .trust import ANY, OWN
 
 
 def add_risks(row: Row, *, account: str, is_new: bool, is_protected: bool) -> Row:

@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from components.derivation.diff.facts import About
+from .facts import About
 
 
 class Change(StrEnum):

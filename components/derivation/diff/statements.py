@@ -14,8 +14,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from components.derivation.diff.conditions import Test, Tests, is_weaker_or_equal, read_tests, texts_of
-from components.derivation.diff.patterns import Pattern
+from .conditions import Test, Tests, is_weaker_or_equal, read_tests, texts_of
+from .patterns import Pattern
 
 
 class Effect(StrEnum):

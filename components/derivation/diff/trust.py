@@ -12,11 +12,11 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from components.derivation.diff.actions import spelled
-from components.derivation.diff.conditions import Test, Tests
-from components.derivation.diff.documents import AppDocument, Undecided
-from components.derivation.diff.facts import HIDDEN, About, FactList, Subject, Way
-from components.derivation.diff.statements import Atom, Effect, read_policy
+from .actions import spelled
+from .conditions import Test, Tests
+from .documents import AppDocument, Undecided
+from .facts import HIDDEN, About, FactList, Subject, Way
+from .statements import Atom, Effect, read_policy
 
 _ANNOTATION = "eks.amazonaws.com/role-arn"
 _POD_IDENTITY = "pods.eks.amazonaws.com"

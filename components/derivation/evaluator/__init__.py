@@ -17,7 +17,7 @@ output, as everywhere in the derivation.
     'allowed'
 """
 
-from components.derivation.evaluator.decisions import (
+from .decisions import (
     Decision,
     Layer,
     Outcome,
@@ -25,7 +25,7 @@ from components.derivation.evaluator.decisions import (
     UnanswerableError,
     evaluate,
 )
-from components.derivation.evaluator.policy_source import (
+from .policy_source import (
     ParsedStatement,
     PolicyErrors,
     PolicySource,
@@ -33,8 +33,8 @@ from components.derivation.evaluator.policy_source import (
     StatementId,
     parse_policy,
 )
-from components.derivation.evaluator.requests import Principal, PrincipalKind, Request
-from components.derivation.evaluator.verdicts import Unclear
+from .requests import Principal, PrincipalKind, Request
+from .verdicts import Unclear
 
 __all__ = [
     "Decision",

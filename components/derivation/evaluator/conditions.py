@@ -21,8 +21,8 @@ from enum import Enum
 from functools import lru_cache
 from types import MappingProxyType
 
-from components.derivation.evaluator.patterns import Context, Extent, Pattern, expand
-from components.derivation.evaluator.verdicts import Unclear, Verdict, all_of, any_of, negation
+from .patterns import Context, Extent, Pattern, expand
+from .verdicts import Unclear, Verdict, all_of, any_of, negation
 
 _VARIABLE_KEY = re.compile(r"\$\{\s*([^,}\s]+)")
 

@@ -19,11 +19,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from components.derivation.evaluator.conditions import Asked
-from components.derivation.evaluator.policy_source import PolicySource, StatementId
-from components.derivation.evaluator.requests import PrincipalKind, Request
-from components.derivation.evaluator.statements import Naming, applies, naming
-from components.derivation.evaluator.verdicts import Unclear, Verdict, all_of, any_of
+from .conditions import Asked
+from .policy_source import PolicySource, StatementId
+from .requests import PrincipalKind, Request
+from .statements import Naming, applies, naming
+from .verdicts import Unclear, Verdict, all_of, any_of
 
 
 class Outcome(StrEnum):

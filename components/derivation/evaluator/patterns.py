@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 
-from components.derivation.evaluator.verdicts import Unclear
+from .verdicts import Unclear
 
 #: Key in lower case → its value, or the values of a multi-valued key.
 Context = Mapping[str, str | tuple[str, ...]]

@@ -17,9 +17,9 @@ from enum import StrEnum
 from itertools import count
 from typing import cast
 
-from components.derivation.errors import Problem, SpecErrors, Spot
-from components.derivation.evaluator.conditions import ConditionTest
-from components.derivation.evaluator.json_places import Place, json_places
+from ..errors import Problem, SpecErrors, Spot
+from .conditions import ConditionTest
+from .json_places import Place, json_places
 
 #: Codes of a malformed policy with the sentence that heads their explanation. Never reused.
 CODES: dict[str, str] = {

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
-from components.derivation.arn import Arn
-from components.derivation.evaluator.conditions import Asked
+from ..arn import Arn
+from .conditions import Asked
 
 
 class PrincipalKind(StrEnum):

@@ -10,11 +10,11 @@ import re
 from collections.abc import Iterator
 from enum import StrEnum
 
-from components.derivation.evaluator.conditions import Asked, holds, without_value
-from components.derivation.evaluator.patterns import Extent, expand
-from components.derivation.evaluator.policy_source import Choice, ParsedStatement, PolicySource, Principals
-from components.derivation.evaluator.requests import Principal, PrincipalKind, Request
-from components.derivation.evaluator.verdicts import Unclear, Verdict, all_of, any_of, negation
+from .conditions import Asked, holds, without_value
+from .patterns import Extent, expand
+from .policy_source import Choice, ParsedStatement, PolicySource, Principals
+from .requests import Principal, PrincipalKind, Request
+from .verdicts import Unclear, Verdict, all_of, any_of, negation
 
 _ROOT = re.compile(r"arn:[^:]+:iam::(?P<account>[0-9]{12}):root")
 

@@ -10,20 +10,21 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from components.derivation.errors import Problem, SpecErrors, Spot
-from components.derivation.importer.entries import Entry, ImportedObject, read_entries
-from components.derivation.importer.grouping import AppGroup, MountedClass, group_classes
-from components.derivation.importer.keys import keys_of
-from components.derivation.importer.leftovers import leftovers
-from components.derivation.importer.notes import Note, NoteKind
-from components.derivation.lint.class_document import ClassDocument
-from components.derivation.lint.grant_rules import policies_of
-from components.derivation.lint.material import Material
-from components.derivation.render import dump_yaml
-from components.derivation.spec_reader import parse_specs
-from components.derivation.spec_shape import APP, SECRET
 from provider_runtime.class_parameters import parse_refresh_interval
 from provider_runtime.errors import MountError
+
+from ..errors import Problem, SpecErrors, Spot
+from ..lint.class_document import ClassDocument
+from ..lint.grant_rules import policies_of
+from ..lint.material import Material
+from ..render import dump_yaml
+from ..spec_reader import parse_specs
+from ..spec_shape import APP, SECRET
+from .entries import Entry, ImportedObject, read_entries
+from .grouping import AppGroup, MountedClass, group_classes
+from .keys import keys_of
+from .leftovers import leftovers
+from .notes import Note, NoteKind
 
 _ENTRY = re.compile(r"(secrets|parameters|sync)\[([0-9]+)\]")
 _ROUND_LIMIT = 10_000

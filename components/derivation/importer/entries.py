@@ -7,12 +7,6 @@ from dataclasses import dataclass
 
 import yaml
 
-from components.derivation.arn import Arn
-from components.derivation.importer.notes import Note, NoteKind
-from components.derivation.lint.class_document import ClassDocument, spelled
-from components.derivation.lint.part import Part
-from components.derivation.spec import DEFAULT_MODE
-from components.derivation.spec_shape import JSON_KEY, PARAMETER, SECRET
 from provider_runtime.errors import MountError
 from provider_runtime.secret_objects import (
     FailoverObject,
@@ -22,6 +16,13 @@ from provider_runtime.secret_objects import (
     SecretObject,
     parse_objects,
 )
+
+from ..arn import Arn
+from ..lint.class_document import ClassDocument, spelled
+from ..lint.part import Part
+from ..spec import DEFAULT_MODE
+from ..spec_shape import JSON_KEY, PARAMETER, SECRET
+from .notes import Note, NoteKind
 
 Entry = dict[str, object]
 

@@ -9,12 +9,12 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from components.derivation.importer.notes import Note, NoteKind
-from components.derivation.lint.class_document import ClassDocument
-from components.derivation.lint.material import Material, PodText
-from components.derivation.lint.part import Part
-from components.derivation.manifests import VOLUME_NAME
-from components.derivation.spec import DEFAULT_MOUNT_PATH
+from ..lint.class_document import ClassDocument
+from ..lint.material import Material, PodText
+from ..lint.part import Part
+from ..manifests import VOLUME_NAME
+from ..spec import DEFAULT_MOUNT_PATH
+from .notes import Note, NoteKind
 
 _NOT_LABEL = re.compile(r"[^a-z0-9-]+")
 _MOUNT_NAME_LIMIT = 40

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from components.derivation.arn import Arn
-from components.derivation.importer.entries import ImportedObject
-from components.derivation.importer.notes import Note, NoteKind
-from components.derivation.lint.class_document import ClassDocument
-from components.derivation.lint.grant_rules import MountedName
-from components.derivation.lint.policies import PolicyText, StatementText, matches
 from provider_runtime.object_values import ObjectType
+
+from ..arn import Arn
+from ..lint.class_document import ClassDocument
+from ..lint.grant_rules import MountedName
+from ..lint.policies import PolicyText, StatementText, matches
+from .entries import ImportedObject
+from .notes import Note, NoteKind
 
 _CONTEXT = {
     ObjectType.SECRETS_MANAGER: ("kms:EncryptionContext:SecretARN", "secretsmanager"),

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from components.derivation.importer.grouping import AppGroup
-from components.derivation.importer.notes import Note, NoteKind
-from components.derivation.lint.class_rules import PARAMETERS
-from components.derivation.lint.grant_rules import policies_of
-from components.derivation.lint.material import Material
-from components.derivation.lint.policies import PolicyText, PolicyUse, StatementText, matches
-from components.derivation.lint.registry import RULES
-from components.derivation.lint.run import lint
+from ..lint.class_rules import PARAMETERS
+from ..lint.grant_rules import policies_of
+from ..lint.material import Material
+from ..lint.policies import PolicyText, PolicyUse, StatementText, matches
+from ..lint.registry import RULES
+from ..lint.run import lint
+from .grouping import AppGroup
+from .notes import Note, NoteKind
 
 _READS = (
     "secretsmanager:getsecretvalue",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from components.derivation.errors import Spot
+from ..errors import Spot
 
 
 class NoteKind(StrEnum):

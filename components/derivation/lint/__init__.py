@@ -4,11 +4,11 @@ Pure, as the whole derivation: texts in, findings out. `read_material` reads, `l
 one value with its explanation and its two examples; `RULES` has them all.
 """
 
-from components.derivation.lint.material import DerivedStack, Given, Material, read_material
-from components.derivation.lint.mend import Mended, mend
-from components.derivation.lint.registry import RULES, rule_named
-from components.derivation.lint.rule import Example, Finding, Rule, Severity
-from components.derivation.lint.run import lint
+from .material import DerivedStack, Given, Material, read_material
+from .mend import Mended, mend
+from .registry import RULES, rule_named
+from .rule import Example, Finding, Rule, Severity
+from .run import lint
 
 __all__ = [
     "RULES",

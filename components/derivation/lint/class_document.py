@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from components.derivation.lint.part import Part, UnreadableError, nested
 from provider_runtime.errors import MountError
 from provider_runtime.file_paths import PathTranslation, parse_path_translation
 from provider_runtime.object_values import arn_region
 from provider_runtime.secret_objects import SecretObject, parse_objects
+
+from .part import Part, UnreadableError, nested
 
 _WHERE = "objects"
 #: For a class without a region whose names do not say one either: only its form is judged.

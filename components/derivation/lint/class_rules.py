@@ -9,11 +9,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator
 
-from components.derivation.lint.class_document import ClassDocument, spelled
-from components.derivation.lint.examples import documents, spc, synced
-from components.derivation.lint.material import Material
-from components.derivation.lint.part import Part
-from components.derivation.lint.rule import Example, Hit, Rule, Severity
 from provider_runtime.class_parameters import (
     parse_failover_regions,
     parse_refresh_interval,
@@ -24,6 +19,12 @@ from provider_runtime.class_parameters import (
 from provider_runtime.errors import MountError
 from provider_runtime.file_paths import parse_path_translation
 from provider_runtime.go_scalars import parse_go_bool
+
+from .class_document import ClassDocument, spelled
+from .examples import documents, spc, synced
+from .material import Material
+from .part import Part
+from .rule import Example, Hit, Rule, Severity
 
 #: Parameters that the provider reads, ours included. Their case counts.
 PARAMETERS = (

@@ -9,13 +9,13 @@ from collections.abc import Iterator
 
 import yaml
 
-from components.derivation.evaluator import PolicyErrors, SourceKind, parse_policy
-from components.derivation.iam import LIMITS
-from components.derivation.lint.examples import SECRET, policy, secrets_policy, statement
-from components.derivation.lint.material import Material
-from components.derivation.lint.part import Part
-from components.derivation.lint.policies import PolicyUse, plain, policy_size
-from components.derivation.lint.rule import Example, Hit, Rule, Severity
+from ..evaluator import PolicyErrors, SourceKind, parse_policy
+from ..iam import LIMITS
+from .examples import SECRET, policy, secrets_policy, statement
+from .material import Material
+from .part import Part
+from .policies import PolicyUse, plain, policy_size
+from .rule import Example, Hit, Rule, Severity
 
 _NEAR_LIMIT = 0.9
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from components.derivation.lint.examples import documents, spc, synced
-from components.derivation.lint.material import Material
-from components.derivation.lint.part import Part
-from components.derivation.lint.rule import Example, Hit, Rule, Severity
+from .examples import documents, spc, synced
+from .material import Material
+from .part import Part
+from .rule import Example, Hit, Rule, Severity
 
 _IRSA, _POD_IDENTITY = "sts.amazonaws.com", "pods.eks.amazonaws.com"
 

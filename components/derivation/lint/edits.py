@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 import yaml
 
-from components.derivation.lint.part import Edit, Source
+from .part import Edit, Source
 
 
 def apply_edits(source: Source, edits: Iterable[Edit]) -> str:

@@ -11,14 +11,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from components.derivation.arn import UNKNOWN_SUFFIX, Arn, has_random_suffix
-from components.derivation.lint.class_document import ClassDocument, spelled
-from components.derivation.lint.examples import DB, PARAMETER, SECRET, policy, secrets_policy, spc, statement
-from components.derivation.lint.material import Material
-from components.derivation.lint.part import Part
-from components.derivation.lint.policies import PolicyText, matches
-from components.derivation.lint.rule import Example, Hit, Rule, Severity
 from provider_runtime.object_values import ObjectType
+
+from ..arn import UNKNOWN_SUFFIX, Arn, has_random_suffix
+from .class_document import ClassDocument, spelled
+from .examples import DB, PARAMETER, SECRET, policy, secrets_policy, spc, statement
+from .material import Material
+from .part import Part
+from .policies import PolicyText, matches
+from .rule import Example, Hit, Rule, Severity
 
 _ACTIONS = {
     ObjectType.SECRETS_MANAGER: ("secretsmanager:GetSecretValue",),

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from components.derivation.arn import Arn
-from components.derivation.lint.examples import KEY, PARAMETER, SECRET, bound, decrypt, policy, secrets_policy
-from components.derivation.lint.material import Material
-from components.derivation.lint.policies import StatementText, arn_of, matches
-from components.derivation.lint.rule import Example, Hit, Rule, Severity
+from ..arn import Arn
+from .examples import KEY, PARAMETER, SECRET, bound, decrypt, policy, secrets_policy
+from .material import Material
+from .policies import StatementText, arn_of, matches
+from .rule import Example, Hit, Rule, Severity
 
 _VIA = "kms:ViaService"
 _CONTEXT = "kms:EncryptionContext:"

@@ -10,13 +10,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from components.derivation.access import AppAccess
-from components.derivation.environment import Environment
-from components.derivation.errors import ProblemList, Spot
-from components.derivation.lint.class_document import ClassDocument
-from components.derivation.lint.part import Edit, Part, UnreadableError, read_documents
-from components.derivation.lint.policies import PolicyText, PolicyUse, documents_in
-from components.derivation.spec import AppSpec, AppVariant, Suppression
+from ..access import AppAccess
+from ..environment import Environment
+from ..errors import ProblemList, Spot
+from ..spec import AppSpec, AppVariant, Suppression
+from .class_document import ClassDocument
+from .part import Edit, Part, UnreadableError, read_documents
+from .policies import PolicyText, PolicyUse, documents_in
 
 _POD_PATHS = {
     "Pod": ("spec",),

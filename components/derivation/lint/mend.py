@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from components.derivation.lint.edits import apply_edits
-from components.derivation.lint.material import Material
-from components.derivation.lint.part import Edit, Source
-from components.derivation.lint.registry import RULES
-from components.derivation.lint.rule import Finding, Rule
-from components.derivation.lint.run import lint
+from .edits import apply_edits
+from .material import Material
+from .part import Edit, Source
+from .registry import RULES
+from .rule import Finding, Rule
+from .run import lint
 
 #: A mended place may show the next mistake; texts settle after two or three rounds.
 _ROUND_LIMIT = 10

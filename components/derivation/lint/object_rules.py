@@ -13,13 +13,14 @@ from collections.abc import Callable, Iterator
 import jmespath
 from jmespath.exceptions import JMESPathError
 
-from components.derivation.lint.class_document import ClassDocument, spelled
-from components.derivation.lint.examples import DB, spc
-from components.derivation.lint.material import Material
-from components.derivation.lint.part import Edit, Part
-from components.derivation.lint.rule import Check, Example, Hit, Rule, Severity
 from provider_runtime.errors import ErrorCode, MountError
 from provider_runtime.file_paths import is_reserved, path_problem
+
+from .class_document import ClassDocument, spelled
+from .examples import DB, spc
+from .material import Material
+from .part import Edit, Part
+from .rule import Check, Example, Hit, Rule, Severity
 
 _FIELDS = (
     "objectName",

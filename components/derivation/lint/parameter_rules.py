@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from components.derivation.arn import Arn
-from components.derivation.lint.examples import PARAMETER, parameters_policy, policy, statement
-from components.derivation.lint.material import Material
-from components.derivation.lint.part import Part
-from components.derivation.lint.policies import StatementText, arn_of, has_wildcard
-from components.derivation.lint.rule import Example, Hit, Rule, Severity
+from ..arn import Arn
+from .examples import PARAMETER, parameters_policy, policy, statement
+from .material import Material
+from .part import Part
+from .policies import StatementText, arn_of, has_wildcard
+from .rule import Example, Hit, Rule, Severity
 
 #: What reads parameters by name.
 READS = ("ssm:GetParameters", "ssm:GetParameter")

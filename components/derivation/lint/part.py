@@ -17,7 +17,7 @@ from typing import Final
 
 import yaml
 
-from components.derivation.errors import Spot
+from ..errors import Spot
 
 #: A `kubectl get -A -o json` of a big cluster is some megabytes.
 LIMIT_BYTES: Final = 32 * 1024 * 1024

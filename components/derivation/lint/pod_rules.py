@@ -11,11 +11,11 @@ import difflib
 from collections import Counter
 from collections.abc import Iterator
 
-from components.derivation.lint.class_document import spelled
-from components.derivation.lint.examples import DB, documents, pod, spc, synced
-from components.derivation.lint.material import Material, PodText
-from components.derivation.lint.part import Part
-from components.derivation.lint.rule import Example, Hit, Rule, Severity
+from .class_document import spelled
+from .examples import DB, documents, pod, spc, synced
+from .material import Material, PodText
+from .part import Part
+from .rule import Example, Hit, Rule, Severity
 
 
 def _writable(material: Material) -> Iterator[Hit]:

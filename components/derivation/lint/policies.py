@@ -13,9 +13,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from components.derivation.arn import Arn
-from components.derivation.evaluator.patterns import Pattern, expand
-from components.derivation.lint.part import Part
+from ..arn import Arn
+from ..evaluator.patterns import Pattern, expand
+from .part import Part
 
 #: Role of a managed policy that the account attaches to none. No role has such a name.
 UNATTACHED = "(no role)"
@@ -171,7 +171,7 @@ def _found(part: Part, use: PolicyUse, *, role: str, name: str, arn: str) -> Ite
 
 def _opened(part: Part) -> Part:
     """A resource policy is printed as a JSON text inside JSON."""
-    from components.derivation.lint.part import nested  # noqa: PLC0415 - the two modules read one another's values
+    from .part import nested  # noqa: PLC0415 - the two modules read one another's values
 
     if part.kind == "text" and part.text.lstrip().startswith("{"):
         return next(iter(nested(part)), part)

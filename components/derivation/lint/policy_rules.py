@@ -8,8 +8,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator
 
-from components.derivation.arn import Arn, is_account, is_region
-from components.derivation.lint.examples import (
+from ..arn import Arn, is_account, is_region
+from .examples import (
     KEY,
     PARAMETER,
     SECRET,
@@ -20,15 +20,15 @@ from components.derivation.lint.examples import (
     secrets_policy,
     statement,
 )
-from components.derivation.lint.material import Material
-from components.derivation.lint.part import Part
-from components.derivation.lint.policies import (
+from .material import Material
+from .part import Part
+from .policies import (
     StatementText,
     has_wildcard,
     matches,
     service_of,
 )
-from components.derivation.lint.rule import Example, Hit, Rule, Severity
+from .rule import Example, Hit, Rule, Severity
 
 _SERVICES = ("secretsmanager", "ssm", "kms")
 #: Actions of Secrets Manager, of parameters, and of cryptography: what a policy about secrets may rightly say.

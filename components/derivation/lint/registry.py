@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from components.derivation.lint import (
+from . import (
     class_rules,
     document_rules,
     driver_rules,
@@ -16,7 +16,7 @@ from components.derivation.lint import (
     spec_rules,
     trust_rules,
 )
-from components.derivation.lint.rule import Rule
+from .rule import Rule
 
 #: Sorted by code.
 RULES: tuple[Rule, ...] = tuple(

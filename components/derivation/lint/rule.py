@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from components.derivation.errors import Spot
-from components.derivation.lint.part import Edit, Part
-from components.derivation.spec import Suppression
+from ..errors import Spot
+from ..spec import Suppression
+from .part import Edit, Part
 
 if TYPE_CHECKING:
-    from components.derivation.lint.material import Material
+    from .material import Material
 
 
 class Severity(StrEnum):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from components.derivation.lint.material import Material
-from components.derivation.lint.registry import RULES
-from components.derivation.lint.rule import Finding, Hit, Rule
-from components.derivation.lint.spec_rules import STALE
-from components.derivation.spec import Suppression
+from ..spec import Suppression
+from .material import Material
+from .registry import RULES
+from .rule import Finding, Hit, Rule
+from .spec_rules import STALE
 
 
 def lint(material: Material, rules: Iterable[Rule] = RULES) -> tuple[Finding, ...]:

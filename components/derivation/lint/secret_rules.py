@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from components.derivation.arn import UNKNOWN_SUFFIX, Arn, has_random_suffix
-from components.derivation.lint.examples import SECRET, policy, secrets_policy, statement
-from components.derivation.lint.material import Material
-from components.derivation.lint.part import Part
-from components.derivation.lint.policies import StatementText, arn_of, has_wildcard
-from components.derivation.lint.rule import Example, Hit, Rule, Severity
+from ..arn import UNKNOWN_SUFFIX, Arn, has_random_suffix
+from .examples import SECRET, policy, secrets_policy, statement
+from .material import Material
+from .part import Part
+from .policies import StatementText, arn_of, has_wildcard
+from .rule import Example, Hit, Rule, Severity
 
 #: What reads a secret.
 READS = ("secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret")

@@ -9,13 +9,13 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 
-from components.derivation.arn import Arn
-from components.derivation.errors import Spot
-from components.derivation.grants import Grant
-from components.derivation.lint.material import Material
-from components.derivation.lint.object_rules import constant_path, is_wide_mode
-from components.derivation.lint.rule import Example, Hit, Rule, Severity
-from components.derivation.spec import AppVariant, ObjectEntry, Store, Suppression
+from ..arn import Arn
+from ..errors import Spot
+from ..grants import Grant
+from ..spec import AppVariant, ObjectEntry, Store, Suppression
+from .material import Material
+from .object_rules import constant_path, is_wide_mode
+from .rule import Example, Hit, Rule, Severity
 
 _NAME_WITH_SUFFIX = re.compile(r"-[A-Za-z0-9]{6}\Z")
 _NEAR_LIMIT = 0.8
@@ -143,7 +143,7 @@ def _all_keys(material: Material) -> Iterator[Hit]:
 
 
 def _unknown_rule(material: Material) -> Iterator[Hit]:
-    from components.derivation.lint.registry import RULES as ALL  # noqa: PLC0415 - this rule is one of them
+    from .registry import RULES as ALL  # noqa: PLC0415 - this rule is one of them
 
     known = {rule.code for rule in ALL}
     for suppression in sorted(material.suppressions(), key=lambda item: item.at):

@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from components.derivation.arn import Arn
-from components.derivation.iam import LIMITS
-from components.derivation.lint.examples import FROM_CLUSTER, ISSUER, SUBJECT, irsa, pod_identity, trust
-from components.derivation.lint.material import Material
-from components.derivation.lint.part import Part
-from components.derivation.lint.policies import PolicyText, StatementText, has_wildcard, policy_size, tests_any
-from components.derivation.lint.rule import Example, Hit, Rule, Severity
+from ..arn import Arn
+from ..iam import LIMITS
+from .examples import FROM_CLUSTER, ISSUER, SUBJECT, irsa, pod_identity, trust
+from .material import Material
+from .part import Part
+from .policies import PolicyText, StatementText, has_wildcard, policy_size, tests_any
+from .rule import Example, Hit, Rule, Severity
 
 _WEB_IDENTITY = "sts:assumerolewithwebidentity"
 _POD_IDENTITY = "pods.eks.amazonaws.com"
