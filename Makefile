@@ -20,7 +20,7 @@ FUZZ_READY := $(FUZZ)/.ready
 FUZZ_SECONDS ?= 60
 PYTEST_ARGS ?=
 
-.PHONY: help dev local test e2e-tools e2e fuzz lint fmt golden proto lock image check clean benchdiff
+.PHONY: help dev local test e2e-tools e2e fuzz lint fmt golden proto lock image check clean benchdiff benchscale bench
 
 help: ## show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -60,6 +60,9 @@ fuzz: $(FUZZ_READY) ## fuzz the provider's parsers, coverage-guided and bounded 
 
 benchdiff: dev ## measure the access diff: 1,000 apps, 50 changes (ARGS='--apps 200')
 	@$(BIN)/python -m benchmarks.access_diff $(ARGS)
+
+benchscale: dev ## measure check, derive and render of 1,000 apps with 20 objects each, and --help (ARGS='--apps 200')
+	@$(BIN)/python -m benchmarks.fleet_scale $(ARGS)
 
 bench: dev ## measure the provider; ASCP_BINARY=<path> puts AWS's own beside it (ARGS='--only first --latency-ms 5')
 	@$(BIN)/python -m benchmarks $(ARGS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import traceback
 from collections.abc import Sequence
@@ -10,6 +11,8 @@ import typer
 from typer.exceptions import TyperException
 
 from lockstep.exit_codes import ExitCode
+
+_VALUES_BETWEEN_COLLECTIONS = 100_000
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -20,6 +23,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     from lockstep.cli import app  # noqa: PLC0415 - keeps a broken install's message short
 
+    # A fleet is some million small values without cycles: the default of 700 would walk all of them again and again.
+    gc.set_threshold(_VALUES_BETWEEN_COLLECTIONS)
     try:
         result = app(args=list(arguments) if arguments is not None else None, standalone_mode=False)
     except typer.Exit as error:

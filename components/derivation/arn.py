@@ -39,8 +39,10 @@ class Arn:
     @classmethod
     def parse(cls, text: str) -> Self | None:
         """Split a text that begins with `arn:`; None when it has fewer than six parts."""
+        if not text.startswith("arn:"):
+            return None  # most names are none, and a fleet asks some hundred thousand times
         parts = text.split(":", _ARN_PARTS - 1)
-        if len(parts) != _ARN_PARTS or parts[0] != "arn":
+        if len(parts) != _ARN_PARTS:
             return None
         return cls(partition=parts[1], service=parts[2], region=parts[3], account=parts[4], resource=parts[5])
 

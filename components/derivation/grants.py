@@ -10,7 +10,8 @@ grant inside their account.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from operator import attrgetter
 
 from .environment import Environment
 from .errors import Spot
@@ -59,12 +60,16 @@ class Grant:
         return bool(self.stages or self.version_id)
 
 
+#: The order of grants, as a key: comparing them one by one builds both tuples at every comparison.
+_IN_ORDER = attrgetter(*(item.name for item in fields(Grant) if item.compare))
+
+
 def unique_grants(grants: Iterable[Grant]) -> tuple[Grant, ...]:
     """Return equal grants once, sorted; of equal ones the first in the given order keeps its place in the spec."""
     found: dict[Grant, Grant] = {}
     for grant in grants:
         found.setdefault(grant, grant)
-    return tuple(sorted(found.values()))
+    return tuple(sorted(found.values(), key=_IN_ORDER))
 
 
 def policy_for(grants: Iterable[Grant], environment: Environment) -> PolicyDocument:

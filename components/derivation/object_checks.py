@@ -173,23 +173,26 @@ class FileSet:
     def __init__(self) -> None:
         """Start empty."""
         self._spots: dict[str, Spot] = {}
+        self._folders: dict[str, str] = {}
         self.complete = True
         self.templates: set[str] = set()
 
     def add(self, file: str, at: Spot, problems: ProblemList) -> None:
         """Add one file; report it when it is another's, or lies below another, or above one."""
         rule = "Each file has one source, and a file cannot be a directory as well"
-        parents = {file[:index] for index, char in enumerate(file) if char == "/"}
-        for other, spot in self._spots.items():
-            if other == file:
-                what = f"the file {file!r} is written by {spot.field} (line {spot.line}) too"
-            elif other in parents or other.startswith(f"{file}/"):
-                what = f"the file {file!r} and the file {other!r} of {spot.field} (line {spot.line}) exclude each other"
-            else:
-                continue
-            problems.add(at, "SPEC013", what, rule, "give one of them another 'file:'")
+        parents = [file[:index] for index, char in enumerate(file) if char == "/"]
+        other = next((name for name in (file, *parents) if name in self._spots), self._folders.get(file))
+        if other is None:
+            self._spots[file] = at
+            for parent in parents:
+                self._folders.setdefault(parent, file)
             return
-        self._spots[file] = at
+        spot = self._spots[other]
+        if other == file:
+            what = f"the file {file!r} is written by {spot.field} (line {spot.line}) too"
+        else:
+            what = f"the file {file!r} and the file {other!r} of {spot.field} (line {spot.line}) exclude each other"
+        problems.add(at, "SPEC013", what, rule, "give one of them another 'file:'")
 
     def __contains__(self, file: object) -> bool:
         return file in self._spots

@@ -37,7 +37,8 @@ def check_places(variant: AppVariant, reader_account: str, environment: Environm
         problems.add(variant.failover_at, "SPEC022", what, "A failover region is another one", "remove it")
     regions = regions_of(variant, environment)
     for entry in variant.objects:
-        for read in reads_of(entry, regions):
+        reads = reads_of(entry, regions)
+        for read in reads:
             arn = Arn.parse(read.name)
             if arn is not None:
                 _check_arn(arn, read.region, entry.at, environment, problems)
@@ -48,7 +49,7 @@ def check_places(variant: AppVariant, reader_account: str, environment: Environm
             rule = "A mapping of keys has a line for every region that is read"
             problems.add(entry.kms_keys[0].at, "SPEC022", what, rule, f"add a line for {environment.region}")
         if entry.store is Store.SECRETS_MANAGER:
-            _check_secret(entry, reads_of(entry, regions), reader_account, problems)
+            _check_secret(entry, reads, reader_account, problems)
 
 
 def _check_arn(arn: Arn, region: str, at: Spot, environment: Environment, problems: ProblemList) -> None:

@@ -6,6 +6,7 @@ is the same ARN in the other region; a multi-Region key keeps its id likewise.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .arn import Arn
@@ -38,6 +39,7 @@ def regions_of(variant: AppVariant, environment: Environment) -> tuple[str, ...]
 def reads_of(entry: ObjectEntry, regions: tuple[str, ...]) -> tuple[RegionRead, ...]:
     """Return the reads of one object, one per region in order; the first region is the cluster's."""
     failover = {item.region: item for item in entry.failover}
+    keys = {key.region: key.arn for key in entry.kms_keys}
     reads = []
     for region in regions:
         is_primary = region == regions[0]
@@ -45,7 +47,7 @@ def reads_of(entry: ObjectEntry, regions: tuple[str, ...]) -> tuple[RegionRead, 
         selector = differs.selector if differs and differs.selector.kind else entry.selector
         # The primary's ARN stays as it is written, so that one of another region is found and not mended.
         name = entry.name if is_primary else (differs and differs.name) or _replica(entry.name, region)
-        reads.append(RegionRead(region=region, name=name, key=_key_in(entry, region), selector=selector))
+        reads.append(RegionRead(region=region, name=name, key=_key_in(keys, region), selector=selector))
     return tuple(reads)
 
 
@@ -60,10 +62,9 @@ def _replica(name: str, region: str) -> str:
     return str(arn.in_region(region)) if arn else name
 
 
-def _key_in(entry: ObjectEntry, region: str) -> str:
-    keys = {key.region: key.arn for key in entry.kms_keys}
-    if region in keys:
-        return keys[region]
+def _key_in(keys: Mapping[str | None, str], region: str) -> str:
+    if region in keys or not keys:
+        return keys.get(region, "")
     single = Arn.parse(keys.get(None, ""))
     # The reader refused a single key beside failover regions unless it is a multi-Region key.
     return str(single.in_region(region)) if single else ""

@@ -304,17 +304,25 @@ class Record:
     def __post_init__(self) -> None:
         object.__setattr__(self, "names", tuple(item.name for item in self.fields))
 
-    def read(self, node: Node, problems: ProblemList) -> ReadRecord | Broken:
-        """Return the fields that stand in the file; a missing required one makes the record broken."""
+    def read(self, node: Node, problems: ProblemList, known: ReadRecord | None = None) -> ReadRecord | Broken:
+        """Return the fields that stand in the file; a missing required one makes the record broken.
+
+        `known` holds fields of the same shape that were read before: one that is the same node is not read again.
+        """
         if not isinstance(node, Mapping):
             return _wrong_type(node, f"a mapping ({self.title})", problems, f"write keys such as {self.names[0]!r}")
         self._report_unknown(node, problems)
+        children = {key.text: child for key, child in node.items}
         fields: dict[str, Read] = {}
         missing = False
         for item in self.fields:
-            child = node.get(item.name)
+            child = children.get(item.name)
             if child is not None:
-                fields[item.name] = Read(value=item.shape.read(child, problems), node=child)
+                before = known.fields.get(item.name) if known else None
+                is_known = before is not None and before.node is child
+                fields[item.name] = (
+                    before if before and is_known else Read(value=item.shape.read(child, problems), node=child)
+                )
             elif item.required:
                 missing = True
                 what = f"the key {item.name!r} is missing"

@@ -18,7 +18,7 @@ from .overlay import lay_over
 from .shape import BROKEN, Read, ReadRecord
 from .spec import AppName, AppSpec, AppVariant
 from .spec_shape import APP
-from .variant_reader import read_variant
+from .variant_reader import ObjectMemory, read_variant
 from .yaml_source import Mapping, Node, Scalar, parse_yaml
 
 _SUFFIXES = (".yaml", ".yml")
@@ -157,15 +157,16 @@ def _read_app(node: Node, problems: ProblemList) -> AppSpec | None:
                 if (child := node.get(field.name)) is not None
             }
         )
-    base = read_variant(record, node.at, problems)
+    memory = ObjectMemory()
+    base = read_variant(record, node.at, problems, memory)
     overlays: dict[str, AppVariant | None] = {}
     environments = node.get("environments")
     if isinstance(environments, Mapping):
         for key, overlay in environments.items:
             if isinstance(overlay, Mapping):
                 merged = lay_over(node, overlay)
-                again = APP.read(merged, problems)
-                overlays[key.text] = None if again is BROKEN else read_variant(again, merged.at, problems)
+                again = APP.read(merged, problems, known=record)
+                overlays[key.text] = None if again is BROKEN else read_variant(again, merged.at, problems, memory)
     if base is None or any(variant is None for variant in overlays.values()):
         return None
     whole = {name: variant for name, variant in overlays.items() if variant is not None}

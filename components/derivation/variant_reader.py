@@ -9,7 +9,7 @@ from .mount_reader import check_mounts, read_mounts
 from .object_checks import FileSet, FileSets
 from .object_reader import read_objects
 from .read_fields import Fields
-from .shape import BROKEN, ReadList, ReadMap, ReadRecord
+from .shape import BROKEN, Read, ReadList, ReadMap, ReadRecord
 from .spec import (
     DEFAULT_MOUNT_PATH,
     AppName,
@@ -29,25 +29,46 @@ from .template_checks import check_template
 _TLS_TYPE, _TLS_KEYS = "kubernetes.io/tls", {"tls.crt", "tls.key"}
 
 
-def read_variant(record: ReadRecord, at: Spot, problems: ProblemList) -> AppVariant | None:
+class ObjectMemory:
+    """The objects of an app as read last, so that an overlay that leaves them alone costs nothing."""
+
+    def __init__(self) -> None:
+        """Start with nothing read."""
+        self._key: tuple[Read | None, Read | None, tuple[str, ...]] | None = None
+        self._value: tuple[tuple[ObjectEntry, ...], FileSets] = ((), FileSets())
+
+    def read(
+        self, fields: Fields, failover: tuple[str, ...], problems: ProblemList
+    ) -> tuple[tuple[ObjectEntry, ...], FileSets]:
+        """Return the objects of a variant and the files of its mounts."""
+        secrets, parameters = fields.get("secrets"), fields.get("parameters")
+        key = self._key
+        if key is None or key[0] is not secrets or key[1] is not parameters or key[2] != failover:
+            files = FileSets()
+            objects = (
+                *read_objects(secrets, Store.SECRETS_MANAGER, files, failover, problems),
+                *read_objects(parameters, Store.PARAMETER_STORE, files, failover, problems),
+            )
+            self._key, self._value = (secrets, parameters, failover), (objects, files)
+        return self._value
+
+
+def read_variant(record: ReadRecord, at: Spot, problems: ProblemList, memory: ObjectMemory) -> AppVariant | None:
     """Read one variant. Goes on after problems; returns None when a value that it needs is unknown."""
-    return _VariantReader(Fields(record, at), problems).read()
+    return _VariantReader(Fields(record, at), problems, memory).read()
 
 
 class _VariantReader:
-    def __init__(self, fields: Fields, problems: ProblemList) -> None:
+    def __init__(self, fields: Fields, problems: ProblemList, memory: ObjectMemory) -> None:
         self._fields = fields
         self._problems = problems
+        self._memory = memory
 
     def read(self) -> AppVariant | None:
         fields = self._fields
         app, namespace = fields.text("app"), fields.text("namespace")
         failover = self._failover_regions()
-        files = FileSets()
-        objects = (
-            *read_objects(fields.get("secrets"), Store.SECRETS_MANAGER, files, failover, self._problems),
-            *read_objects(fields.get("parameters"), Store.PARAMETER_STORE, files, failover, self._problems),
-        )
+        objects, files = self._memory.read(fields, failover, self._problems)
         self._check_objects(objects, files)
         sync = self._sync(files)
         mount_path = fields.text("mountPath") or DEFAULT_MOUNT_PATH
