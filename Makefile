@@ -20,10 +20,10 @@ FUZZ_READY := $(FUZZ)/.ready
 FUZZ_SECONDS ?= 60
 PYTEST_ARGS ?=
 
-.PHONY: help dev local test e2e-tools e2e fuzz lint fmt golden proto lock image check clean benchdiff benchscale bench
+.PHONY: help dev local test e2e-tools e2e fuzz lint fmt golden proto lock image check clean bench benchdiff benchpreview benchscale
 
 help: ## show this list
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 $(READY): requirements-dev.txt pyproject.toml .ci/make-venv
 	@.ci/make-venv "$(PYTHON)" $(VENV) requirements-dev.txt --editable
@@ -63,6 +63,9 @@ benchdiff: dev ## measure the access diff: 1,000 apps, 50 changes (ARGS='--apps 
 
 benchscale: dev ## measure check, derive and render of 1,000 apps with 20 objects each, and --help (ARGS='--apps 200')
 	@$(BIN)/python -m benchmarks.fleet_scale $(ARGS)
+
+benchpreview: dev ## measure the embedded engine: a preview of 100 apps (ARGS='--apps 10')
+	@$(BIN)/python -m benchmarks.preview $(ARGS)
 
 bench: dev ## measure the provider; ASCP_BINARY=<path> puts AWS's own beside it (ARGS='--only first --latency-ms 5')
 	@$(BIN)/python -m benchmarks $(ARGS)

@@ -6,6 +6,8 @@ keeps its CRDs current by hook jobs, which only Helm runs.
 Source: chart secrets-store-csi-driver 1.6.0 and the driver's behaviour as measured (rotation is kubelet's republish).
 """
 
+from __future__ import annotations  # the class's annotations would load parts of the SDK that most stacks do not use
+
 import re
 from dataclasses import dataclass
 

@@ -7,16 +7,18 @@ PodMonitor and PrometheusRule need the Prometheus operator's CRDs; the dashboard
 finds it. Source: prometheus-operator API reference (monitoring.coreos.com/v1), Grafana chart (`sidecar.dashboards`).
 """
 
+from __future__ import annotations  # the annotations would load parts of the SDK that most stacks do not use
+
 import importlib.resources
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pulumi
+import pulumi_kubernetes as kubernetes
 import yaml
 from pulumi_kubernetes.apiextensions import CustomResource
 from pulumi_kubernetes.core import v1 as core
 from pulumi_kubernetes.meta import v1 as meta
-from pulumi_kubernetes.networking import v1 as networking
 
 from .placement import NAMESPACE
 from .platform_settings import ProviderExtra
@@ -108,14 +110,14 @@ class ProviderObservability(pulumi.ComponentResource):
         return dashboard
 
     def _network_policy(self, name: str, args: ProviderObservabilityArgs) -> pulumi.Resource:
-        policy: pulumi.Resource = networking.NetworkPolicy(
+        policy: pulumi.Resource = kubernetes.networking.v1.NetworkPolicy(
             f"{name}-network",
             metadata=_metadata(args),
-            spec=networking.NetworkPolicySpecArgs(
+            spec=kubernetes.networking.v1.NetworkPolicySpecArgs(
                 pod_selector=meta.LabelSelectorArgs(match_labels=dict(args.pod_labels)),
                 policy_types=["Ingress", "Egress"],
                 ingress=[
-                    networking.NetworkPolicyIngressRuleArgs(
+                    kubernetes.networking.v1.NetworkPolicyIngressRuleArgs(
                         from_=[_from_namespace(namespace) for namespace in sorted(set(args.scraping_namespaces))],
                         ports=[_port("TCP", args.metrics_port)],
                     )
@@ -129,34 +131,34 @@ class ProviderObservability(pulumi.ComponentResource):
         return policy
 
 
-def _egress(args: ProviderObservabilityArgs) -> list[networking.NetworkPolicyEgressRuleArgs]:
+def _egress(args: ProviderObservabilityArgs) -> list[kubernetes.networking.v1.NetworkPolicyEgressRuleArgs]:
     """Allow names, HTTPS (AWS's services, by address or endpoint) and the Pod Identity agent; nothing of IMDS.
 
     kubelet's probes come from the node itself, which no NetworkPolicy stops.
     """
     https = sorted({443, args.api_port})
     return [
-        networking.NetworkPolicyEgressRuleArgs(ports=[_port("UDP", 53), _port("TCP", 53)]),
-        networking.NetworkPolicyEgressRuleArgs(
+        kubernetes.networking.v1.NetworkPolicyEgressRuleArgs(ports=[_port("UDP", 53), _port("TCP", 53)]),
+        kubernetes.networking.v1.NetworkPolicyEgressRuleArgs(
             to=[_block(cidr) for cidr in _ANYWHERE], ports=[_port("TCP", port) for port in https]
         ),
-        networking.NetworkPolicyEgressRuleArgs(
+        kubernetes.networking.v1.NetworkPolicyEgressRuleArgs(
             to=[_block(cidr) for cidr in _AGENT_ADDRESSES], ports=[_port("TCP", 80)]
         ),
     ]
 
 
-def _from_namespace(namespace: str) -> networking.NetworkPolicyPeerArgs:
+def _from_namespace(namespace: str) -> kubernetes.networking.v1.NetworkPolicyPeerArgs:
     selector = meta.LabelSelectorArgs(match_labels={"kubernetes.io/metadata.name": namespace})
-    return networking.NetworkPolicyPeerArgs(namespace_selector=selector)
+    return kubernetes.networking.v1.NetworkPolicyPeerArgs(namespace_selector=selector)
 
 
-def _block(cidr: str) -> networking.NetworkPolicyPeerArgs:
-    return networking.NetworkPolicyPeerArgs(ip_block=networking.IPBlockArgs(cidr=cidr))
+def _block(cidr: str) -> kubernetes.networking.v1.NetworkPolicyPeerArgs:
+    return kubernetes.networking.v1.NetworkPolicyPeerArgs(ip_block=kubernetes.networking.v1.IPBlockArgs(cidr=cidr))
 
 
-def _port(protocol: str, port: int) -> networking.NetworkPolicyPortArgs:
-    return networking.NetworkPolicyPortArgs(protocol=protocol, port=port)
+def _port(protocol: str, port: int) -> kubernetes.networking.v1.NetworkPolicyPortArgs:
+    return kubernetes.networking.v1.NetworkPolicyPortArgs(protocol=protocol, port=port)
 
 
 def _metadata(

@@ -19,9 +19,7 @@ from pulumi.runtime import invoke
 from .cluster_connection import ClusterConnection, ClusterConnectionArgs
 from .cluster_facts import ClusterError, ClusterFacts, fetch_cluster, find_issuer, refuse_unbound
 from .derivation import AppAccess, Identity
-from .eks_cluster import EksCluster, EksClusterArgs
 from .image_repository import ImageRepository, ImageRepositoryArgs
-from .network import Network, NetworkArgs
 from .secrets_platform import SecretsPlatform, SecretsPlatformArgs
 from .settings import NO_ISSUER, StackSettings
 
@@ -148,6 +146,10 @@ def place_platform(settings: StackSettings, known: KnownCluster, apps: Sequence[
 def _place_cluster(settings: StackSettings, known: KnownCluster) -> ClusterFacts:
     if settings.cluster is None or settings.network is None:
         raise AssertionError("settings that make a cluster have a network too (settings.py)")
+    # Only here: the SDK's classes of networks and clusters cost a second or two, and most stacks make neither.
+    from .eks_cluster import EksCluster, EksClusterArgs  # noqa: PLC0415
+    from .network import Network, NetworkArgs  # noqa: PLC0415
+
     environment = settings.environment(known.oidc_issuer)
     network = Network(
         "network", NetworkArgs(settings=settings.network, region=settings.region, protect=settings.protect)

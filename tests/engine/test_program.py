@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pulumi.runtime.proto import engine_pb2
 
 from components.stack_config import SettingsErrors
+from lockstep.engine.monitor import Monitor
 from lockstep.engine.program import EngineResult, Mode, run_program
 from lockstep.engine.state import EngineState
 from lockstep.engine.values import BLINDED, UNKNOWN
@@ -122,6 +124,21 @@ def test_a_stack_lives_from_preview_to_destroy(run: Runner) -> None:
     destroyed = run("destroy", LIFE, removed.state, provider)
     assert destroyed.state == EngineState()
     assert provider.objects == {}
+
+
+def test_the_programs_debug_messages_stay_in_its_process(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The SDK sends several for each resource and waits for each; what the user says still arrives."""
+    kept: list[int] = []
+    keep = Monitor.Log
+
+    def log(monitor: Monitor, request: engine_pb2.LogRequest, context: Any) -> Any:  # noqa: ANN401 - as the stubs
+        kept.append(request.severity)
+        return keep(monitor, request, context)
+
+    monkeypatch.setattr(Monitor, "Log", log)
+    result = run("preview", "pulumi.log.debug('d'); pulumi.log.info('i'); Box('a')", EngineState(), MemoryProvider())
+    assert [item.message for item in result.diagnostics] == ["i"]
+    assert kept == [engine_pb2.INFO]
 
 
 def test_a_preview_is_the_same_to_the_byte_under_another_hash_seed(
