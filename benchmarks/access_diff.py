@@ -1,14 +1,15 @@
 """`python -m benchmarks.access_diff`: how long an access diff of many apps takes, from documents and from revisions.
 
 Two figures, because they answer two questions: the comparison itself (rendered JSON of both sides, read and compared),
-and `lockstep diff` as CI runs it (two revisions: specs read, checked and derived on both sides). Exits with 1 when a
-figure is over its bound.
+and `lockstep diff` as CI runs it (two revisions: specs read, checked and derived, the process included). Exits with 1
+when a figure is over its bound.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import resource
 import shutil
 import subprocess
 import sys
@@ -66,8 +67,8 @@ def measure_documents(folder: Path, apps: int, changed: int, repeats: int) -> tu
     return best, rows
 
 
-def measure_revisions(folder: Path, apps: int, changed: int) -> tuple[float, int]:
-    """Return the time of `lockstep diff HEAD~1 HEAD --stack prod`, the process included, and the number of rows."""
+def measure_revisions(folder: Path, apps: int, changed: int, repeats: int) -> tuple[float, float, int]:
+    """Return the best time of `lockstep diff HEAD~1 HEAD`, the least CPU time of it, and the number of rows."""
     shutil.copy(_ROOT / "Pulumi.yaml", folder)
     (folder / "stacks").mkdir()
     shutil.copy(_ROOT / "stacks" / "Pulumi.prod.yaml", folder / "stacks")
@@ -77,11 +78,19 @@ def measure_revisions(folder: Path, apps: int, changed: int) -> tuple[float, int
         _git(folder, "add", "-A")
         _git(folder, "commit", "-q", "-m", message)
     command = [sys.executable, "-m", "lockstep", "diff", "HEAD~1", "HEAD", "--project", str(folder)]
-    started = time.perf_counter()
-    ended = subprocess.run([*command, "--format", "json"], cwd=_ROOT, capture_output=True, text=True, check=False)  # noqa: S603 - our own command
-    elapsed = time.perf_counter() - started
-    report: Any = json.loads(ended.stdout)
-    return elapsed, sum(len(stack["rows"]) for stack in report["stacks"])
+    best, busy, rows = float("inf"), float("inf"), 0
+    for _ in range(repeats):
+        before, started = _children_seconds(), time.perf_counter()
+        ended = subprocess.run([*command, "--format", "json"], cwd=_ROOT, capture_output=True, text=True, check=False)  # noqa: S603 - our own command
+        best, busy = min(best, time.perf_counter() - started), min(busy, _children_seconds() - before)
+        report: Any = json.loads(ended.stdout)
+        rows = sum(len(stack["rows"]) for stack in report["stacks"])
+    return best, busy, rows
+
+
+def _children_seconds() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def _git(folder: Path, *arguments: str) -> None:
@@ -90,7 +99,7 @@ def _git(folder: Path, *arguments: str) -> None:
 
 
 def main() -> int:
-    """Measure and print; return 1 when the comparison is over its bound."""
+    """Measure and print; return 1 when a figure is over its bound."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--apps", type=int, default=1000)
     parser.add_argument("--changed", type=int, default=50)
@@ -100,11 +109,12 @@ def main() -> int:
         folder = Path(temporary)
         compared, rows = measure_documents(folder / "documents", given.apps, given.changed, given.repeats)
         (folder / "repository").mkdir()
-        whole, whole_rows = measure_revisions(folder / "repository", given.apps, given.changed)
-    print(f"{given.apps} apps, {given.changed} changed")
-    print(f"compare two rendered documents   {compared:6.2f} s   {rows} rows   bound {_BOUND_SECONDS:g} s")
-    print(f"lockstep diff of two revisions   {whole:6.2f} s   {whole_rows} rows   no bound: it derives both sides")
-    return 0 if compared <= _BOUND_SECONDS and rows == whole_rows == given.changed else 1
+        whole, busy, whole_rows = measure_revisions(folder / "repository", given.apps, given.changed, given.repeats)
+    print(f"{given.apps} apps, {given.changed} changed, best of {given.repeats}; bound {_BOUND_SECONDS:g} s each")
+    print(f"compare two rendered documents   {compared:6.2f} s   {rows} rows")
+    print(f"lockstep diff of two revisions   {whole:6.2f} s   {whole_rows} rows   {busy:.2f} s of CPU")
+    is_right = rows == whole_rows == given.changed
+    return 0 if max(compared, whole) <= _BOUND_SECONDS and is_right else 1
 
 
 if __name__ == "__main__":

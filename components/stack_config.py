@@ -178,7 +178,11 @@ def _load_mapping(path: Path, shown: str) -> dict[str, ConfigValue]:
     return cast("dict[str, ConfigValue]", document)
 
 
-class _OnceLoader(yaml.SafeLoader):
+#: libyaml's loader where PyYAML was built with it: ten times faster, and a comparison reads every stack's files twice.
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _OnceLoader(_Loader):  # type: ignore[misc,valid-type] # decided when PyYAML was built
     """PyYAML keeps the last of two equal keys; a setting that loses silently is refused instead, as Pulumi does."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, object]:  # noqa: FBT001, FBT002 - PyYAML's signature

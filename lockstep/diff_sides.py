@@ -11,26 +11,26 @@ import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from pathlib import Path
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
 
-from components.derivation import AppSpec, Problem, SpecErrors, load_specs
+from components.derivation import Problem, SpecErrors
 from components.derivation.diff import (
     FleetDocuments,
     NotAPreviewError,
     NotRenderedError,
     Sides,
-    read_derived,
     read_preview,
     read_rendered,
     read_sides,
 )
-from components.derivation.fleet import derive_fleet
-from components.settings import load_settings
+from components.derivation.spec_files import DiskFiles, SpecFiles
 from components.stack_config import SettingsErrors, load_stack_config, stack_file
 from lockstep.access_report.redaction import Redaction, redaction_of
 from lockstep.git_tree import GitTree, GitTreeError
 from lockstep.preview.engine_events import document_of_events
-from lockstep.project import Project, ProjectStack, load_project
+from lockstep.project import Project, load_project
+from lockstep.shared_derivation import SharedDerivation
 
 
 class SideError(Exception):
@@ -79,13 +79,16 @@ class Side:
     redaction: Redaction = field(default_factory=Redaction)
 
 
-def read_side(argument: str, *, project_folder: Path, stack: str | None) -> Side:
+def read_side(
+    argument: str, *, project_folder: Path, stack: str | None, shared: SharedDerivation | None = None
+) -> Side:
     """Read one side.
 
     Args:
         argument: An existing file or folder, else a git revision of the project's repository.
         project_folder: Folder of Pulumi.yaml; for a revision, the folder in its repository.
         stack: Only this one.
+        shared: Of the other side, so that what is the same there is read and derived once.
 
     Raises:
         SideError: It cannot be read.
@@ -93,12 +96,13 @@ def read_side(argument: str, *, project_folder: Path, stack: str | None) -> Side
         SpecErrors: Specs are wrong.
     """
     path = Path(argument)
+    shared = shared or SharedDerivation()
     try:
         if path.is_file():
             return _read_file(path, argument)
         if path.is_dir():
-            return _read_folder(path, argument, stack)
-        return _read_revision(argument, project_folder, stack)
+            return _read_folder(path, argument, stack, shared)
+        return _read_revision(argument, project_folder, stack, shared)
     except GitTreeError as error:
         raise SideError(f"{error} [DIFF001]") from None
 
@@ -156,7 +160,7 @@ def side_of_document(document: object, argument: str) -> Side:
 
 
 # ---------------------------------------------------------------------------------------------- folders and revisions
-def _read_folder(folder: Path, argument: str, stack: str | None) -> Side:
+def _read_folder(folder: Path, argument: str, stack: str | None, shared: SharedDerivation) -> Side:
     def read_text(name: str) -> str:
         path = folder / name
         if not path.is_file():
@@ -164,13 +168,16 @@ def _read_folder(folder: Path, argument: str, stack: str | None) -> Side:
         return path.read_text(encoding="utf-8")
 
     project = load_project(folder)
-    stacks = _derive(project, _chosen(project, stack), shown=_Shown(folder, argument).text)
+    try:
+        stacks = _derive(project, _chosen(project, stack), DiskFiles(folder), shared)
+    except SpecErrors as errors:
+        raise _renamed(errors, lambda source: str(folder / source)) from None
     name = load_stack_config(folder, project.stack_names[0]).project
     return Side(argument=argument, kind=Kind.FOLDER, project=name, stacks=stacks, read_text=read_text)
 
 
-def _read_revision(argument: str, project_folder: Path, stack: str | None) -> Side:
-    tree = GitTree.open(argument, project_folder)
+def _read_revision(argument: str, project_folder: Path, stack: str | None, shared: SharedDerivation) -> Side:
+    tree = GitTree.open(argument, project_folder, shared.contents)
 
     def read_text(name: str) -> str:
         try:
@@ -180,26 +187,25 @@ def _read_revision(argument: str, project_folder: Path, stack: str | None) -> Si
 
     with tempfile.TemporaryDirectory(prefix="lockstep-diff-") as temporary:
         folder = Path(temporary)
-        shown = _Shown(folder, argument)
         try:
-            project, name = _lay_out(tree, folder, stack)
-            stacks = _derive(project, _chosen(project, stack), shown=shown.text)
+            lay_out_settings(tree, folder)
+            project = load_project(folder)
+            stacks = _derive(project, _chosen(project, stack), tree, shared)
+            name = load_stack_config(folder, project.stack_names[0]).project
         except SpecErrors as errors:
-            raise SpecErrors(shown.problem(problem) for problem in errors.problems) from None
+            raise _renamed(errors, lambda source: f"{argument}:{source}") from None
         except SettingsErrors as errors:
             problems = (replace(problem, file=f"{argument}:{problem.file}") for problem in errors.problems)
             raise SettingsErrors(tuple(problems)) from None
     return Side(argument=argument, kind=Kind.REVISION, project=name, stacks=stacks, read_text=read_text)
 
 
-def _lay_out(tree: GitTree, folder: Path, stack: str | None) -> tuple[Project, str]:
-    """Write the configuration, then the specs that it names; return the project and its name."""
+def lay_out_settings(tree: GitTree, folder: Path) -> None:
+    """Write the project's configuration of a revision into a folder: Pulumi.yaml and the files of its stacks."""
     tree.write(folder, ["Pulumi.yaml"])
-    tree.write(folder, [str(Path(stack_file(folder, "x")).parent)])
-    project = load_project(folder)
-    for name in _chosen(project, stack):
-        tree.write(folder, [str(path) for path in load_settings(folder, name).apps])
-    return project, load_stack_config(folder, project.stack_names[0]).project
+    pattern = PurePosixPath(stack_file(folder, "*"))
+    names = tree.names_in(pattern.parent) or ()
+    tree.write(folder, [str(pattern.parent / name) for name in names if fnmatchcase(name, pattern.name)])
 
 
 def _chosen(project: Project, stack: str | None) -> tuple[str, ...]:
@@ -208,17 +214,17 @@ def _chosen(project: Project, stack: str | None) -> tuple[str, ...]:
     return (stack,) if stack in project.stack_names else ()
 
 
-def _derive(project: Project, names: Iterable[str], *, shown: Callable[[str], str]) -> tuple[SideStack, ...]:
-    """Derive the stacks; specs that several of them share are read once. All problems are raised together."""
-    read: dict[tuple[Path, ...], tuple[AppSpec, ...]] = {}
+def _derive(
+    project: Project, names: Iterable[str], files: SpecFiles, shared: SharedDerivation
+) -> tuple[SideStack, ...]:
+    """Derive the stacks. All problems are raised together; files are named as seen from the project's folder."""
     found: list[SideStack] = []
     problems: list[Problem] = []
     for name in names:
         stack = project.stack(name)
         try:
-            if stack.app_paths not in read:
-                read[stack.app_paths] = load_specs(stack.app_paths)
-            found.append(SideStack(name=name, documents=_documents(stack, read[stack.app_paths], shown)))
+            specs = shared.specs([Path(path) for path in stack.settings.apps], files)
+            found.append(SideStack(name=name, documents=shared.documents(specs, stack.environment)))
         except SpecErrors as errors:
             problems += errors.problems
     if problems:
@@ -226,29 +232,7 @@ def _derive(project: Project, names: Iterable[str], *, shown: Callable[[str], st
     return tuple(found)
 
 
-def _documents(stack: ProjectStack, specs: tuple[AppSpec, ...], shown: Callable[[str], str]) -> FleetDocuments:
-    documents = read_derived(derive_fleet(specs, stack.environment))
-    apps = {
-        name: replace(
-            app,
-            spec=shown(app.spec),
-            places={key: replace(place, spec=shown(place.spec)) for key, place in app.places.items()},
-        )
-        for name, app in documents.apps.items()
-    }
-    return replace(documents, apps=apps)
-
-
-@dataclass(frozen=True, slots=True)
-class _Shown:
-    """Names files of a revision as the revision does, not by the folder that they were laid out in."""
-
-    folder: Path
-    revision: str
-
-    def text(self, text: str) -> str:
-        return text.removeprefix(f"{self.folder}/")
-
-    def problem(self, problem: Problem) -> Problem:
-        source = f"{self.revision}:{self.text(problem.spot.source)}"
-        return replace(problem, spot=replace(problem.spot, source=source))
+def _renamed(errors: SpecErrors, rename: Callable[[str], str]) -> SpecErrors:
+    return SpecErrors(
+        replace(problem, spot=replace(problem.spot, source=rename(problem.spot.source))) for problem in errors.problems
+    )

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Self
+from functools import lru_cache
 
 #: Partition → suffix of service host names in it.
 DNS_SUFFIXES = {"aws": "amazonaws.com", "aws-cn": "amazonaws.com.cn", "aws-us-gov": "amazonaws.com"}
@@ -36,15 +36,10 @@ class Arn:
     account: str
     resource: str
 
-    @classmethod
-    def parse(cls, text: str) -> Self | None:
+    @staticmethod
+    def parse(text: str) -> Arn | None:
         """Split a text that begins with `arn:`; None when it has fewer than six parts."""
-        if not text.startswith("arn:"):
-            return None  # most names are none, and a fleet asks some hundred thousand times
-        parts = text.split(":", _ARN_PARTS - 1)
-        if len(parts) != _ARN_PARTS:
-            return None
-        return cls(partition=parts[1], service=parts[2], region=parts[3], account=parts[4], resource=parts[5])
+        return _parse(text) if text.startswith("arn:") else None
 
     def in_region(self, region: str) -> Arn:
         """Return the ARN of the replica: Secrets Manager and multi-Region keys keep all but the region."""
@@ -54,6 +49,14 @@ class Arn:
 
     def __str__(self) -> str:
         return f"arn:{self.partition}:{self.service}:{self.region}:{self.account}:{self.resource}"
+
+
+@lru_cache(maxsize=4096)  # a name is asked about many times on the way from spec to access
+def _parse(text: str) -> Arn | None:
+    parts = text.split(":", _ARN_PARTS - 1)
+    if len(parts) != _ARN_PARTS:
+        return None
+    return Arn(partition=parts[1], service=parts[2], region=parts[3], account=parts[4], resource=parts[5])
 
 
 def is_region(text: str) -> bool:

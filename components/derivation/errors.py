@@ -126,6 +126,15 @@ class ProblemList:
         assert code in CODES, code  # noqa: S101 - a programming error, found by any test that reaches it
         self._problems.append(Problem(spot=spot, code=code, what=what, rule=rule, fix=fix))
 
+    def extend(self, problems: Iterable[Problem]) -> None:
+        """Add problems that another reading found."""
+        self._problems += problems
+
+    @property
+    def added(self) -> tuple[Problem, ...]:
+        """Everything that was added, in order."""
+        return tuple(self._problems)
+
     def __len__(self) -> int:
         return len(self._problems)
 

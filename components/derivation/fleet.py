@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 
 from .access import AppAccess, FleetAccess, NamedPolicy, SecretPolicy
 from .deployer import deployer_policy
@@ -17,13 +18,38 @@ from .secret_policies import secret_policies
 from .spec import AppName, AppSpec, AppVariant
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DerivedApp:
+    """What one app becomes by itself: its variant with the variables replaced, and its access."""
+
+    variant: AppVariant
+    access: AppAccess
+
+
 def derive_all(specs: Iterable[AppSpec], environment: Environment) -> tuple[AppAccess, ...]:
     """Derive every app, sorted by name; see `derive_fleet`."""
     return derive_fleet(specs, environment).apps
 
 
-def derive_fleet(specs: Iterable[AppSpec], environment: Environment) -> FleetAccess:
+def derive_app(spec: AppSpec, environment: Environment) -> DerivedApp:
+    """Derive one app; a function of its spec and the environment. Raises `SpecErrors` like `derive`."""
+    problems = ProblemList()
+    variant = resolve(spec.for_environment(environment.name), environment, problems)
+    problems.raise_if_any()
+    return DerivedApp(variant=variant, access=derive_resolved(variant, environment, problems))
+
+
+def derive_fleet(
+    specs: Iterable[AppSpec],
+    environment: Environment,
+    derive_one: Callable[[AppSpec, Environment], DerivedApp] = derive_app,
+) -> FleetAccess:
     """Derive every app of an environment and what they share.
+
+    Args:
+        specs: As `load_specs` returns them.
+        environment: The cluster, account and region.
+        derive_one: Gives what `derive_app` gives, for a caller that has derived some apps already.
 
     Raises:
         SpecErrors: With the problems of all apps; SPEC020 where two apps come to share a service account, SPEC019
@@ -34,14 +60,13 @@ def derive_fleet(specs: Iterable[AppSpec], environment: Environment) -> FleetAcc
     variants: dict[AppName, AppVariant] = {}
     found: list[Problem] = []
     for spec in ordered:
-        problems = ProblemList()
         try:
-            variant = resolve(spec.for_environment(environment.name), environment, problems)
-            problems.raise_if_any()
-            apps.append(derive_resolved(variant, environment, problems))
-            variants[spec.app] = variant
+            derived = derive_one(spec, environment)
         except SpecErrors as errors:
             found += errors.problems
+        else:
+            apps.append(derived.access)
+            variants[spec.app] = derived.variant
     if found:
         raise SpecErrors(found)
     problems = ProblemList()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from .errors import ProblemList, Spot
 from .shape import Record
+from .spec_files import SpecFiles
 from .spec_shape import OVERLAY
 from .yaml_source import Mapping, parse_yaml
 
@@ -31,14 +32,14 @@ DEFAULTS = Record(
 )
 
 
-def read_defaults(folder: Path, problems: ProblemList) -> Mapping | None:
+def read_defaults(folder: Path, files: SpecFiles, problems: ProblemList) -> Mapping | None:
     """Return the defaults of a folder; None when there are none, or they cannot be used."""
     file = folder / FILE_NAME
-    if not file.is_file():
-        return None
     spot = Spot(source=str(file), line=1, column=1)
     try:
-        text = file.read_text(encoding="utf-8")
+        text = files.content(file).decode("utf-8")
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        return None
     except (OSError, UnicodeError) as error:
         detail = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         problems.add(spot, "SPEC027", f"the file cannot be read ({detail})", "Specs are UTF-8 text", "correct the file")

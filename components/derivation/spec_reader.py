@@ -11,12 +11,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import ProblemList, Spot
+from .errors import Problem, ProblemList, Spot
 from .folder_defaults import FILE_NAME as DEFAULTS_FILE
 from .folder_defaults import read_defaults, with_defaults
 from .overlay import lay_over
 from .shape import BROKEN, Read, ReadRecord
 from .spec import AppName, AppSpec, AppVariant
+from .spec_files import DISK, SpecFiles
 from .spec_shape import APP
 from .variant_reader import ObjectMemory, read_variant
 from .yaml_source import Mapping, Node, Scalar, parse_yaml
@@ -36,9 +37,8 @@ def load_specs(paths: Sequence[str | os.PathLike[str]]) -> tuple[AppSpec, ...]:
         SpecErrors: With every problem of every file.
     """
     problems = ProblemList()
-    specs = _read_sources(_read_paths(paths, problems), problems)
-    problems.raise_if_any()
-    return specs
+    sources = list_sources([Path(path) for path in paths], DISK, problems)
+    return join_sources(map(read_source, sources), problems)
 
 
 def load_spec_texts(paths: Sequence[str | os.PathLike[str]]) -> tuple[tuple[str, str], ...]:
@@ -48,17 +48,14 @@ def load_spec_texts(paths: Sequence[str | os.PathLike[str]]) -> tuple[tuple[str,
         SpecErrors: SPEC027 for every file that cannot be read.
     """
     problems = ProblemList()
-    sources = _read_paths(paths, problems)
+    sources = list_sources([Path(path) for path in paths], DISK, problems)
     problems.raise_if_any()
     return tuple((source.name, source.text) for source in sources)
 
 
 def parse_specs(text: str, source: str = "<text>") -> tuple[AppSpec, ...]:
     """Read the apps of one text (one YAML document each); like `load_specs`, without the defaults of a folder."""
-    problems = ProblemList()
-    specs = _read_sources([_Source(name=source, text=text, defaults=None)], problems)
-    problems.raise_if_any()
-    return specs
+    return join_sources([read_source(SpecSource(name=source, text=text))], ProblemList())
 
 
 def parse_spec_texts(sources: Iterable[tuple[str, str]]) -> tuple[AppSpec, ...]:
@@ -68,52 +65,51 @@ def parse_spec_texts(sources: Iterable[tuple[str, str]]) -> tuple[AppSpec, ...]:
     """
     problems = ProblemList()
     texts = tuple(sources)
-    defaults = _read_folders([Path(name).parent for name, _ in texts], problems)
-    whole = [_Source(name=name, text=text, defaults=defaults[Path(name).parent]) for name, text in texts]
-    specs = _read_sources(whole, problems)
-    problems.raise_if_any()
-    return specs
+    defaults = _read_folders([Path(name).parent for name, _ in texts], DISK, problems)
+    whole = [SpecSource(name=name, text=text, defaults=defaults[Path(name).parent]) for name, text in texts]
+    return join_sources(map(read_source, whole), problems)
 
 
-def _read_paths(paths: Sequence[str | os.PathLike[str]], problems: ProblemList) -> list[_Source]:
-    files = [file for path in paths for file in _list_files(Path(path), problems)]
-    defaults = _read_folders([file.parent for file in files], problems)
-    return [
-        _Source(name=str(file), text=text, defaults=defaults[file.parent])
-        for file in files
-        if (text := _read_text(file, problems)) is not None
-    ]
-
-
-def _read_folders(folders: Iterable[Path], problems: ProblemList) -> dict[Path, Mapping | None]:
-    return {folder: read_defaults(folder, problems) for folder in sorted(set(folders))}
-
-
+# --------------------------------------------------------------------------------------------------------------- files
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Source:
+class SpecSource:
     """A text with the name for messages and the defaults of its folder."""
 
     name: str
     text: str
-    defaults: Mapping | None
+    defaults: Mapping | None = None
 
 
-def _list_files(path: Path, problems: ProblemList) -> list[Path]:
-    if not path.is_dir():
+def list_sources(paths: Sequence[Path], files: SpecFiles, problems: ProblemList) -> list[SpecSource]:
+    """Read the texts of spec files and folders; adds SPEC027 for what cannot be read, and problems of defaults."""
+    listed = [file for path in paths for file in _list_files(path, files, problems)]
+    defaults = _read_folders([file.parent for file in listed], files, problems)
+    return [
+        SpecSource(name=str(file), text=text, defaults=defaults[file.parent])
+        for file in listed
+        if (text := _read_text(file, files, problems)) is not None
+    ]
+
+
+def _read_folders(folders: Iterable[Path], files: SpecFiles, problems: ProblemList) -> dict[Path, Mapping | None]:
+    return {folder: read_defaults(folder, files, problems) for folder in sorted(set(folders))}
+
+
+def _list_files(path: Path, files: SpecFiles, problems: ProblemList) -> list[Path]:
+    names = files.names_in(path)
+    if names is None:
         return [path]
-    files = sorted(
-        item for item in path.iterdir() if item.suffix in _SUFFIXES and item.is_file() and item.name != DEFAULTS_FILE
-    )
-    if not files:
+    found = [path / name for name in sorted(names) if name.endswith(_SUFFIXES) and name != DEFAULTS_FILE]
+    if not found:
         spot = Spot(source=str(path), line=1, column=1)
         problems.add(spot, "SPEC027", "the folder holds no *.yaml", "App specs are YAML files", "name another folder")
-    return files
+    return found
 
 
-def _read_text(path: Path, problems: ProblemList) -> str | None:
+def _read_text(path: Path, files: SpecFiles, problems: ProblemList) -> str | None:
     spot = Spot(source=str(path), line=1, column=1)
     try:
-        return path.read_bytes().decode("utf-8")
+        return files.content(path).decode("utf-8")
     except UnicodeDecodeError:
         problems.add(spot, "SPEC027", "the file is not UTF-8 text", "A spec is YAML in UTF-8", "save it as UTF-8")
     except OSError as error:
@@ -122,23 +118,45 @@ def _read_text(path: Path, problems: ProblemList) -> str | None:
     return None
 
 
-def _read_sources(sources: Iterable[_Source], problems: ProblemList) -> tuple[AppSpec, ...]:
+# --------------------------------------------------------------------------------------------------------------- texts
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadSource:
+    """What one text says by itself: a function of its `SpecSource`, so that equal texts need one reading."""
+
+    specs: tuple[AppSpec, ...]
+    problems: tuple[Problem, ...]
+
+
+def read_source(source: SpecSource) -> ReadSource:
+    """Read the apps of one text; never raises for what stands in it."""
+    specs: list[AppSpec] = []
+    problems = ProblemList()
+    documents = parse_yaml(source.text, source.name, problems)
+    if not documents and not len(problems):
+        spot = Spot(source=source.name, line=1, column=1)
+        rule = "A spec names an app and what it reads"
+        problems.add(spot, "SPEC021", "the file is empty", rule, "write an app spec")
+    for document in documents:
+        whole = with_defaults(document, source.defaults) if isinstance(document, Mapping) else document
+        spec = _read_app(whole, problems)
+        if spec is not None:
+            specs.append(spec)
+    return ReadSource(specs=tuple(specs), problems=problems.added)
+
+
+def join_sources(sources: Iterable[ReadSource], problems: ProblemList) -> tuple[AppSpec, ...]:
+    """Put the apps of all texts together, sorted by name.
+
+    Raises:
+        SpecErrors: With `problems`, those of every text, and what only all apps together show.
+    """
     specs: list[AppSpec] = []
     for source in sources:
-        before = len(problems)
-        documents = parse_yaml(source.text, source.name, problems)
-        if not documents and len(problems) == before:
-            spot = Spot(source=source.name, line=1, column=1)
-            problems.add(
-                spot, "SPEC021", "the file is empty", "A spec names an app and what it reads", "write an app spec"
-            )
-        for document in documents:
-            whole = with_defaults(document, source.defaults) if isinstance(document, Mapping) else document
-            spec = _read_app(whole, problems)
-            if spec is not None:
-                specs.append(spec)
+        specs += source.specs
+        problems.extend(source.problems)
     _check_unique(specs, problems)
     _check_renames(specs, problems)
+    problems.raise_if_any()
     return tuple(sorted(specs, key=lambda spec: spec.app))
 
 

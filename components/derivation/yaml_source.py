@@ -9,9 +9,10 @@ Source of the scalar rules: YAML 1.1 as PyYAML resolves it. Text stays text; the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from functools import lru_cache
+from typing import Any, Protocol
 
 import yaml
 
@@ -62,7 +63,10 @@ class Mapping:
 
     def get(self, key: str) -> Node | None:
         """Return the value of `key`, or None."""
-        return next((value for name, value in self.items if name.text == key), None)
+        for name, value in self.items:
+            if name.text == key:
+                return value
+        return None
 
 
 Node = Scalar | Sequence | Mapping
@@ -99,7 +103,7 @@ def parse_yaml(text: str, source: str, problems: ProblemList) -> tuple[Node, ...
     if len(text.encode("utf-8", "surrogatepass")) > LIMIT_BYTES:
         problems.add(top, "SPEC001", "the file is larger than 1 MiB", "A spec file holds app specs only", "split it")
         return ()
-    loader = yaml.SafeLoader(text) if not hasattr(yaml, "CSafeLoader") else yaml.CSafeLoader(text)
+    loader = _Loader(text)
     try:
         return tuple(_documents(loader, source, problems))
     except yaml.MarkedYAMLError as error:
@@ -128,9 +132,24 @@ def _add_syntax_problem(error: yaml.MarkedYAMLError, source: str, problems: Prob
     )
 
 
-def _documents(loader: yaml.CSafeLoader | yaml.SafeLoader, source: str, problems: ProblemList) -> Iterator[Node]:
-    while loader.check_node():  # type: ignore[no-untyped-call,unused-ignore]
-        root = loader.get_node()  # type: ignore[no-untyped-call,unused-ignore]
+_RESOLVER: Any = yaml.resolver.Resolver()
+
+
+@lru_cache(maxsize=16_384)  # keys and short values come again and again, in every spec
+def _tag(kind: Hashable, value: str | None, implicit: Hashable) -> str:
+    return str(_RESOLVER.resolve(kind, value, implicit))
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc] # decided when PyYAML was built
+    """PyYAML's safe loader, which looks up the tag of every scalar in Python."""
+
+    def resolve(self, kind: Hashable, value: str | None, implicit: Hashable) -> str:
+        return _tag(kind, value, implicit)
+
+
+def _documents(loader: _Loader, source: str, problems: ProblemList) -> Iterator[Node]:
+    while loader.check_node():
+        root = loader.get_node()
         if root is None or (isinstance(root, yaml.ScalarNode) and root.tag == "tag:yaml.org,2002:null"):
             continue
         yield _Tree(source, problems).convert(root, "")
@@ -150,14 +169,12 @@ class _Tree:
             _refuse_anchor(at, self._problems)
             return Scalar(text="", kind=_ALIAS, at=at)
         self._seen.add(id(node))
-        match node:
-            case yaml.SequenceNode():
-                items = tuple(self.convert(item, f"{field}[{index}]") for index, item in enumerate(node.value))
-                return Sequence(items=items, at=at)
-            case yaml.MappingNode():
-                return Mapping(items=tuple(self._entries(node, field)), at=at)
-            case _:
-                return Scalar(text=str(node.value), kind=_TAG_NAMES.get(str(node.tag), str(node.tag)), at=at)
+        if isinstance(node, yaml.SequenceNode):
+            items = tuple(self.convert(item, f"{field}[{index}]") for index, item in enumerate(node.value))
+            return Sequence(items=items, at=at)
+        if isinstance(node, yaml.MappingNode):
+            return Mapping(items=tuple(self._entries(node, field)), at=at)
+        return _scalar(node, at)
 
     def _entries(self, node: yaml.MappingNode, field: str) -> Iterator[tuple[Scalar, Node]]:
         lines: dict[str, int] = {}
@@ -173,7 +190,7 @@ class _Tree:
                     spot, "SPEC004", "a key is not text", "Keys are text", "write a plain word as the key"
                 )
                 continue
-            key = Scalar(text=str(key_node.value), kind=_TAG_NAMES.get(str(key_node.tag), str(key_node.tag)), at=spot)
+            key = _scalar(key_node, spot)
             if key_node.tag == "tag:yaml.org,2002:merge":
                 _refuse_anchor(spot, self._problems)
                 continue
@@ -188,6 +205,11 @@ class _Tree:
                 continue
             lines[key.text] = spot.line
             yield key, self.convert(value_node, f"{field}.{key.text}" if field else key.text)
+
+
+def _scalar(node: yaml.Node, at: Spot) -> Scalar:
+    tag = str(node.tag)
+    return Scalar(text=str(node.value), kind=_TAG_NAMES.get(tag, tag), at=at)
 
 
 def _refuse_anchor(spot: Spot, problems: ProblemList) -> None:

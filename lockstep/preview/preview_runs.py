@@ -18,7 +18,8 @@ from enum import StrEnum
 from pathlib import Path
 
 from components.settings import StackSettings, load_settings
-from components.stack_config import load_stack_config, stack_file
+from components.stack_config import load_stack_config
+from lockstep.diff_sides import lay_out_settings
 from lockstep.engine import EngineResult, EngineState, Mode, run_program
 from lockstep.git_tree import GitTree
 from lockstep.preview.engine_events import NotEventsError, document_of_events
@@ -165,8 +166,7 @@ def _state_of_revision(project: Path, stack: str, revision: str) -> EngineState:
     tree = GitTree.open(revision, project)
     with tempfile.TemporaryDirectory(prefix="lockstep-preview-") as temporary:
         folder = Path(temporary)
-        tree.write(folder, ["Pulumi.yaml"])
-        tree.write(folder, [str(Path(stack_file(folder, "x")).parent)])
+        lay_out_settings(tree, folder)
         if stack not in load_project(folder).stack_names:
             return EngineState()  # the stack is new
         settings = load_settings(folder, stack)

@@ -306,6 +306,64 @@ def test_a_link_out_of_the_tree_is_refused(run: Run, repository: Path) -> None:
     assert "root" not in text
 
 
+@pytest.mark.parametrize("place", ["/etc", "../elsewhere", "stacks/../../elsewhere"])
+def test_settings_of_a_revision_name_no_file_outside_of_it(run: Run, repository: Path, place: str) -> None:
+    """Or a change could have the files of whoever reviews it read and quoted."""
+    (repository.parent / "elsewhere").mkdir()
+    (repository.parent / "elsewhere" / "evil.yaml").write_text("root\n", encoding="utf-8")
+    stack = repository / "stacks" / "Pulumi.prod.yaml"
+    text = stack.read_text(encoding="utf-8")
+    stack.write_text(f"{text}  lockstep:apps: [{place}]\n", encoding="utf-8")
+    commit(repository, "outside")
+    code, out = run("HEAD~1", "HEAD", "--stack", "prod")
+    assert code == ExitCode.INVALID_INPUT
+    assert "it is outside of the project" in out or "lockstep:apps" in out
+    assert "root" not in out
+
+
+def test_a_submodule_in_place_of_the_specs_is_no_empty_fleet(run: Run, repository: Path) -> None:
+    head = git(repository, "rev-parse", "HEAD")
+    git(repository, "rm", "-q", "-r", "stacks/apps")
+    git(repository, "update-index", "--add", "--cacheinfo", f"160000,{head},stacks/apps")
+    git(repository, "commit", "-q", "-m", "submodule")
+    code, text = run("HEAD~1", "HEAD", "--stack", "prod")
+    assert code == ExitCode.INVALID_INPUT
+    assert "HEAD:stacks/apps:1:1: the file cannot be read (no such file in HEAD)" in text
+
+
+def test_a_file_that_this_clone_does_not_hold_is_named(run: Run, repository: Path) -> None:
+    """As in a partial clone; nothing is fetched on the way."""
+    digest = git(repository, "rev-parse", "HEAD:stacks/apps/mailer.yaml")
+    (repository / ".git" / "objects" / digest[:2] / digest[2:]).unlink()
+    code, text = run("HEAD~1", "HEAD")
+    assert code == ExitCode.INVALID_INPUT
+    assert "HEAD:stacks/apps/mailer.yaml: this clone does not hold it" in text
+
+
+def test_a_huge_file_is_not_read(run: Run, repository: Path) -> None:
+    (repository / "stacks" / "apps" / "huge.yaml").write_bytes(b"#" * (4 * 1024 * 1024 + 1))
+    commit(repository, "huge")
+    code, text = run("HEAD~1", "HEAD")
+    assert code == ExitCode.INVALID_INPUT
+    assert "HEAD:stacks/apps/huge.yaml: it has 4,194,305 bytes" in text
+
+
+def test_a_project_folder_that_does_not_exist_is_named(run: Run) -> None:
+    code, text = run("HEAD~1", "HEAD", "--project", "nowhere")
+    assert code == ExitCode.INVALID_INPUT
+    assert text == "nowhere: there is no such folder. Fix: correct --project [DIFF001]\n"
+
+
+def test_a_problem_that_names_two_files_names_them_as_the_revision_does(run: Run, repository: Path) -> None:
+    twin = (repository / "stacks" / "apps" / "mailer.yaml").read_text(encoding="utf-8")
+    (repository / "stacks" / "apps" / "twin.yaml").write_text(twin, encoding="utf-8")
+    commit(repository, "twin")
+    code, text = run("HEAD~1", "HEAD", "--stack", "prod")
+    assert code == ExitCode.INVALID_INPUT
+    assert "the app 'mailer' stands here and in stacks/apps/mailer.yaml:" in text
+    assert "lockstep-diff-" not in text, "and not by a folder that nobody can open"
+
+
 def test_a_link_inside_the_tree_is_followed(run: Run, repository: Path) -> None:
     (repository / "elsewhere").mkdir()
     shutil.move(repository / "stacks" / "apps", repository / "elsewhere" / "apps")

@@ -6,7 +6,7 @@ The same values come from derived access, from the JSON of `lockstep render`, an
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias, cast
 
@@ -212,12 +212,17 @@ def _policy(value: object) -> PolicyText:
     return Undecided(reason="it is not a policy document")
 
 
-def read_derived(fleet: FleetAccess) -> FleetDocuments:
-    """Turn derived values into the same documents, with owners and places in the specs."""
-    rendered = read_rendered(render_document(fleet.apps, fleet.environment.name))
-    return replace(
-        rendered,
-        apps={str(app.app): _with_origins(rendered.apps[app.app], app) for app in fleet.apps},
+def read_derived(fleet: FleetAccess, read_app: Callable[[AppAccess], AppDocument] | None = None) -> FleetDocuments:
+    """Turn derived values into the same documents, with owners and places in the specs.
+
+    Args:
+        fleet: Of one environment.
+        read_app: Gives what `derived_app` gives, for a caller that has some documents already.
+    """
+    read = read_app or derived_app
+    return FleetDocuments(
+        environment=fleet.environment.name,
+        apps={str(app.app): read(app) for app in fleet.apps},
         resource_policies={
             item.resource: ResourcePolicyDocument(
                 resource=item.resource, policy=item.document.to_dict(), owner=item.owner
@@ -225,6 +230,12 @@ def read_derived(fleet: FleetAccess) -> FleetDocuments:
             for item in fleet.secret_policies
         },
     )
+
+
+def derived_app(app: AppAccess) -> AppDocument:
+    """Turn one app's derived value into its document; a function of the value."""
+    rendered = read_rendered(render_document([app], app.environment))
+    return _with_origins(rendered.apps[app.app], app)
 
 
 def _with_origins(document: AppDocument, app: AppAccess) -> AppDocument:

@@ -42,29 +42,36 @@ def contains(wide: str, narrow: str) -> bool:
         return True
     if not has_wildcard(wide):
         return False
-    head, tail = _literal_ends(wide)
-    if not narrow.startswith(head) or not narrow.endswith(tail) or len(narrow) < len(head) + len(tail):
+    head, *middle = wide.split("*")
+    if not middle:
+        return len(head) == len(narrow) and _fits(head, narrow, 0)
+    tail = middle.pop()
+    position, end = len(head), len(narrow) - len(tail)
+    if end < position or not _fits(head, narrow, 0) or not _fits(tail, narrow, end):
         return False
-    wide, narrow = wide[len(head) : len(wide) - len(tail)], narrow[len(head) : len(narrow) - len(tail)]
-    # reach[i]: the first i characters of `narrow` are covered by what of `wide` was read so far.
-    reach = [True] + [False] * len(narrow)
-    for sign in wide:
-        if sign == "*":
-            for index in range(len(narrow)):
-                reach[index + 1] = reach[index + 1] or reach[index]
-            continue
-        step = [False] * (len(narrow) + 1)
-        for index, other in enumerate(narrow):
-            step[index + 1] = reach[index] and (other == sign or (sign == "?" and other != "*"))
-        reach = step
-    return reach[-1]
+    for part in middle:
+        # The leftmost place is as good as any other: it leaves the most for the parts that follow.
+        found = _find(part, narrow, position, end)
+        if found < 0:
+            return False
+        position = found + len(part)
+    return True
 
 
-def _literal_ends(pattern: str) -> tuple[str, str]:
-    """Return what stands before the first wildcard and behind the last one; the pattern holds one."""
-    first = min(index for index in (pattern.find("*"), pattern.find("?")) if index >= 0)
-    last = max(pattern.rfind("*"), pattern.rfind("?"))
-    return pattern[:first], pattern[last + 1 :]
+def _fits(part: str, text: str, at: int) -> bool:
+    """Say whether a part without `*` covers the text at a place; a `?` covers any one sign but a `*`."""
+    if "?" not in part:
+        return text.startswith(part, at)
+    signs = text[at : at + len(part)]
+    return len(signs) == len(part) and all(
+        sign == other or (sign == "?" and other != "*") for sign, other in zip(part, signs, strict=True)
+    )
+
+
+def _find(part: str, text: str, start: int, end: int) -> int:
+    if "?" not in part:
+        return text.find(part, start, end)
+    return next((at for at in range(start, end - len(part) + 1) if _fits(part, text, at)), -1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
