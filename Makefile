@@ -14,8 +14,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 EMULATOR_READY := $(EMULATOR)/.ready
 PARLIAMENT := .venv-parliament
+POLICY := .venv-policy
 FUZZ := .venv-fuzz
 PARLIAMENT_READY := $(PARLIAMENT)/.ready
+POLICY_READY := $(POLICY)/.ready
 FUZZ_READY := $(FUZZ)/.ready
 FUZZ_SECONDS ?= 60
 PYTEST_ARGS ?=
@@ -37,11 +39,15 @@ $(PARLIAMENT_READY): requirements-parliament.txt .ci/make-venv
 	@.ci/make-venv "$(PYTHON)" $(PARLIAMENT) requirements-parliament.txt
 	@touch $@
 
+$(POLICY_READY): requirements-policy.txt .ci/make-venv
+	@.ci/make-venv "$(PYTHON)" $(POLICY) requirements-policy.txt
+	@touch $@
+
 $(FUZZ_READY): requirements-fuzz.txt .ci/make-venv
 	@.ci/make-venv "$(PYTHON)" $(FUZZ) requirements-fuzz.txt
 	@touch $@
 
-dev: $(READY) $(EMULATOR_READY) $(PARLIAMENT_READY) ## build the environments (.venv, the emulator's, parliament's)
+dev: $(READY) $(EMULATOR_READY) $(PARLIAMENT_READY) $(POLICY_READY) ## build the environments (.venv, and those of emulator, parliament, policy pack)
 
 local: dev ## the main job on the embedded stack: emulated AWS, the real program, the real provider, real mounts (ARGS=--keep)
 	@$(BIN)/python -m local $(ARGS)
@@ -97,5 +103,5 @@ image: ## build and push the provider's image, print its digest (PUSH=<repositor
 check: test lint ## exactly what CI runs
 
 clean: ## remove what make built
-	rm -rf $(VENV) $(EMULATOR) $(PARLIAMENT) $(FUZZ) .fuzz .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .local build *.egg-info
+	rm -rf $(VENV) $(EMULATOR) $(PARLIAMENT) $(POLICY) $(FUZZ) .fuzz .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .local build *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

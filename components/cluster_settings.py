@@ -25,7 +25,8 @@ _KUBERNETES = re.compile(r"1\.\d{2}")
 _ADDON_VERSION = re.compile(r"v\d+\.\d+\.\d+-eksbuild\.\d+")
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 _LARGEST_GROUP = 450
-_NARROWEST_OPEN_PREFIX = 8
+#: A network with a shorter prefix is as good as the internet.
+NARROWEST_OPEN_PREFIX = 8
 
 
 class Capacity(StrEnum):
@@ -150,7 +151,7 @@ def _read_cidrs(section: SettingsReader) -> tuple[str, ...]:
             fix = "write one such as 203.0.113.0/24"
             section.add("publicAccessCidrs", f"{text!r} is no network ({error})", "It is a CIDR", fix, "CFG007")
             continue
-        if network.prefixlen < _NARROWEST_OPEN_PREFIX:
+        if network.prefixlen < NARROWEST_OPEN_PREFIX:
             rule = "An API server is not open to the internet"
             fix = "name your own networks, or none for a private endpoint"
             section.add("publicAccessCidrs", f"{text!r} is open to nearly everyone", rule, fix, "CFG013")

@@ -97,12 +97,12 @@ def read_preview(sides: Sides) -> tuple[FleetDocuments, FleetDocuments]:
     if sides.is_whole:
         return before, after
     created = {resource.urn for resource in sides.after} - {resource.urn for resource in sides.before}
-    new_roles = {_Side.app_of(item) for item in sides.after if item.type == ROLE and item.urn in created}
-    old_roles = {_Side.app_of(item) for item in sides.before if item.type == ROLE}
+    new_roles = {app_of_role(item) for item in sides.after if item.type == ROLE and item.urn in created}
+    old_roles = {app_of_role(item) for item in sides.before if item.type == ROLE}
     new_roles -= old_roles
     blank_before = {name: _blank(app) for name, app in after.apps.items() if name not in new_roles}
-    gone = {_Side.app_of(item) for item in sides.before if item.type == ROLE} - {
-        _Side.app_of(item) for item in sides.after if item.type == ROLE
+    gone = {app_of_role(item) for item in sides.before if item.type == ROLE} - {
+        app_of_role(item) for item in sides.after if item.type == ROLE
     }
     blank_after = {name: _blank(app) for name, app in before.apps.items() if name not in gone}
     return _with(before, {**blank_before, **before.apps}), _with(after, {**blank_after, **after.apps})
@@ -132,12 +132,6 @@ class _Side:
         self._holders: dict[str, _Holder] = {}
         self._named: dict[str, str] = {}  # name or ARN of a role → holder
         self._attached: set[str] = set()
-
-    @staticmethod
-    def app_of(resource: Resource) -> str:
-        """Return the name of the app that a role belongs to."""
-        own = _own_app(resource)
-        return own or f"role {resource.text('name') or resource.name}"
 
     def documents(self) -> FleetDocuments:
         """Collect in the order in which the kinds refer to each other."""
@@ -172,7 +166,7 @@ class _Side:
 
     # ----------------------------------------------------------------------------------------------- roles and policies
     def _add_role(self, role: Resource) -> None:
-        holder = self._holder(self.app_of(role))
+        holder = self._holder(app_of_role(role))
         holder.role, holder.role_arn = role, role.text("arn")
         for key in filter(None, (role.text("name"), role.text("arn"), role.urn)):
             self._named[key] = holder.name
@@ -319,6 +313,11 @@ class _Side:
             undecided=dict(sorted(questions.items())),
             is_whole=self._sides.is_whole and (holder.role is not None or holder.name.startswith("class ")),
         )
+
+
+def app_of_role(role: Resource) -> str:
+    """Return the name of the app that a role belongs to."""
+    return _own_app(role) or f"role {role.text('name') or role.name}"
 
 
 def _own_app(resource: Resource) -> str:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from ..arn import Arn
+from ..arn import UNKNOWN_SUFFIX, Arn
 from .actions import Power, power_of, reads_of, spelled
 from .conditions import Test, Tests, tests_text
 from .facts import About, FactList, Subject, Way
-from .patterns import Pattern
+from .patterns import Pattern, has_wildcard
 from .statements import Atom, Effect, without_superfluous
 
 _CONTEXTS = {
@@ -21,7 +21,6 @@ _CONTEXTS = {
     "kms:EncryptionContext:PARAMETER_ARN": "ssm",
 }
 _VIA = "kms:ViaService"
-_UNKNOWN_SUFFIX = "-??????"
 #: Name of a way that only lets AWS say "not found": the ARN that is asked about while a secret does not exist.
 WHILE_ABSENT = "while it does not exist"
 
@@ -43,7 +42,7 @@ def add_reads(facts: FactList, atoms: Iterable[Atom]) -> None:
 def _absent_folded(resources: set[str]) -> dict[str, str]:
     """Return resource → the one that it is part of: a bare name belongs to the same name with a suffix."""
     return {
-        text: text + _UNKNOWN_SUFFIX if ":secret:" in text and text + _UNKNOWN_SUFFIX in resources else text
+        text: text + UNKNOWN_SUFFIX if ":secret:" in text and text + UNKNOWN_SUFFIX in resources else text
         for text in resources
     }
 
@@ -52,7 +51,7 @@ def _add_allowed(facts: FactList, atom: Atom, readable: dict[str, str]) -> None:
     power = power_of(atom.action)
     home = readable.get(atom.resource.text, "") if not atom.resource.but else ""
     reads = reads_of(atom.action)
-    if reads and _has_service(atom.resource, reads):
+    if reads and may_read(atom.resource, reads):
         for action in reads:
             absent = bool(home) and home != atom.resource.text
             way = Way(region=region_of(atom.resource), action=WHILE_ABSENT if absent else action, tests=atom.tests)
@@ -69,11 +68,17 @@ def _add_allowed(facts: FactList, atom: Atom, readable: dict[str, str]) -> None:
         facts.add(Subject(about=About.POWER, parts=parts), way=Way(tests=atom.tests), why=atom.why)
 
 
-def _has_service(resource: Pattern, reads: tuple[str, ...]) -> bool:
+def may_read(resource: Pattern, reads: tuple[str, ...]) -> bool:
     """Say whether a resource can be one of the service of these actions; others are allowed in vain."""
-    arn = Arn.parse(resource.text)
+    _, _, named, *_ = [*resource.text.split(":"), "*", "*"]  # IAM completes an ARN that ends early
     services = {action.partition(":")[0] for action in reads}
-    return arn is None or any(Pattern.of(arn.service).matches(service) for service in services)
+    return not resource.text.startswith("arn:") or any(Pattern.of(named).matches(service) for service in services)
+
+
+def is_wide(resource: str) -> bool:
+    """Say whether a resource is more than one object; the unknown suffix of a secret is not."""
+    bare = resource.removesuffix(UNKNOWN_SUFFIX) if ":secret:" in resource else resource
+    return has_wildcard(bare) or " except " in resource
 
 
 def read_subject(resource: str) -> Subject:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..arn import UNKNOWN_SUFFIX, Arn
+from ..arn import Arn
 from .actions import Power
 from .compare import WHOLE_APP
 from .facts import About
 from .patterns import has_wildcard
+from .reads import is_wide
 from .rows import Change, Risk, Row
 from .trust import ANY, OWN
 
@@ -44,7 +45,7 @@ def _read(row: Row, account: str) -> set[Risk]:
     resources = [row.parts[0]]
     if row.change is Change.WIDENED and row.after and row.after[0] == row.parts[0]:
         resources = [row.after[0]]
-    risks = {Risk.WILDCARD} if any(_is_wide(text) for text in resources) or "*" in row.regions else set()
+    risks = {Risk.WILDCARD} if any(is_wide(text) for text in resources) or "*" in row.regions else set()
     if account and any(_other_account(text, account) for text in resources):
         risks.add(Risk.CROSS_ACCOUNT)
     if row.change in {Change.WIDENED, Change.CHANGED} and not risks & {Risk.WILDCARD}:
@@ -59,7 +60,7 @@ def _region(row: Row, account: str) -> set[Risk]:
 
 def _power(row: Row, account: str) -> set[Risk]:
     power, _, resource = row.parts
-    risks = {Risk.WILDCARD} if _is_wide(resource) else set()
+    risks = {Risk.WILDCARD} if is_wide(resource) else set()
     if power == Power.WRITE:
         risks.add(Risk.WRITE)
     if power == Power.DECRYPT:
@@ -102,12 +103,6 @@ def _resource_policy(row: Row, account: str) -> set[Risk]:  # noqa: ARG001 - one
     if who == "*":
         risks.add(Risk.WILDCARD)
     return risks | ({Risk.CROSS_ACCOUNT} if owner and owner.account and _other_account(who, owner.account) else set())
-
-
-def _is_wide(resource: str) -> bool:
-    """Say whether a resource is more than one object; the unknown suffix of a secret is not."""
-    bare = resource.removesuffix(UNKNOWN_SUFFIX) if ":secret:" in resource else resource
-    return has_wildcard(bare) or " except " in resource
 
 
 def _other_account(text: str, account: str) -> bool:

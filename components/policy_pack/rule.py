@@ -1,0 +1,67 @@
+"""What a rule of the pack is: a name for ever, words for people, two examples, and a pure check.
+
+The examples stand beside the rule as data: every run of the tests shows that the first one is found and the second not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from ..derivation.diff.preview_resources import Resource
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Finding:
+    """One place that breaks a rule.
+
+    Attributes:
+        urn: Of the resource; "" for the whole stack.
+        what: What is wrong, names only.
+    """
+
+    urn: str
+    what: str
+
+
+Check = Callable[[tuple[Resource, ...]], Iterator[Finding]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One rule.
+
+    Attributes:
+        name: Of the policy, in kebab case; never reused.
+        title: What holds, in one sentence without its full stop.
+        why: What happens otherwise.
+        fix: What to do.
+        bad: Resources that break it.
+        good: The same, mended.
+        check: Finds the places. It is given one resource before it is made, or all of a stack (`of_stack`).
+        of_stack: Whether one resource does not show it.
+    """
+
+    name: str
+    title: str
+    why: str
+    fix: str
+    bad: tuple[Resource, ...]
+    good: tuple[Resource, ...]
+    check: Check
+    of_stack: bool = False
+
+    def findings(self, resources: tuple[Resource, ...]) -> tuple[Finding, ...]:
+        """Return what is found in resources of one stack, sorted, each once."""
+        groups = [resources] if self.of_stack else [(resource,) for resource in resources]
+        return tuple(sorted({finding for group in groups for finding in self.check(group)}))
+
+    def text(self, finding: Finding) -> str:
+        """Return the message of a finding."""
+        name = finding.urn.rpartition("::")[2] or "stack"
+        return f"{name}: {finding.what}. {self.title}. Fix: {self.fix}. [{self.name}]"
+
+
+def example(kind: str, called: str = "example", /, **properties: object) -> Resource:
+    """Return a resource for an example."""
+    return Resource(urn=f"urn:pulumi:prod::shop::{kind}::{called}", type=kind, properties=properties)

@@ -1,0 +1,312 @@
+"""The rules of the policy pack: each with what it finds and what it lets pass, and every way around it that we know."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from components.derivation.lint.examples import FROM_CLUSTER, ISSUER, SECRET, SUBJECT, pod_identity, trust
+from components.policy_pack.rule import Rule, example
+from components.policy_pack.rules import RULES
+
+#: A rule that goes, or is renamed, must go here too: configurations and exemptions say these names.
+NAMES = (
+    "data-is-encrypted",
+    "eks-endpoint-is-not-for-everybody",
+    "nodes-use-imdsv2",
+    "secret-policies-are-known",
+    "secret-reads-are-exact",
+    "trust-is-exact",
+)
+ROLE, POLICY = "aws:iam/role:Role", "aws:iam/policy:Policy"
+ROLE_POLICY = "aws:iam/rolePolicy:RolePolicy"
+UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+ARN = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:"
+
+
+def rule(name: str) -> Rule:
+    (found,) = [item for item in RULES if item.name == name]
+    return found
+
+
+def whats(name: str, *resources: object) -> list[str]:
+    return [finding.what for finding in rule(name).findings(resources)]  # type: ignore[arg-type]
+
+
+def document(action: object, resource: object = "*", **more: object) -> str:
+    return json.dumps({"Statement": {"Effect": "Allow", "Action": action, "Resource": resource, **more}})
+
+
+def test_the_pack_has_exactly_these_rules() -> None:
+    assert tuple(item.name for item in RULES) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_bad_example_is_found_and_the_good_one_is_not(name: str) -> None:
+    one = rule(name)
+    found = one.findings(one.bad)
+    assert found
+    if not one.of_stack:
+        assert {finding.urn for finding in found} == {resource.urn for resource in one.bad}, "each of them is bad"
+    assert one.findings(one.good) == ()
+    text = one.text(found[0])
+    assert one.title in text
+    assert text.endswith(f"Fix: {one.fix}. [{name}]")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_other_rule_finds_the_example(name: str) -> None:
+    """So a rule that is removed, or stops finding, cannot be stood in for by another one."""
+    others = [item for item in RULES if item.name != name]
+    assert [found for item in others for found in item.findings(rule(name).good)] == []
+    if name not in {"eks-endpoint-is-not-for-everybody", "nodes-use-imdsv2"}:  # what is left out breaks two rules
+        assert [found for item in others for found in item.findings(rule(name).bad)] == []
+
+
+@pytest.mark.parametrize(
+    ("action", "resource"),
+    [
+        ("secretsmanager:GetSecretValue", "*"),
+        ("SECRETSMANAGER:getsecretvalue", "*"),
+        ("secretsmanager:Get*", "*"),
+        ("secretsmanager:?etSecretValue", f"{ARN}*"),
+        ("*", "*"),
+        (["s3:GetObject", "secretsmanager:*"], ["arn:aws:s3:::b/*", "*"]),
+        ("secretsmanager:GetSecretValue", f"{ARN}prod/*"),
+        ("secretsmanager:GetSecretValue", f"{ARN}prod/db-*"),
+        ("secretsmanager:GetSecretValue", f"{ARN}prod/db-??????*"),
+        ("secretsmanager:GetSecretValue", f"{ARN}prod/*-??????"),
+        ("secretsmanager:GetSecretValue", "arn:aws:secretsmanager:*:111122223333:secret:prod/db-??????"),
+        ("secretsmanager:GetSecretValue", "arn:aws:secretsmanager:eu-west-1:*:secret:prod/db-??????"),
+        ("secretsmanager:GetSecretValue", "arn:aws:secretsmanager:*"),
+        ("secretsmanager:GetSecretValue", "arn:*"),
+        ("secretsmanager:GetSecretValue", "arn:aws:*:*:*:*"),
+        ("ssm:GetParameter", "arn:aws:ssm:eu-west-1:111122223333:parameter/prod/*"),
+        ("ssm:GetParametersByPath", "arn:aws:ssm:eu-west-1:111122223333:parameter*"),
+        ("ssm:GetParameterHistory", "*"),
+    ],
+)
+def test_every_wildcard_that_reads_secrets_is_found(action: object, resource: object) -> None:
+    for holder in (
+        example(ROLE_POLICY, policy=document(action, resource)),
+        example(POLICY, policy=document(action, resource)),
+        example("aws:iam/userPolicy:UserPolicy", policy=document(action, resource)),
+        example(ROLE, inlinePolicies=[{"name": "a", "policy": document(action, resource)}]),
+    ):
+        (what,) = whats("secret-reads-are-exact", holder)
+        assert "reads" in what
+
+
+@pytest.mark.parametrize("inverted", [{"NotAction": "iam:*"}, {"NotAction": ["s3:*"], "Sid": "Inverted"}])
+def test_what_is_not_listed_is_read_too(inverted: dict[str, object]) -> None:
+    text = json.dumps({"Statement": [{"Effect": "Allow", "Resource": "*", **inverted}]})
+    assert len(whats("secret-reads-are-exact", example(ROLE_POLICY, policy=text))) == 1
+    other = json.dumps({"Statement": [{"Effect": "Allow", "Action": "secretsmanager:*", "NotResource": SECRET}]})
+    assert len(whats("secret-reads-are-exact", example(ROLE_POLICY, policy=other))) == 1
+
+
+@pytest.mark.parametrize(
+    ("action", "resource"),
+    [
+        ("secretsmanager:GetSecretValue", SECRET),
+        ("secretsmanager:GetSecretValue", f"{ARN}prod/db-Ab12Cd"),
+        ("secretsmanager:*", f"{ARN}prod/db-Ab12Cd"),  # a rotation's own secret
+        ("secretsmanager:ListSecrets", "*"),
+        ("ssm:GetParameters", "arn:aws:ssm:eu-west-1:111122223333:parameter/prod/flags"),
+        ("*", "arn:aws:s3:::bucket/*"),
+        ("s3:*", "*"),
+        (["kms:Decrypt", "logs:*"], "*"),
+    ],
+)
+def test_exact_reads_and_other_wildcards_are_let_pass(action: object, resource: object) -> None:
+    assert whats("secret-reads-are-exact", example(ROLE_POLICY, policy=document(action, resource))) == []
+
+
+def test_the_linter_gives_the_words_and_the_code() -> None:
+    (what,) = whats("secret-reads-are-exact", example(ROLE_POLICY, policy=document("secretsmanager:GetSecretValue")))
+    assert what == ("policy, statement 1 reads '*' ('*' grants every secret that there is or will be [LS104])")
+
+
+def test_a_policy_of_aws_that_reads_everything_is_found_by_its_name() -> None:
+    arn = "arn:aws:iam::aws:policy/"
+    attachment = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
+    assert len(whats("secret-reads-are-exact", example(attachment, policyArn=f"{arn}SecretsManagerReadWrite"))) == 1
+    assert len(whats("secret-reads-are-exact", example(ROLE, managedPolicyArns=[f"{arn}AdministratorAccess"]))) == 1
+    assert whats("secret-reads-are-exact", example(attachment, policyArn=f"{arn}AmazonEKSClusterPolicy")) == []
+
+
+def test_a_document_that_cannot_be_read_is_found() -> None:
+    for text in ("{", '{"Statement": [{"Effect": "Alow", "Action": "*"}]}', "[]"):
+        assert len(whats("secret-reads-are-exact", example(ROLE_POLICY, policy=text))) == 1
+        assert len(whats("trust-is-exact", example(ROLE, assumeRolePolicy=text))) == 1
+
+
+EXACT = {f"{ISSUER}:sub": SUBJECT, f"{ISSUER}:aud": "sts.amazonaws.com"}
+GITHUB = "token.actions.githubusercontent.com"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        trust(None),
+        trust({"StringEquals": {f"{ISSUER}:aud": "sts.amazonaws.com"}}),
+        trust({"StringEquals": {f"{ISSUER}:sub": SUBJECT}}),
+        trust({"StringLike": EXACT | {f"{ISSUER}:sub": "system:serviceaccount:shop:*"}}),
+        trust({"StringLike": {f"{ISSUER}:sub": "system:*"}, "StringEquals": {f"{ISSUER}:aud": "sts.amazonaws.com"}}),
+        trust({"StringNotEquals": EXACT}),
+        trust({"StringEqualsIfExists": EXACT}),
+        trust({"ForAllValues:StringEquals": EXACT}),
+        trust({"StringEqualsIgnoreCase": EXACT}),
+        trust({"StringEquals": EXACT | {f"{ISSUER}:sub": "system:serviceaccount:${aws:PrincipalTag/a}:b"}}),
+        trust({"StringEquals": {"oidc.eks.eu-west-1.amazonaws.com/id/OTHER:sub": SUBJECT} | EXACT} | {}).replace(
+            f"{ISSUER}:sub", "oidc.eks.eu-west-1.amazonaws.com/id/X:sub"
+        ),
+        trust(None, "*", "sts:AssumeRole"),
+        trust(None, {"AWS": ["*"]}, "sts:AssumeRole"),
+        pod_identity(None),
+        pod_identity({"StringEquals": {"aws:SourceAccount": "111122223333"}}),
+        pod_identity({"StringEquals": {"aws:SourceArn": FROM_CLUSTER["StringEquals"]["aws:SourceArn"]}}),
+        pod_identity({"ArnLike": {"aws:SourceArn": "arn:aws:eks:*"}, "StringEquals": {"aws:SourceAccount": "1"}}),
+        trust(None, {"Federated": f"arn:aws:iam::111122223333:oidc-provider/{GITHUB}"}),
+        UNKNOWN,
+    ],
+)
+def test_trust_that_is_not_exact_is_found(text: str) -> None:
+    assert len(whats("trust-is-exact", example(ROLE, assumeRolePolicy=text))) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        trust({"StringEquals": EXACT}),
+        trust({"StringLike": EXACT}),  # without a wildcard it is the same
+        trust({"StringEquals": {key.upper(): value for key, value in EXACT.items()}}),
+        trust({"StringEquals": EXACT | {f"{ISSUER}:sub": [SUBJECT, "system:serviceaccount:shop:cart"]}}),
+        pod_identity(FROM_CLUSTER),
+        pod_identity(
+            {
+                "ArnEquals": {"AWS:sourcearn": "arn:aws:eks:eu-west-1:111122223333:cluster/prod"},
+                "StringEquals": {"aws:SourceAccount": "111122223333"},
+            }
+        ),
+        trust(None, {"Service": "lambda.amazonaws.com"}, "sts:AssumeRole"),
+        trust(None, {"AWS": "arn:aws:iam::111122223333:root"}, "sts:AssumeRole"),
+        trust(
+            {
+                "StringLike": {f"{GITHUB}:sub": "repo:org/shop:*"},
+                "StringEquals": {f"{GITHUB}:aud": "sts.amazonaws.com"},
+            },
+            {"Federated": f"arn:aws:iam::111122223333:oidc-provider/{GITHUB}"},
+        ),
+    ],
+)
+def test_exact_trust_and_trust_that_is_not_of_pods_are_let_pass(text: str) -> None:
+    assert whats("trust-is-exact", example(ROLE, assumeRolePolicy=text)) == []
+
+
+def test_an_unknown_policy_is_found_wherever_the_role_may_read_secrets() -> None:
+    """A pod's role, one that reads by another policy, one whose trust is unknown, and one that another stack has."""
+    lambda_trust = trust(None, {"Service": "lambda.amazonaws.com"}, "sts:AssumeRole")
+    unknown = example(ROLE_POLICY, "unknown", role="shop", policy=UNKNOWN)
+    reads = example(ROLE_POLICY, "reads", role="shop", policy=document("secretsmanager:GetSecretValue", SECRET))
+    pods = example(ROLE, "shop", name="shop", assumeRolePolicy=trust({"StringEquals": EXACT}))
+    works = example(ROLE, "shop", name="shop", assumeRolePolicy=lambda_trust)
+    for stack in (
+        (pods, unknown),
+        (example(ROLE, "shop", name="shop", assumeRolePolicy=UNKNOWN), unknown),
+        (works, unknown, reads),
+        (unknown,),
+    ):
+        (what,) = whats("secret-policies-are-known", *stack)
+        assert "known only after the deployment" in what
+    assert whats("secret-policies-are-known", works, unknown) == [], "nothing says that it reads secrets"
+
+
+def test_a_policy_of_another_stack_is_unknown_and_one_of_aws_is_not() -> None:
+    role = example(ROLE, "shop", name="shop", assumeRolePolicy=trust({"StringEquals": EXACT}))
+    kind = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
+    foreign = example(kind, role="shop", policyArn="arn:aws:iam::111122223333:policy/shop")
+    assert len(whats("secret-policies-are-known", role, foreign)) == 1
+    of_aws = example(kind, role="shop", policyArn="arn:aws:iam::aws:policy/AmazonEKS_CNI_Policy")
+    assert whats("secret-policies-are-known", role, of_aws) == []
+
+
+CLUSTER = "aws:eks/cluster:Cluster"
+
+
+@pytest.mark.parametrize(
+    ("config", "found"),
+    [
+        ({}, True),
+        ({"endpointPrivateAccess": True}, True),
+        ({"endpointPublicAccess": True}, True),
+        ({"endpointPublicAccess": True, "publicAccessCidrs": []}, True),
+        ({"endpointPublicAccess": True, "publicAccessCidrs": ["203.0.113.0/24", "0.0.0.0/0"]}, True),
+        ({"endpointPublicAccess": True, "publicAccessCidrs": ["0.0.0.0/1", "128.0.0.0/1"]}, True),
+        ({"endpointPublicAccess": True, "publicAccessCidrs": ["::/0"]}, True),
+        ({"endpointPublicAccess": True, "publicAccessCidrs": ["anywhere"]}, True),
+        ({"endpointPublicAccess": True, "publicAccessCidrs": [UNKNOWN]}, True),
+        ({"endpointPublicAccess": UNKNOWN}, True),
+        ({"endpointPublicAccess": False}, False),
+        ({"endpointPublicAccess": False, "publicAccessCidrs": ["0.0.0.0/0"]}, False),
+        ({"endpointPublicAccess": True, "publicAccessCidrs": ["203.0.113.0/24"]}, False),
+    ],
+)
+def test_who_may_reach_the_api(config: dict[str, object], *, found: bool) -> None:
+    assert bool(whats("eks-endpoint-is-not-for-everybody", example(CLUSTER, vpcConfig=config))) is found
+
+
+@pytest.mark.parametrize(
+    ("kind", "properties", "found"),
+    [
+        ("aws:ec2/launchTemplate:LaunchTemplate", {}, True),
+        ("aws:ec2/launchTemplate:LaunchTemplate", {"metadataOptions": {"httpTokens": "optional"}}, True),
+        ("aws:ec2/launchTemplate:LaunchTemplate", {"metadataOptions": UNKNOWN}, True),
+        ("aws:ec2/launchTemplate:LaunchTemplate", {"metadataOptions": {"httpTokens": "required"}}, False),
+        ("aws:ec2/launchTemplate:LaunchTemplate", {"metadataOptions": {"httpEndpoint": "disabled"}}, False),
+        ("aws:ec2/instance:Instance", {}, True),
+        ("aws:ec2/instance:Instance", {"launchTemplate": {"id": "lt-1"}}, False),
+        ("aws:ec2/launchConfiguration:LaunchConfiguration", {}, True),
+        ("aws:eks/nodeGroup:NodeGroup", {}, True),
+        ("aws:eks/nodeGroup:NodeGroup", {"launchTemplate": {"id": UNKNOWN}}, False),
+    ],
+)
+def test_instances_and_imdsv2(kind: str, properties: dict[str, object], *, found: bool) -> None:
+    assert bool(whats("nodes-use-imdsv2", example(kind, **properties))) is found
+
+
+@pytest.mark.parametrize(
+    ("kind", "properties", "found"),
+    [
+        (CLUSTER, {}, True),
+        (CLUSTER, {"encryptionConfig": {"provider": {"keyArn": "k"}, "resources": []}}, True),
+        (CLUSTER, {"encryptionConfig": {"provider": {}, "resources": ["secrets"]}}, True),
+        (CLUSTER, {"encryptionConfig": {"provider": {"keyArn": UNKNOWN}, "resources": ["secrets"]}}, False),
+        ("aws:ebs/volume:Volume", {"encrypted": False}, True),
+        ("aws:ebs/volume:Volume", {"encrypted": UNKNOWN}, True),
+        ("aws:ebs/volume:Volume", {"encrypted": True}, False),
+        ("aws:efs/fileSystem:FileSystem", {}, True),
+        ("aws:efs/fileSystem:FileSystem", {"encrypted": True}, False),
+        ("aws:ec2/launchTemplate:LaunchTemplate", {}, True),
+        ("aws:ec2/launchTemplate:LaunchTemplate", {"blockDeviceMappings": [{"ebs": {"encrypted": "false"}}]}, True),
+        (
+            "aws:ec2/launchTemplate:LaunchTemplate",
+            {"blockDeviceMappings": [{"ebs": {"encrypted": "true"}}, {"ebs": {"volumeSize": 9}}]},
+            True,
+        ),
+        (
+            "aws:ec2/launchTemplate:LaunchTemplate",
+            {"blockDeviceMappings": [{"ebs": {"encrypted": "true"}}, {"virtualName": "ephemeral0"}]},
+            False,
+        ),
+        ("aws:ec2/instance:Instance", {"rootBlockDevice": {"encrypted": True}}, False),
+        (
+            "aws:ec2/instance:Instance",
+            {"rootBlockDevice": {"encrypted": True}, "ebsBlockDevices": [{"deviceName": "b"}]},
+            True,
+        ),
+    ],
+)
+def test_what_is_encrypted(kind: str, properties: dict[str, object], *, found: bool) -> None:
+    assert bool(whats("data-is-encrypted", example(kind, **properties))) is found
