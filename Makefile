@@ -22,7 +22,7 @@ FUZZ_READY := $(FUZZ)/.ready
 FUZZ_SECONDS ?= 60
 PYTEST_ARGS ?=
 
-.PHONY: help dev local test e2e-tools e2e fuzz lint fmt golden proto lock image check clean bench benchdiff benchpreview benchscale
+.PHONY: help dev local test e2e-tools e2e chaos fuzz lint fmt golden proto lock image check clean bench benchdiff benchpreview benchscale
 
 help: ## show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -60,6 +60,9 @@ e2e-tools: dev ## build the real parts (CSI driver, API server, etcd) from Go mo
 
 e2e: e2e-tools ## the product on the real driver and API server (needs Go and root; skipped with the reason without)
 	@$(BIN)/python -m pytest tests/e2e $(PYTEST_ARGS)
+
+chaos: e2e-tools ## random faults against random mounts on the real parts, 10 minutes (ARGS='--seed N --operations M', ARGS=--planted)
+	@$(BIN)/python -m tests.chaos $(ARGS)
 
 fuzz: $(FUZZ_READY) ## fuzz the provider's parsers, coverage-guided and bounded (FUZZ_SECONDS=60 in all)
 	@$(FUZZ)/bin/python -m tests.fuzz.session --seconds $(FUZZ_SECONDS)

@@ -131,15 +131,17 @@ class Stage:
         self.seed = Seed(emulator=self.emulator, region=self.settings.region)
 
     def _deploy(self) -> None:
-        aws = AwsProvider(
+        self.deployment = self.make_deployment(self._aws())
+        self.deployment.preview()
+        self.deployment.up()
+
+    def _aws(self) -> AwsProvider:
+        return AwsProvider(
             endpoint_url=self.emulator.endpoint,
             region=self.settings.region,
             access_key=self.emulator.access_key,
             secret_key=self.emulator.secret_key,
         )
-        self.deployment = self.make_deployment(aws)
-        self.deployment.preview()
-        self.deployment.up()
 
     def make_deployment(self, aws: AwsProvider) -> Deployment:
         """Return where the program's resources go."""

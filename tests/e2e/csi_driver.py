@@ -80,12 +80,15 @@ class RealDriver:
         settings: Its flags; the retry's backoff is its own.
         folder: Socket and log; its path is short, because of the socket.
         tool: Which version.
+        counts_outcomes: Whether to tell a refresh from a masked error by the driver's counters, which needs that
+            nothing else is mounted at the same time; without, a mount again is always a refresh.
     """
 
     control_plane: ControlPlane
     settings: DriverSettings
     folder: Path
     tool: toolbox.Tool = toolbox.DRIVER
+    counts_outcomes: bool = True
     cluster: PodObjects = field(init=False)
     _process: ChildProcess = field(init=False)
     _channel: grpc.Channel = field(init=False)
@@ -158,7 +161,7 @@ class RealDriver:
             CallError: The driver's status.
         """
         was_mounted = self.is_mounted(request.target_path)
-        before = self._counts() if was_mounted else {}
+        before = self._counts() if was_mounted and self.counts_outcomes else {}
         context = request.volume_context
         message = messages.NodePublishVolumeRequest(
             volume_id=_volume_id(context[POD_UID_KEY], request.target_path),
@@ -175,7 +178,7 @@ class RealDriver:
             raise CallError(error.code(), error.details() or "", is_status=True) from None
         if not was_mounted:
             return PublishOutcome.MOUNTED if self.is_mounted(request.target_path) else PublishOutcome.NOT_DUE
-        return self._remount_outcome(before)
+        return self._remount_outcome(before) if self.counts_outcomes else PublishOutcome.REFRESHED
 
     def unpublish(self, target: Path) -> None:
         """Unmount and remove the target."""
