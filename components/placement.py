@@ -14,6 +14,18 @@ NAMESPACE: Final = "kube-system"
 
 PRIORITY_CLASS: Final = "system-node-critical"
 
+#: Name of the driver's chart and of its release: the chart's cluster-wide names are fixed, so there is one per cluster.
+CHART: Final = "secrets-store-csi-driver"
+
+#: Name of the CSIDriver object, and of the driver in a volume.
+DRIVER_NAME: Final = "secrets-store.csi.k8s.io"
+
+#: Name of the provider's objects is this and the provider's name; also the label by which upstream's provider is found.
+OBJECT_PREFIX: Final = "secrets-store-csi-driver-provider-"
+
+#: Where the driver looks for sockets. Source: chart secrets-store-csi-driver 1.6.0, `linux.providersDir`.
+SOCKET_DIRECTORY: Final = "/var/run/secrets-store-csi-providers"
+
 #: Labels and values of nodes that run no DaemonSet pods, sorted by label.
 EXCLUDED_NODES: Final[tuple[tuple[str, str], ...]] = (
     ("eks.amazonaws.com/compute-type", "fargate"),

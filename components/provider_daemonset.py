@@ -20,13 +20,7 @@ from pulumi_kubernetes.core import v1 as core
 from pulumi_kubernetes.meta import v1 as meta
 from pulumi_kubernetes.rbac import v1 as rbac
 
-from .placement import EXCLUDED_NODES, NAMESPACE, PRIORITY_CLASS
-
-#: Name of the objects is this and the provider's name; also the label by which upstream's provider is found.
-OBJECT_PREFIX = "secrets-store-csi-driver-provider-"
-
-#: Where the driver looks for sockets. Source: chart secrets-store-csi-driver 1.6.0, `linux.providersDir`.
-SOCKET_DIRECTORY = "/var/run/secrets-store-csi-providers"
+from .placement import EXCLUDED_NODES, NAMESPACE, OBJECT_PREFIX, PRIORITY_CLASS, SOCKET_DIRECTORY
 
 #: Where kubelet keeps pods' volumes. Source: Kubernetes docs, kubelet `--root-dir`.
 KUBELET_PODS = "/var/lib/kubelet/pods"

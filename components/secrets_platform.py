@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import pulumi
 
 from .admission import AccessAdmission, AccessAdmissionArgs
-from .csi_driver import SecretsStoreCsiDriver, SecretsStoreCsiDriverArgs
+from .csi_driver import SecretsStoreCsiDriver
+from .platform_needs import PlatformNeeds, driver_args
 from .platform_settings import PlatformSettings, ProviderExtra
 from .provider_daemonset import ProviderDaemonSet, ProviderDaemonSetArgs
 from .provider_observability import ProviderObservability, ProviderObservabilityArgs
@@ -21,13 +22,11 @@ class SecretsPlatformArgs:
 
     Attributes:
         settings: What is wanted.
-        audiences: Token audiences of the apps; those of `settings` come on top.
-        sync_secrets: Whether any app copies files into Kubernetes Secrets.
+        needs: What the apps need of it.
     """
 
     settings: PlatformSettings
-    audiences: tuple[str, ...]
-    sync_secrets: bool = False
+    needs: PlatformNeeds
 
 
 class SecretsPlatform(pulumi.ComponentResource):
@@ -45,22 +44,11 @@ class SecretsPlatform(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: SecretsPlatformArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         settings = args.settings
-        audiences = sorted({*args.audiences, *settings.extra_audiences})
+        driver = driver_args(settings, args.needs)
+        audiences = list(driver.audiences)
         super().__init__("lockstep:index:SecretsPlatform", name, {"audiences": audiences}, opts)
         child = pulumi.ResourceOptions(parent=self)
-        self.driver = SecretsStoreCsiDriver(
-            f"{name}-csi-driver",
-            SecretsStoreCsiDriverArgs(
-                chart_repository=settings.chart_repository,
-                chart_version=settings.chart_version,
-                audiences=tuple(audiences),
-                sync_secrets=args.sync_secrets,
-                refresh_interval_seconds=settings.refresh_interval_seconds,
-                poll_interval=settings.poll_interval,
-                prevents_early_pods=settings.prevents_early_pods,
-            ),
-            opts=child,
-        )
+        self.driver = SecretsStoreCsiDriver(f"{name}-csi-driver", driver, opts=child)
         provider_args = _provider_args(settings)
         self.provider = ProviderDaemonSet(f"{name}-provider", provider_args, opts=child)
         self.observability = ProviderObservability(

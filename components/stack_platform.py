@@ -18,17 +18,15 @@ from pulumi.runtime import invoke
 
 from .cluster_connection import ClusterConnection, ClusterConnectionArgs
 from .cluster_facts import ClusterError, ClusterFacts, fetch_cluster, find_issuer, refuse_unbound
-from .derivation import AppAccess, Identity
+from .derivation import AppAccess
 from .image_repository import ImageRepository, ImageRepositoryArgs
+from .platform_needs import platform_needs
 from .secrets_platform import SecretsPlatform, SecretsPlatformArgs
 from .settings import NO_ISSUER, StackSettings
 
 #: The engine's own function behind a StackReference: it answers with values where the resource has outputs only.
 #: Source: pulumi `pkg/resource/deploy/builtins.go`.
 _READ_STACK_OUTPUTS = "pulumi:pulumi:readStackOutputs"
-
-#: Audience of the token that goes with an identity. Source: EKS user guide.
-AUDIENCES = {Identity.IRSA: "sts.amazonaws.com", Identity.POD_IDENTITY: "pods.eks.amazonaws.com"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,9 +106,7 @@ def refuse_unserved(apps: Sequence[AppAccess], known: KnownCluster) -> None:
 def place_platform(settings: StackSettings, known: KnownCluster, apps: Sequence[AppAccess]) -> StackPlatform:
     """Place cluster, connection and platform, as far as they are this stack's."""
     facts = known.facts or _place_cluster(settings, known)
-    audiences = sorted(
-        {*(app.audience for app in apps), *(AUDIENCES[identity] for identity in settings.served_identities)}
-    )
+    needs = platform_needs(settings, apps)
     connection = ClusterConnection(
         "cluster",
         ClusterConnectionArgs(
@@ -119,7 +115,7 @@ def place_platform(settings: StackSettings, known: KnownCluster, apps: Sequence[
             account=settings.account,
             partition=settings.partition,
             create_oidc_provider=settings.create_oidc_provider and not settings.platform_stack,
-            audiences=tuple(audiences),
+            audiences=needs.audiences,
             role=settings.kubeconfig_role,
         ),
     )
@@ -127,17 +123,16 @@ def place_platform(settings: StackSettings, known: KnownCluster, apps: Sequence[
     outputs: dict[str, Any] = {"clusterName": facts.name, "oidcIssuer": facts.oidc_issuer}
     if settings.platform_stack:
         return StackPlatform(in_cluster=in_cluster, cluster=None, ready=(), outputs=outputs)
-    syncs = settings.serves_sync or any(app.needs_sync for app in apps)
     platform = SecretsPlatform(
         "platform",
-        SecretsPlatformArgs(settings=settings.platform, audiences=tuple(audiences), sync_secrets=syncs),
+        SecretsPlatformArgs(settings=settings.platform, needs=needs),
         # With the cluster gone, the API server cannot be asked to remove what was in it.
         opts=pulumi.ResourceOptions(providers=[connection.kubernetes], deleted_with=facts.cluster),
     )
     outputs |= {
         "clusterEndpoint": facts.endpoint,
         "clusterCertificate": facts.certificate,
-        "platform": {"audiences": audiences, "syncsSecrets": syncs},
+        "platform": {"audiences": list(needs.audiences), "syncsSecrets": needs.sync_secrets},
         **_place_image_repository(settings),
     }
     return StackPlatform(in_cluster=in_cluster, cluster=facts.cluster, ready=platform.ready, outputs=outputs)

@@ -25,6 +25,13 @@ StackName = Annotated[
 EnvironmentName = Annotated[
     str | None, typer.Option("--environment", help="Only stacks of this environment.", show_default=False)
 ]
+Kubeconfig = Annotated[
+    Path | None,
+    typer.Option("--kubeconfig", help="Default: $KUBECONFIG, or ~/.kube/config.", show_default=False),
+]
+Context = Annotated[
+    str | None, typer.Option("--context", help="Of the kubeconfig; default: its current one.", show_default=False)
+]
 Boundary = Annotated[
     Path | None,
     typer.Option("--boundary", help="JSON document of the roles' permissions boundary.", show_default=False),
@@ -74,6 +81,16 @@ def chosen_stacks(project: Path, stack: str | None) -> tuple[ProjectStack, ...]:
 
     whole = load_project(project)
     return (whole.stack(stack),) if stack else whole.all_stacks()
+
+
+def chosen_stack(project: Path, stack: str | None) -> ProjectStack:
+    """Return the named stack of the project, or its only one."""
+    from lockstep.project import load_project  # noqa: PLC0415
+
+    whole = load_project(project)
+    if stack is None and len(whole.stack_names) > 1:
+        raise typer.BadParameter(f"the stacks are {', '.join(whole.stack_names)}: name one", param_hint="--stack")
+    return whole.stack(stack or whole.stack_names[0])
 
 
 def print_json(document: Mapping[str, object]) -> None:

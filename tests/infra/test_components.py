@@ -12,12 +12,8 @@ import pytest
 
 from components.cluster_connection import ClusterConnectionArgs, render_kubeconfig
 from components.cluster_facts import ClusterFacts
-from components.csi_driver import (
-    SecretsStoreCsiDriver,
-    SecretsStoreCsiDriverArgs,
-    derive_driver_values,
-    derive_poll_interval,
-)
+from components.csi_driver import SecretsStoreCsiDriver
+from components.driver_values import SecretsStoreCsiDriverArgs, derive_driver_values, derive_poll_interval
 from provider_runtime.config import FLAGS
 from tests.infra.recording import DAEMON_SET, RELEASE, SERVICE_ACCOUNT, Recorded, run_components, run_stack
 

@@ -1,0 +1,171 @@
+"""Kubeconfig files, credential plugins and the client of the Kubernetes API, against a server on loopback."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from lockstep.cluster.api_server import ApiError, ClusterReader
+from lockstep.cluster.kubeconfig import ClusterAccess, User, kubeconfig_files, load_kubeconfig
+from lockstep.input_errors import InputError
+from tests.fakes.kubernetes import FakeApiServer
+
+TOKEN = "canary-token"
+
+
+def config(**user: object) -> dict[str, Any]:
+    return {
+        "current-context": "one",
+        "clusters": [{"name": "c", "cluster": {"server": "https://one.example/", "tls-server-name": "kubernetes"}}],
+        "contexts": [{"name": "one", "context": {"cluster": "c", "user": "u"}}],
+        "users": [{"name": "u", "user": user}],
+    }
+
+
+def write(path: Path, document: object) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.safe_dump(document))
+    return path
+
+
+def test_files_are_merged_and_the_first_one_that_has_a_name_wins(tmp_path: Path) -> None:
+    first = write(
+        tmp_path / "a" / "config", {"current-context": "two", "users": [{"name": "u", "user": {"tokenFile": "t"}}]}
+    )
+    second = config(token="of the second file")
+    second["contexts"].append({"name": "two", "context": {"cluster": "c", "user": "u"}})
+    access = load_kubeconfig([first, write(tmp_path / "b" / "config", second)])
+    assert (access.context, access.server, access.server_name) == ("two", "https://one.example", "kubernetes")
+    assert access.user.token_file == tmp_path / "a" / "t", "a relative path counts from its own file"
+    assert load_kubeconfig([first, tmp_path / "b" / "config"], "one").context == "one"
+
+
+def test_certificates_come_inline_or_from_files_beside_the_kubeconfig(tmp_path: Path) -> None:
+    document = config(**{"client-certificate": "client.crt", "client-key-data": base64.b64encode(b"KEY").decode()})
+    document["clusters"][0]["cluster"]["certificate-authority-data"] = base64.b64encode(b"CA").decode()
+    (tmp_path / "client.crt").write_bytes(b"CERT")
+    access = load_kubeconfig([write(tmp_path / "config", document)])
+    assert (access.authority, access.user.certificate, access.user.key) == (b"CA", b"CERT", b"KEY")
+
+
+def test_the_files_are_the_given_one_those_of_the_variable_or_the_usual_one(tmp_path: Path) -> None:
+    usual = write(tmp_path / ".kube" / "config", config())
+    one = write(tmp_path / "one", config())
+    home = {"HOME": str(tmp_path)}
+    assert kubeconfig_files(Path("given"), home) == (Path("given"),)
+    assert kubeconfig_files(None, {**home, "KUBECONFIG": f"{tmp_path}/none{os.pathsep}{one}"}) == (one,)
+    assert kubeconfig_files(None, home) == (usual,)
+    assert kubeconfig_files(None, {"HOME": "/nonexistent"}) == ()
+
+
+@pytest.mark.parametrize(
+    ("document", "code"),
+    [
+        ([], "KUB001"),
+        ({"clusters": {}}, "KUB002"),
+        ({**config(), "clusters": "x"}, "KUB001"),
+        ({**config(), "current-context": "three"}, "KUB002"),
+        ({**config(), "clusters": []}, "KUB003"),
+        ({**config(), "users": []}, "KUB003"),
+        (config(username="admin", password="x"), "KUB003"),
+        (config(**{"auth-provider": {"name": "gcp"}}), "KUB003"),
+        (config(**{"client-certificate-data": "QQ=="}), "KUB003"),
+        (config(**{"client-certificate-data": "%%%"}), "KUB003"),
+        ({**config(), "clusters": [{"name": "c", "cluster": {"server": "one.example"}}]}, "KUB003"),
+    ],
+)
+def test_a_kubeconfig_that_cannot_be_used_says_what_to_do(tmp_path: Path, document: object, code: str) -> None:
+    with pytest.raises(InputError, match=rf"Fix: .*\[{code}\]"):
+        load_kubeconfig([write(tmp_path / "config", document)])
+
+
+PLUGIN = """\
+import json, os, sys
+info = json.loads(os.environ["KUBERNETES_EXEC_INFO"])
+with open(sys.argv[1], "a+") as log:
+    log.write(json.dumps(info) + "\\n")
+    log.seek(0)
+    number = len(log.readlines())
+token = os.environ["PREFIX"] + str(number)
+print(json.dumps({"apiVersion": info["apiVersion"], "kind": "ExecCredential", "status": {"token": token}}))
+"""
+
+
+def plugin_user(folder: Path, **changes: object) -> dict[str, Any]:
+    (folder / "plugin.py").write_text(PLUGIN)
+    plugin = {
+        "apiVersion": "client.authentication.k8s.io/v1beta1",
+        "command": sys.executable,
+        "args": [str(folder / "plugin.py"), str(folder / "log")],
+        "env": [{"name": "PREFIX", "value": "token-"}],
+        "provideClusterInfo": True,
+        **changes,
+    }
+    return {"exec": plugin}
+
+
+def test_a_credential_plugin_gives_the_token_and_is_asked_again_when_it_expired(tmp_path: Path) -> None:
+    """As `aws eks get-token` in a kubeconfig that `aws eks update-kubeconfig` wrote."""
+    with FakeApiServer(documents={"/version": {"gitVersion": "v1.36.2"}}, tokens={"token-2"}) as server:
+        reader = ClusterReader(load_kubeconfig([server.kubeconfig(tmp_path / "config", plugin_user(tmp_path))]))
+        assert reader.get("/version") == {"gitVersion": "v1.36.2"}
+        assert reader.get("/version")
+        reader.close()
+    assert server.seen_tokens == ["token-1", "token-2", "token-2"]
+    told = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+    assert [each["spec"] for each in told] == [{"interactive": False, "cluster": {"server": server.url}}] * 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"command": "/nonexistent/aws", "installHint": "get it there"}, "cannot be started.*get it there"),
+        ({"args": ["-c", "import sys; sys.exit('expired session')"]}, "exit code 1 and said: expired session"),
+        ({"args": ["-c", f"print('{TOKEN}')"]}, "no ExecCredential"),
+        ({"args": ["-c", f'print(\'{{"status": {{}}, "x": "{TOKEN}"}}\')']}, "neither a token nor a certificate"),
+        ({"apiVersion": "client.authentication.k8s.io/v1alpha1"}, "apiVersion"),
+    ],
+)
+def test_a_plugin_that_gives_no_credentials_is_named_and_its_output_is_not(
+    tmp_path: Path, changes: dict[str, Any], why: str
+) -> None:
+    with FakeApiServer() as server:
+        reader = ClusterReader(load_kubeconfig([server.kubeconfig(tmp_path / "c", plugin_user(tmp_path, **changes))]))
+        with pytest.raises(InputError, match=rf"{why}.*Fix: .*\[KUB004\]") as error:
+            reader.get("/version")
+    assert TOKEN not in str(error.value)
+
+
+def test_a_token_is_in_no_repr_and_no_error(tmp_path: Path) -> None:
+    access = load_kubeconfig([write(tmp_path / "config", config(token=TOKEN))])
+    assert access.user.token == TOKEN
+    assert TOKEN not in repr(access)
+    reader = ClusterReader(ClusterAccess(context="c", server="http://127.0.0.1:9", user=access.user))
+    with pytest.raises(ApiError, match="cannot be reached") as error:
+        reader.get("/version")
+    assert TOKEN not in str(error.value)
+
+
+def test_pages_are_put_together_and_refusals_are_told() -> None:
+    names = [f"node-{number}" for number in range(5)]
+    nodes = [{"metadata": {"name": name}} for name in names]
+    with FakeApiServer(collections={"/api/v1/nodes": nodes}, forbidden={"/version"}) as server:
+        reader = ClusterReader(ClusterAccess(context="c", server=server.url, user=User(token=TOKEN)))
+        assert [item["metadata"]["name"] for item in reader.listed("/api/v1/nodes")] == names
+        assert reader.find("/api/v1/nodes/none") is None
+        with pytest.raises(ApiError, match="403 /version is forbidden"):
+            reader.get("/version")
+        reader.close()
+
+
+def test_a_certificate_that_is_none_is_a_problem_of_the_kubeconfig() -> None:
+    access = ClusterAccess(context="c", server="https://127.0.0.1:9", user=User(), authority=b"not PEM")
+    with pytest.raises(InputError, match=r"kubeconfig context c: .*\[KUB003\]"):
+        ClusterReader(access).get("/version")
