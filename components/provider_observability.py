@@ -20,6 +20,8 @@ from pulumi_kubernetes.apiextensions import CustomResource
 from pulumi_kubernetes.core import v1 as core
 from pulumi_kubernetes.meta import v1 as meta
 
+from provider_runtime import observability
+
 from .placement import NAMESPACE
 from .platform_settings import ProviderExtra
 from .provider_daemonset import METRICS_PORT_NAME
@@ -170,5 +172,4 @@ def _metadata(
 
 def _shipped(file: str) -> str:
     """Return a file that the provider ships for operators."""
-    place = importlib.resources.files("provider_runtime") / "observability" / file
-    return place.read_text(encoding="utf-8")
+    return (importlib.resources.files(observability) / file).read_text(encoding="utf-8")
