@@ -7,9 +7,7 @@ from pathlib import Path
 # be found under its bare name.
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from pulumi.provider.experimental import component_provider_host  # noqa: E402
-
-from components.app_secrets import PACKAGE, AppSecrets  # noqa: E402
+from components.package_host import serve  # noqa: E402
 
 if __name__ == "__main__":
-    component_provider_host(components=[AppSecrets], name=PACKAGE, version="0.1.0")
+    serve()

@@ -2,20 +2,22 @@
 
 Not done here: the placing (app_access.py) and the derivation. Arguments are flat and plain: what decides access must be
 known at preview, and Pulumi hands nested arguments that depend on a resource to a package as empty ones. The spec comes
-as text, the same YAML or JSON as in a file, and is read as strictly. Unknown arguments are refused; a host that drops
-them before they come here (Pulumi's own does) cannot be helped.
+as text, the same YAML or JSON as in a file, and is read as strictly. `read_args` tells everything that is wrong with
+them at once; the package's host asks it before Pulumi drops what it does not know.
 
 Annotations are evaluated by Pulumi to make the package's schema: no `from __future__ import annotations` here.
 """
 
 import difflib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Final, NotRequired, TypedDict
 
 import pulumi
 
 from .app_access import AppAccess, AppAccessArgs
 from .derivation import AppAccess as AppAccessValue
-from .derivation import Environment, Identity, derive_fleet, parse_specs
+from .derivation import Environment, Identity, SpecErrors, derive_fleet, parse_specs
 
 #: Name of the package; part of every URN of its resources.
 PACKAGE: Final = "lockstep"
@@ -58,61 +60,117 @@ class AppSecrets(pulumi.ComponentResource):
     """Name of the service account that the app's pods run as."""
 
     def __init__(self, name: str, args: AppSecretsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        given = parse_args(dict(args))
+        given, access = read_args(dict(args))
         super().__init__(f"{PACKAGE}:index:AppSecrets", name, dict(given), opts)
-        access = _derive(given)
         AppAccess(name, AppAccessArgs(access=access, platform=()), opts=pulumi.ResourceOptions(parent=self))
         self.roleArn = pulumi.Output.from_input(access.role_arn)
         self.serviceAccount = pulumi.Output.from_input(access.service_account)
         self.register_outputs({"roleArn": self.roleArn, "serviceAccount": self.serviceAccount})
 
 
-def parse_args(args: dict[str, Any]) -> dict[str, str]:
-    """Return the arguments that were given, under their names in the schema.
+@dataclass(frozen=True, slots=True)
+class ArgumentProblem:
+    """One thing that is wrong with one argument: what, the rule and the fix."""
+
+    argument: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"AppSecrets {self.argument}: {self.text}"
+
+
+class ArgumentsError(ValueError):
+    """All that is wrong with the arguments, by argument in the schema's order."""
+
+    def __init__(self, problems: Iterable[ArgumentProblem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+def read_args(args: Mapping[str, Any]) -> tuple[dict[str, str], AppAccessValue]:
+    """Read the arguments, in Python's spelling or the schema's.
+
+    Returns:
+        Those that were given, under their names in the schema and sorted; and what the spec becomes with them.
 
     Raises:
-        ValueError: All that is wrong: unknown, missing, or not a plain text.
+        ArgumentsError: Everything that is wrong: names, values, and each problem of the spec at its line.
     """
-    known = AppSecretsArgs.__required_keys__ | AppSecretsArgs.__optional_keys__
     given = {_camel(key): value for key, value in args.items() if value is not None}
-    problems = []
-    for key in sorted(given.keys() - known):
-        near = difflib.get_close_matches(key, sorted(known), n=1)
-        problems.append(f"{key}: the argument is unknown. Fix: {f'did you mean {near[0]!r}?' if near else 'remove it'}")
-    problems += [
-        f"{key}: it is missing. Fix: give it" for key in sorted(AppSecretsArgs.__required_keys__ - given.keys())
-    ]
-    problems += [
-        f"{key}: it is no plain text. What decides access is known before anything is placed. Fix: pass a literal"
-        for key in sorted(given.keys() & known)
-        if not isinstance(given[key], str)
-    ]
-    if problems:
-        raise ValueError("AppSecrets: " + "\nAppSecrets: ".join(problems))
-    return {key: given[key] for key in sorted(given)}
+    problems = list(_misnamed(given))
+    plain = {key: value for key, value in sorted(given.items()) if isinstance(value, str) and key in _KNOWN}
+    environment = _environment(plain, problems) if plain.keys() >= _REQUIRED - {"spec"} else None
+    access = _access(plain["spec"], environment, problems) if "spec" in plain else None
+    if problems or access is None:
+        raise ArgumentsError(problems)
+    return plain, access
+
+
+_REQUIRED: Final = AppSecretsArgs.__required_keys__
+_KNOWN: Final = _REQUIRED | AppSecretsArgs.__optional_keys__
+#: Fields of an environment that an argument has another name for.
+_ARGUMENTS: Final = {"name": "environment", "cluster": "clusterName"}
+
+
+def _misnamed(given: Mapping[str, Any]) -> Iterator[ArgumentProblem]:
+    for key in sorted(given.keys() - _KNOWN):
+        near = difflib.get_close_matches(key, sorted(_KNOWN), n=1)
+        fix = f"did you mean {near[0]!r}?" if near else "remove it."
+        yield ArgumentProblem(key, f"the argument is unknown. Fix: {fix}")
+    for key in sorted(_REQUIRED - given.keys()):
+        yield ArgumentProblem(key, "it is missing. Fix: give it.")
+    for key in sorted(given.keys() & _KNOWN):
+        if not isinstance(given[key], str):
+            rule = "What decides access is known before anything is placed"
+            yield ArgumentProblem(key, f"it is no plain text. {rule}. Fix: pass a literal, no output and no secret.")
+
+
+def _environment(given: Mapping[str, str], problems: list[ArgumentProblem]) -> Environment | None:
+    identity = given.get("identity", Identity.IRSA.value)
+    known = [item.value for item in Identity]
+    if identity not in known:
+        problems.append(ArgumentProblem("identity", f"{identity!r} is none of {', '.join(known)}. Fix: name one."))
+        identity = Identity.IRSA.value
+    try:
+        return Environment(
+            name=given["environment"],
+            region=given["region"],
+            account=given["account"],
+            cluster=given["clusterName"],
+            oidc_issuer=given["oidcIssuer"],
+            partition=given.get("partition", "aws"),
+            default_identity=Identity(identity),
+            role_path=given.get("rolePath", "/"),
+            permissions_boundary=given.get("permissionsBoundary"),
+        )
+    except SpecErrors as errors:
+        for problem in errors.problems:
+            argument = _ARGUMENTS.get(problem.spot.field, problem.spot.field)
+            text = f"{problem.what}. {problem.rule}. Fix: correct it. [{problem.code}]"
+            problems.append(ArgumentProblem(argument, text))
+        return None
+
+
+def _access(text: str, environment: Environment | None, problems: list[ArgumentProblem]) -> AppAccessValue | None:
+    """Derive, as far as the arguments allow: without an environment the spec is only read."""
+    try:
+        specs = parse_specs(text, "spec")
+        if len(specs) != 1:
+            what = f"it has {len(specs)} apps. One component places one app. Fix: use one component for each."
+            problems.append(ArgumentProblem("spec", what))
+            return None
+        if environment is None:
+            return None
+        fleet = derive_fleet(specs, environment)
+    except SpecErrors as errors:
+        problems += [ArgumentProblem("spec", str(problem)) for problem in errors.problems]
+        return None
+    if fleet.secret_policies:
+        what = "`restrict` is placed by the project's own program only. Fix: remove it."
+        problems.append(ArgumentProblem("spec", what))
+    return fleet.apps[0]
 
 
 def _camel(key: str) -> str:
     head, *rest = key.split("_")
     return head + "".join(part.capitalize() for part in rest)
-
-
-def _derive(given: dict[str, str]) -> AppAccessValue:
-    environment = Environment(
-        name=given["environment"],
-        region=given["region"],
-        account=given["account"],
-        cluster=given["clusterName"],
-        oidc_issuer=given["oidcIssuer"],
-        partition=given.get("partition", "aws"),
-        default_identity=Identity(given.get("identity", "irsa")),
-        role_path=given.get("rolePath", "/"),
-        permissions_boundary=given.get("permissionsBoundary"),
-    )
-    specs = parse_specs(given["spec"], "spec")
-    if len(specs) != 1:
-        raise ValueError(f"AppSecrets: spec: it has {len(specs)} apps. One component places one app. Fix: use several")
-    fleet = derive_fleet(specs, environment)
-    if fleet.secret_policies:
-        raise ValueError("AppSecrets: spec: `restrict` is placed by the project's own program only. Fix: remove it")
-    return fleet.apps[0]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
+import os
+import re
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent import futures
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,17 +19,20 @@ import grpc
 import pytest
 from google.protobuf.empty_pb2 import Empty
 from google.protobuf.struct_pb2 import Struct
-from pulumi.provider.experimental.component import ComponentProvider
+from pulumi import Output
 from pulumi.runtime.proto import (
     engine_pb2,
     engine_pb2_grpc,
+    errors_pb2,
     provider_pb2,
     provider_pb2_grpc,
     resource_pb2,
     resource_pb2_grpc,
+    status_pb2,
 )
 
-from components.app_secrets import PACKAGE, AppSecrets, parse_args
+from components.app_secrets import ArgumentsError, read_args
+from components.package_host import StrictProvider
 
 SCHEMA = Path(__file__).parents[1] / "golden" / "package-schema.json"
 SPEC = "version: 1\napp: api\nnamespace: shop\nsecrets:\n  - name: ${environment}/api\n"
@@ -77,16 +84,24 @@ class Engine(resource_pb2_grpc.ResourceMonitorServicer, engine_pb2_grpc.EngineSe
 
 
 @contextmanager
-def package(project: Path, cwd: Path) -> Iterator[tuple[Engine, Any, str]]:
-    """Start the package as Pulumi does, from another folder; yield engine, provider stub and the engine's address."""
+def package(project: Path, cwd: Path, more: Mapping[str, str] | None = None) -> Iterator[tuple[Engine, Any, str]]:
+    """Start the package as Pulumi does, from another folder; yield engine, provider stub and the engine's address.
+
+    Args:
+        project: The clone.
+        cwd: Of the program that uses it.
+        more: Environment variables. LOCKSTEP_PACKAGE_PYTHON in ours names another Python to start it with.
+    """
     engine = Engine()
     server = grpc.server(futures.ThreadPoolExecutor(8))
     resource_pb2_grpc.add_ResourceMonitorServicer_to_server(engine, server)
     engine_pb2_grpc.add_EngineServicer_to_server(engine, server)
     address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     server.start()
-    command = [sys.executable, str(project / "components"), address]
-    process = subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own package
+    python = os.environ.get("LOCKSTEP_PACKAGE_PYTHON", sys.executable)
+    command = [python, str(project / "components"), address]
+    environment = {**os.environ, **(more or {})}
+    process = subprocess.Popen(command, cwd=cwd, env=environment, stdout=subprocess.PIPE, text=True)  # noqa: S603 - ours
     try:
         assert process.stdout is not None
         port = process.stdout.readline().strip()
@@ -98,7 +113,7 @@ def package(project: Path, cwd: Path) -> Iterator[tuple[Engine, Any, str]]:
         server.stop(grace=0).wait()
 
 
-def construct(stub: Any, address: str, **args: str) -> Any:  # noqa: ANN401 - generated types
+def construct(stub: Any, address: str, args: Mapping[str, Any]) -> Any:  # noqa: ANN401 - generated types
     inputs = Struct()
     inputs.update(args)
     request = provider_pb2.ConstructRequest(
@@ -115,40 +130,145 @@ def construct(stub: Any, address: str, **args: str) -> Any:  # noqa: ANN401 - ge
     return stub.Construct(request, timeout=60)
 
 
+@pytest.fixture(scope="module")
+def clone(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a copy of what a package needs of a clone, whose roles say that they come from it."""
+    copy = tmp_path_factory.mktemp("clone")
+    for name in ("components", "provider_runtime"):
+        shutil.copytree(project / name, copy / name, ignore=shutil.ignore_patterns("__pycache__", "venv"))
+    shutil.copy(project / "requirements.txt", copy)
+    identity = copy / "components" / "identity.py"
+    text = identity.read_text(encoding="utf-8")
+    assert "derived by Lockstep" in text
+    identity.write_text(text.replace("derived by Lockstep", "from the copy"), encoding="utf-8")
+    return copy
+
+
+@pytest.fixture(scope="module")
+def started(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Engine, Any, str]]:
+    """Return the package, started from the copy, for a program somewhere else that has a `components` of its own."""
+    program = tmp_path_factory.mktemp("program")
+    (program / "components.py").write_text("raise SystemExit('not ours')\n", encoding="utf-8")
+    # This environment has the repository installed as editable: without that, only the copy can answer.
+    (program / "sitecustomize.py").write_text(
+        "import sys\nsys.meta_path[:] = [item for item in sys.meta_path if 'Editable' not in str(item)]\n",
+        encoding="utf-8",
+    )
+    with package(clone, program, {"PYTHONPATH": str(program)}) as running:
+        yield running
+
+
+def refusal(stub: Any, address: str, args: Mapping[str, Any]) -> dict[str, list[str]]:  # noqa: ANN401 - as above
+    """Return argument → what is wrong with it, as the engine reads it from the status."""
+    with pytest.raises(grpc.RpcError) as caught:
+        construct(stub, address, args)
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    trailing: Any = caught.value.trailing_metadata()
+    metadata = dict(trailing)
+    status = status_pb2.Status.FromString(metadata["grpc-status-details-bin"])
+    assert status.message == caught.value.details()
+    told = errors_pb2.InputPropertiesError()
+    assert status.details[0].Unpack(told)
+    problems: dict[str, list[str]] = {}
+    for item in told.errors:
+        problems.setdefault(item.property_path, []).append(item.reason)
+    return problems
+
+
 def test_the_schema_is_what_was_reviewed(*, rewrite_golden: bool) -> None:
-    schema = json.loads(str(ComponentProvider([AppSecrets], PACKAGE, version="0.1.0").schema))
+    schema = json.loads(str(StrictProvider().schema))
     text = json.dumps(schema, indent=1, sort_keys=True) + "\n"
     if rewrite_golden:
         SCHEMA.write_text(text, encoding="utf-8")
     assert text == SCHEMA.read_text(encoding="utf-8"), "run with --rewrite-golden and review the difference"
 
 
-def test_a_program_in_any_language_gets_the_same_access(project: Path, tmp_path: Path) -> None:
-    with package(project, tmp_path) as (engine, stub, address):
-        answer = construct(stub, address, **ARGS)
-        registered = {request.type: request for request in engine.registered}
+def test_the_started_package_answers_with_that_schema(started: tuple[Engine, Any, str]) -> None:
+    """`pulumi package add` and `get-schema` ask for it over gRPC."""
+    _, stub, _ = started
+    answer = stub.GetSchema(provider_pb2.GetSchemaRequest(), timeout=60).schema
+    assert json.loads(answer) == json.loads(SCHEMA.read_text(encoding="utf-8"))
+    assert stub.GetPluginInfo(Empty(), timeout=60).version == "0.1.0"
+
+
+def test_a_program_in_any_language_gets_the_same_access(started: tuple[Engine, Any, str]) -> None:
+    """From the copy of a clone, in another folder, with nothing of this repository to fall back on."""
+    engine, stub, address = started
+    answer = construct(stub, address, ARGS)
+    registered = {request.type: request for request in engine.registered}
     assert answer.state["roleArn"] == "arn:aws:iam::111122223333:role/dev-eu-west-1-api"
     assert {"aws:iam/role:Role", "aws:iam/rolePolicy:RolePolicy", "kubernetes:core/v1:ServiceAccount"} <= set(
         registered
     )
+    assert registered["aws:iam/role:Role"].object["description"].endswith("from the copy")
     policy = json.loads(registered["aws:iam/rolePolicy:RolePolicy"].object["policy"])
     assert policy["Statement"][0]["Resource"] == ["arn:aws:secretsmanager:eu-west-1:111122223333:secret:dev/api-??????"]
 
 
+def test_everything_that_is_wrong_is_told_at_once_by_argument(started: tuple[Engine, Any, str]) -> None:
+    """Pulumi's own host would drop the misspelt one, tell one missing one, and show a stack trace for the rest."""
+    engine, stub, address = started
+    before = len(engine.registered)
+    bad = ARGS | {"clusterNam": "dev", "account": "12", "identity": "kiam", "spec": SPEC + "secretz: []\nowner: 3\n"}
+    told = refusal(stub, address, {key: value for key, value in bad.items() if key != "region"})
+    assert told["clusterNam"] == ["the argument is unknown. Fix: did you mean 'clusterName'?"]
+    assert told["region"] == ["it is missing. Fix: give it."]
+    told = refusal(stub, address, bad)
+    assert told["account"] == ["'12' does not fit. It is 12 digits, in quotes. Fix: correct it. [SPEC026]"]
+    assert told["identity"] == ["'kiam' is none of irsa, podIdentity. Fix: name one."]
+    assert [text.split(" ")[0].rstrip(":") for text in told["spec"]] == ["spec:6:1", "spec:7:8"]
+    assert len(engine.registered) == before, "nothing was made"
+
+
+def test_a_secret_or_an_output_where_a_literal_must_stand_is_refused(started: tuple[Engine, Any, str]) -> None:
+    _, stub, address = started
+    secret = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", "value": "dev"}
+    unknown = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+    told = refusal(stub, address, ARGS | {"clusterName": secret, "oidcIssuer": unknown, "account": 111122223333})
+    assert set(told) == {"clusterName", "oidcIssuer", "account"}
+    assert all("it is no plain text" in text for (text,) in told.values())
+
+
 @pytest.mark.parametrize(
-    ("change", "text"),
+    ("change", "texts"),
     [
-        ({"clusterNam": "dev"}, "clusterNam: the argument is unknown. Fix: did you mean 'clusterName'?"),
-        ({"spec": None}, "spec: it is missing. Fix: give it"),
-        ({"account": 7}, "account: it is no plain text"),
+        ({"clusterNam": "dev"}, ["clusterNam: the argument is unknown. Fix: did you mean 'clusterName'?"]),
+        ({"spec": None, "region": None}, ["region: it is missing. Fix: give it", "spec: it is missing. Fix: give it"]),
+        ({"account": 7}, ["account: it is no plain text"]),
+        ({"region": Output.from_input("eu-west-1")}, ["region: it is no plain text"]),
+        ({"spec": SPEC + "---\n" + SPEC.replace("api", "web")}, ["spec: it has 2 apps. One component places one app"]),
+        ({"environment": "X", "clusterName": ""}, ["environment: 'X' does not fit", "clusterName: '' does not fit"]),
+        ({"spec": "{", "region": "mars"}, ["region: 'mars' does not fit", "spec: spec:2:"]),
     ],
 )
-def test_what_pulumi_drops_or_changes_silently_is_refused(change: dict[str, Any], text: str) -> None:
-    with pytest.raises(ValueError, match="AppSecrets: ") as caught:
-        parse_args({**ARGS, **change})
-    assert text in str(caught.value)
+def test_python_programs_are_told_the_same(change: dict[str, Any], texts: list[str]) -> None:
+    with pytest.raises(ArgumentsError) as caught:
+        read_args({**ARGS, **change})
+    told = str(caught.value)
+    assert all(f"AppSecrets {text}" in told for text in texts), told
+    assert len(caught.value.problems) == len(texts)
 
 
 def test_pythons_own_spelling_of_arguments_is_taken() -> None:
     snake = {key: value for key, value in ARGS.items() if key not in {"clusterName", "oidcIssuer"}}
-    assert parse_args({**snake, "cluster_name": "dev", "oidc_issuer": ARGS["oidcIssuer"]}) == dict(sorted(ARGS.items()))
+    given, _ = read_args({**snake, "cluster_name": "dev", "oidc_issuer": ARGS["oidcIssuer"]})
+    assert given == dict(sorted(ARGS.items()))
+
+
+def test_the_packages_requirements_name_every_import(project: Path, tmp_path: Path) -> None:
+    """Pulumi installs `components/requirements.txt` and nothing else before it starts the package."""
+    requirements = project / "components" / "requirements.txt"
+    assert requirements.read_text(encoding="utf-8") == "-r ../requirements.txt\n"
+    locked = set(
+        re.findall(r"^([a-z0-9._-]+)==", (project / "requirements.txt").read_text(encoding="utf-8"), re.MULTILINE)
+    )
+    script = f"import sys; sys.path.insert(0, {str(project)!r}); import components.package_host; print(*sys.modules)"
+    command = [sys.executable, "-c", script]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)  # noqa: S603 - ours
+    loaded = {name.split(".")[0] for name in ended.stdout.split()} - {"components", "provider_runtime"}
+    made_of = importlib.metadata.packages_distributions()
+    used = {name: {dist.lower().replace("_", "-") for dist in made_of[name]} for name in loaded if name in made_of}
+    assert {"pulumi", "pulumi_aws", "yaml", "jmespath"} <= used.keys()
+    missing = {name for name, dists in used.items() if not dists & locked}
+    # Loaded by this environment's own start, and by grpc where it happens to be.
+    assert missing <= {"_distutils_hack", "grpc_tools"}
