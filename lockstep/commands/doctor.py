@@ -128,17 +128,8 @@ def _objects(files: Sequence[Path], kubeconfig: Path | None, context: str | None
 
 
 def _aws() -> AwsReader | Absent:
-    import botocore.session  # noqa: PLC0415
-    from botocore.exceptions import BotoCoreError  # noqa: PLC0415
-
-    from lockstep.doctor.aws_reader import AwsReader  # noqa: PLC0415
+    from lockstep.doctor.aws_reader import AwsReader, find_session  # noqa: PLC0415
     from lockstep.doctor.examination import Absent  # noqa: PLC0415
 
-    session = botocore.session.get_session()
-    try:
-        credentials = session.get_credentials()
-    except BotoCoreError as error:
-        return Absent(" ".join(str(error).split()))
-    if credentials is None:
-        return Absent("there are no AWS credentials (AWS_PROFILE, `aws sso login`, a role of the machine)")
-    return AwsReader(session)
+    session = find_session()
+    return Absent(session) if isinstance(session, str) else AwsReader(session)

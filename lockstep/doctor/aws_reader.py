@@ -56,6 +56,18 @@ class AwsCalls(Protocol):
         ...
 
 
+def find_session() -> botocore.session.Session | str:
+    """Return a session with credentials of the environment, or why there is none."""
+    session = botocore.session.get_session()
+    try:
+        credentials = session.get_credentials()
+    except BotoCoreError as error:
+        return _line(error)
+    return (
+        session if credentials else "there are no AWS credentials (AWS_PROFILE, `aws sso login`, a role of the machine)"
+    )
+
+
 class AwsReader:
     """Asks AWS with the credentials of the environment.
 

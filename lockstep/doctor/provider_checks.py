@@ -62,12 +62,12 @@ def _ready(check: Check, expected: Expected, objects: ClusterObjects) -> Iterato
 def _readiness_verdict(check: Check, item: Manifest, who: str) -> Verdict:
     found = _readiness(item)
     fix = _LOOK.format(name=item["metadata"]["name"])
+    if found.wanted == 0:
+        return check.warn(f"{who} is wanted on no node", "look at the nodes: `kubectl get nodes --show-labels`")
     if not found.is_observed or found.updated < found.wanted:
         return check.warn(
             f"{who} is being rolled out: {found.updated} of {found.wanted} nodes have the new one", f"wait, or {fix}"
         )
-    if found.wanted == 0:
-        return check.warn(f"{who} is wanted on no node", "look at the nodes: `kubectl get nodes --show-labels`")
     if found.ready < found.wanted:
         return check.fail(f"{who} is ready on {found.ready} of {found.wanted} nodes; pods on the others wait", fix)
     return check.ok(f"{who} is ready on all {found.wanted} nodes")

@@ -137,6 +137,9 @@ class FakeApiServer:
         found = next((item for item in items if item["metadata"]["name"] == name), None)
         if found is None:
             return 404, {"kind": "Status", "message": f"{name} not found"}
+        wanted_uid = ((change or {}).get("metadata") or {}).get("uid", "")
+        if wanted_uid and wanted_uid != found["metadata"].get("uid"):
+            return 409, {"kind": "Status", "message": "Precondition failed: UID in precondition"}
         if change is not None:
             _merge(found, change)
             self.patched(path, found)
