@@ -20,6 +20,7 @@ import pulumi
 from pulumi_kubernetes.admissionregistration import v1 as admission
 from pulumi_kubernetes.meta import v1 as meta
 
+from .arguments import CheckedArguments
 from .platform_settings import AdmissionMode
 
 #: The driver's name in a CSI volume.
@@ -88,7 +89,7 @@ TARGETS: Final[tuple[Target, ...]] = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AccessAdmissionArgs:
+class AccessAdmissionArgs(CheckedArguments):
     """Arguments of `AccessAdmission`.
 
     Attributes:

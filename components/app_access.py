@@ -16,11 +16,12 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from . import derivation
+from .arguments import CheckedArguments
 from .identity import WorkloadIdentity, WorkloadIdentityArgs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AppNamespacesArgs:
+class AppNamespacesArgs(CheckedArguments):
     """Arguments of `AppNamespaces`.
 
     Attributes:
@@ -59,7 +60,7 @@ class AppNamespaces(pulumi.ComponentResource):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AppAccessArgs:
+class AppAccessArgs(CheckedArguments):
     """Arguments of `AppAccess`.
 
     Attributes:
@@ -90,7 +91,9 @@ class AppAccess(pulumi.ComponentResource):
         renamed = pulumi.ResourceOptions(aliases=[pulumi.Alias(name=earlier) for earlier in access.renamed_from])
         super().__init__("lockstep:index:AppAccess", name, inputs, pulumi.ResourceOptions.merge(opts, renamed))
         self.identity = WorkloadIdentity(
-            name, WorkloadIdentityArgs(access=access, cluster=args.cluster), opts=pulumi.ResourceOptions(parent=self)
+            name,
+            WorkloadIdentityArgs(role=derivation.role_of(access), cluster=args.cluster),
+            opts=pulumi.ResourceOptions(parent=self),
         )
         self.service_account = kubernetes.core.v1.ServiceAccount(
             name,

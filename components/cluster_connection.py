@@ -12,6 +12,7 @@ import pulumi
 import pulumi_aws as aws
 import pulumi_kubernetes as kubernetes
 
+from .arguments import CheckedArguments
 from .cluster_facts import ClusterFacts
 
 #: Audience of the tokens that STS takes for roles of service accounts. Source: EKS user guide, IRSA.
@@ -19,7 +20,7 @@ IRSA_AUDIENCE = "sts.amazonaws.com"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClusterConnectionArgs:
+class ClusterConnectionArgs(CheckedArguments):
     """Arguments of `ClusterConnection`.
 
     Attributes:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -145,17 +145,55 @@ def _principals(section: SettingsReader, key: str) -> tuple[str, ...]:
 def _read_cidrs(section: SettingsReader) -> tuple[str, ...]:
     cidrs = section.texts("publicAccessCidrs", at_least=0)
     for text in cidrs:
-        try:
-            network = ipaddress.ip_network(text)
-        except ValueError as error:
-            fix = "write one such as 203.0.113.0/24"
-            section.add("publicAccessCidrs", f"{text!r} is no network ({error})", "It is a CIDR", fix, "CFG007")
-            continue
-        if network.prefixlen < NARROWEST_OPEN_PREFIX:
-            rule = "An API server is not open to the internet"
-            fix = "name your own networks, or none for a private endpoint"
-            section.add("publicAccessCidrs", f"{text!r} is open to nearly everyone", rule, fix, "CFG013")
+        problem = _cidr_problem(text)
+        if problem:
+            section.add("publicAccessCidrs", *problem)
     return tuple(sorted(set(cidrs)))
+
+
+def _cidr_problem(text: str) -> tuple[str, str, str, str] | None:
+    """Return what is wrong with a network that may reach the API, the rule, the fix and the code."""
+    try:
+        network = ipaddress.ip_network(text)
+    except ValueError as error:
+        return f"{text!r} is no network ({error})", "It is a CIDR", "write one such as 203.0.113.0/24", "CFG007"
+    if network.prefixlen >= NARROWEST_OPEN_PREFIX:
+        return None
+    fix = "name your own networks, or none for a private endpoint"
+    return f"{text!r} is open to nearly everyone", "An API server is not open to the internet", fix, "CFG013"
+
+
+def cluster_problems(settings: ClusterSettings) -> Iterator[tuple[str, str, str, str]]:
+    """Yield what a component of these settings could not make, or must not: field, what, rule, fix."""
+    if not _KUBERNETES.fullmatch(settings.version):
+        yield "version", f"{settings.version!r} does not fit", "It is a version of Kubernetes", 'write it like "1.34"'
+    for key in ("deployer", "admins", "readers"):
+        given = getattr(settings, key)
+        for principal in (given,) if isinstance(given, str) else given:
+            if not _PRINCIPAL.fullmatch(principal):
+                yield key, f"{principal!r} does not fit", "It is the ARN of a role or user", "write the full ARN"
+    for text in settings.public_access_cidrs:
+        problem = _cidr_problem(text)
+        if problem:
+            yield "public_access_cidrs", *problem[:3]
+    if settings.log_retention_days not in RETENTION_DAYS:
+        rule = f"CloudWatch Logs takes {', '.join(str(each) for each in RETENTION_DAYS)}"
+        yield "log_retention_days", f"{settings.log_retention_days} does not fit", rule, "pass one of them"
+    yield from _addon_problems(settings.addons)
+    if not settings.node_groups:
+        yield "node_groups", "there is none", "A cluster without nodes cannot run the driver", "add one"
+
+
+def _addon_problems(addons: Mapping[str, str]) -> Iterator[tuple[str, str, str, str]]:
+    for name in REQUIRED_ADDONS:
+        if name not in addons:
+            rule = "The cluster's self-managed add-ons are off, so that each has a reviewed version"
+            fix = f"add its version; `aws eks describe-addon-versions --addon-name {name}` lists them"
+            yield f"addons[{name!r}]", "it is missing", rule, fix
+    for name, version in addons.items():
+        if not _ADDON_VERSION.fullmatch(version):
+            fix = "write one that `aws eks describe-addon-versions` prints, such as v1.2.3-eksbuild.1"
+            yield f"addons[{name!r}]", f"{version!r} does not fit", "An add-on is pinned", fix
 
 
 def _read_retention(section: SettingsReader) -> int:

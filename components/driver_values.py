@@ -7,9 +7,12 @@ Source: chart secrets-store-csi-driver 1.6.0 and the driver's behaviour as measu
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from .arguments import ArgumentProblem, CheckedArguments
 from .placement import EXCLUDED_NODES, PRIORITY_CLASS
+from .platform_settings import CHART_VERSION, GO_DURATION
 
 #: Where the driver serves its metrics, on every node. Source: chart 1.6.0, `linux.metricsAddr`.
 _METRICS_ADDRESS = ":8095"
@@ -28,7 +31,7 @@ ChartValues = dict[str, object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SecretsStoreCsiDriverArgs:
+class SecretsStoreCsiDriverArgs(CheckedArguments):
     """Arguments of `SecretsStoreCsiDriver`.
 
     Attributes:
@@ -56,6 +59,25 @@ class SecretsStoreCsiDriverArgs:
     poll_interval: str | None = None
     prevents_early_pods: bool = False
     max_reply_bytes: int | None = None
+
+    def check_values(self) -> Iterator[ArgumentProblem]:
+        """Yield what the chart or the driver would take without a word."""
+        if not CHART_VERSION.fullmatch(self.chart_version):
+            fix = "write an exact version such as 1.6.0"
+            yield self.problem("chart_version", f"{self.chart_version!r} does not fit", "A chart is pinned", fix)
+        elif self.needs_reconciler and self.refresh_interval_seconds < _SHORTEST_RECONCILER_SECONDS:
+            what = f"{self.refresh_interval_seconds} s is too short for driver {self.chart_version}"
+            rule = "Before 1.6.0 the driver reads every secret of every pod that often"
+            fix = f"pass {_SHORTEST_RECONCILER_SECONDS} or more, or take driver 1.6.0"
+            yield self.problem("refresh_interval_seconds", what, rule, fix)
+        if self.poll_interval is not None and not GO_DURATION.fullmatch(self.poll_interval):
+            fix = "write it like 100ms, or leave it out"
+            yield self.problem("poll_interval", f"{self.poll_interval!r} does not fit", "It is a Go duration", fix)
+
+    @property
+    def needs_reconciler(self) -> bool:
+        """Whether the driver is one that rotates by a reconciler of its own, before 1.6.0."""
+        return _version(self.chart_version) < _REPUBLISHING_SINCE
 
 
 def derive_driver_values(args: SecretsStoreCsiDriverArgs) -> ChartValues:
@@ -95,10 +117,7 @@ def derive_poll_interval(chart_version: str, refresh_interval_seconds: int) -> s
         ValueError: The version is not `major.minor.patch`, or the interval would make an old driver's reconciler read
             every secret more than twice a minute.
     """
-    found = re.match(r"(\d+)\.(\d+)\.(\d+)", chart_version)
-    if found is None:
-        raise ValueError(f"{chart_version!r} is not a version. A chart is pinned. Fix: write it like 1.6.0")
-    if tuple(int(part) for part in found.groups()) >= _REPUBLISHING_SINCE:
+    if _version(chart_version) >= _REPUBLISHING_SINCE:
         return _REPUBLISHING_INTERVAL
     if refresh_interval_seconds < _SHORTEST_RECONCILER_SECONDS:
         raise ValueError(
@@ -106,3 +125,10 @@ def derive_poll_interval(chart_version: str, refresh_interval_seconds: int) -> s
             f"every secret of every pod that often. Fix: at least {_SHORTEST_RECONCILER_SECONDS} s, or driver 1.6.0"
         )
     return f"{refresh_interval_seconds}s"
+
+
+def _version(chart_version: str) -> tuple[int, ...]:
+    found = re.match(r"(\d+)\.(\d+)\.(\d+)", chart_version)
+    if found is None:
+        raise ValueError(f"{chart_version!r} is not a version. A chart is pinned. Fix: write it like 1.6.0")
+    return tuple(int(part) for part in found.groups())

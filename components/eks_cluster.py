@@ -12,14 +12,18 @@ no extra.
 Source: EKS user guide and API reference (CreateCluster, access entries, add-ons), EKS best practices guide.
 """
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pulumi
 import pulumi_aws as aws
 
 from . import cluster_policies as policies
+from .arguments import ArgumentProblem, CheckedArguments
 from .cluster_facts import ClusterFacts
-from .cluster_settings import ClusterSettings
+from .cluster_settings import ClusterSettings, cluster_problems
+from .derivation.arn import is_account, is_region
 from .network import Network
 from .node_group import NodeGroup, NodeGroupArgs
 
@@ -31,12 +35,15 @@ _BEFORE_NODES = ("eks-pod-identity-agent", "kube-proxy", "vpc-cni")
 
 _KEY_DELETION_DAYS = 30
 
+_CLUSTER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
+_ROLE_PATH = re.compile(r"/(?:[A-Za-z0-9_+=,.@-]+/)*")
+
 _ADMIN_POLICY = "AmazonEKSClusterAdminPolicy"
 _READER_POLICY = "AmazonEKSViewPolicy"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EksClusterArgs:
+class EksClusterArgs(CheckedArguments):
     """Arguments of `EksCluster`.
 
     Attributes:
@@ -59,6 +66,24 @@ class EksClusterArgs:
     role_path: str = "/"
     permissions_boundary: str | None = None
     protect: bool = False
+
+    def check_values(self) -> Iterator[ArgumentProblem]:
+        """Yield what EKS would refuse, and what a cluster must not be."""
+        for field, fits, rule, fix in (
+            (
+                "cluster_name",
+                _CLUSTER_NAME.fullmatch(self.cluster_name),
+                "It is a name of EKS",
+                "use letters, 0-9, - _",
+            ),
+            ("region", is_region(self.region), "It is a region's name", "write it like eu-west-1"),
+            ("account", is_account(self.account), "It is 12 digits", "write them as a text"),
+            ("role_path", _ROLE_PATH.fullmatch(self.role_path), "It begins and ends with a slash", "write /platform/"),
+        ):
+            if not fits:
+                yield self.problem(field, f"{getattr(self, field)!r} does not fit", rule, fix)
+        for field, *problem in cluster_problems(self.settings):
+            yield self.problem(f"settings.{field}", *problem)
 
     @property
     def arn(self) -> str:

@@ -1,7 +1,7 @@
-"""The AWS identity of one app: role, policies (inline, or managed when long) and, for Pod Identity, the association.
+"""The AWS identity of one workload: role, policies (inline, or managed when long), association of Pod Identity.
 
-Not done here: what the role may do and who may assume it. Documents arrive finished, as literals; no policy is written
-here and none depends on another resource.
+Not done here: what the role may do and who may assume it. Documents arrive finished, as literals (`role_of` an app's
+access, `derive_role` for anything else); no policy is written here and none depends on another resource.
 """
 
 from dataclasses import dataclass
@@ -10,67 +10,74 @@ import pulumi
 import pulumi_aws as aws
 
 from . import derivation
+from .arguments import CheckedArguments
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WorkloadIdentityArgs:
+class WorkloadIdentityArgs(CheckedArguments):
     """Arguments of `WorkloadIdentity`.
 
     Attributes:
-        access: What `derive` gave for the app.
+        role: What `role_of` or `derive_role` gave.
         cluster: The cluster, if the stack makes it; an association is placed after it.
     """
 
-    access: derivation.AppAccess
+    role: derivation.WorkloadRole
     cluster: pulumi.Resource | None = None
 
 
 class WorkloadIdentity(pulumi.ComponentResource):
-    """Places one app's role.
+    """Places one workload's role.
 
     Attributes:
         association: None for IRSA, where the service account's annotation and the trust do the same.
+        grants: Everything that must be in place before a pod can use the role.
     """
 
     role: aws.iam.Role
     policies: tuple[pulumi.Resource, ...]
     association: aws.eks.PodIdentityAssociation | None
+    grants: list[pulumi.Resource]
 
     def __init__(self, name: str, args: WorkloadIdentityArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        access = args.access
-        inputs = {"identity": str(access.identity.value), "roleArn": access.role_arn}
+        wanted = args.role
+        inputs = {"identity": str(wanted.identity.value), "roleArn": wanted.arn}
         super().__init__("lockstep:index:WorkloadIdentity", name, inputs, opts)
         self.role = aws.iam.Role(
             name,
-            name=access.role_name,
-            path=access.role_path,
-            permissions_boundary=access.permissions_boundary,
-            assume_role_policy=access.trust.to_json(),
-            description=f"Secrets of {access.namespace}/{access.service_account} ({access.app}), derived by Lockstep",
+            name=wanted.name,
+            path=wanted.path,
+            permissions_boundary=wanted.permissions_boundary,
+            assume_role_policy=wanted.trust.to_json(),
+            description=wanted.description,
             opts=pulumi.ResourceOptions(parent=self),
         )
         # `role.name` is the literal from above, known at preview. Taken from the resource it also says that a replaced
         # role takes its policies with it, so that they are placed again.
         self.policies = tuple(
-            self._managed(policy, access) if policy.arn else self._inline(name, policy) for policy in access.policies
+            self._managed(policy, wanted) if policy.arn else self._inline(name, policy) for policy in wanted.policies
         )
-        self.association = None
-        if access.association is not None:
-            self.association = aws.eks.PodIdentityAssociation(
-                name,
-                cluster_name=access.association.cluster,
-                namespace=access.association.namespace,
-                service_account=access.association.service_account,
-                # The literal, not the role's output: which role a pod gets is known at preview.
-                role_arn=access.association.role_arn,
-                policy=access.association.policy and access.association.policy.to_json(),
-                disable_session_tags=access.association.disable_session_tags or None,
-                target_role_arn=access.association.target_role_arn or None,
-                opts=pulumi.ResourceOptions(
-                    parent=self, depends_on=[self.role, *([args.cluster] if args.cluster is not None else [])]
-                ),
-            )
-        self.register_outputs({"roleArn": access.role_arn})
+        self.association = self._associate(name, wanted.association, args.cluster) if wanted.association else None
+        self.grants = [self.role, *self.policies, *([self.association] if self.association is not None else [])]
+        self.register_outputs({"roleArn": wanted.arn})
+
+    def _associate(
+        self, name: str, wanted: derivation.PodIdentityAssociation, cluster: pulumi.Resource | None
+    ) -> aws.eks.PodIdentityAssociation:
+        return aws.eks.PodIdentityAssociation(
+            name,
+            cluster_name=wanted.cluster,
+            namespace=wanted.namespace,
+            service_account=wanted.service_account,
+            # The literal, not the role's output: which role a pod gets is known at preview.
+            role_arn=wanted.role_arn,
+            policy=wanted.policy and wanted.policy.to_json(),
+            disable_session_tags=wanted.disable_session_tags or None,
+            target_role_arn=wanted.target_role_arn or None,
+            opts=pulumi.ResourceOptions(
+                parent=self, depends_on=[self.role, *([cluster] if cluster is not None else [])]
+            ),
+        )
 
     def _inline(self, name: str, policy: derivation.NamedPolicy) -> pulumi.Resource:
         inline: pulumi.Resource = aws.iam.RolePolicy(
@@ -82,14 +89,13 @@ class WorkloadIdentity(pulumi.ComponentResource):
         )
         return inline
 
-    def _managed(self, policy: derivation.NamedPolicy, access: derivation.AppAccess) -> pulumi.Resource:
+    def _managed(self, policy: derivation.NamedPolicy, wanted: derivation.WorkloadRole) -> pulumi.Resource:
         document = aws.iam.Policy(
             policy.name,
             name=policy.name,
-            path=access.role_path,
+            path=wanted.path,
             policy=policy.document.to_json(),
-            # A policy's description cannot change in place: a renamed app keeps its first name here.
-            description=f"Secrets of {access.first_name}, derived by Lockstep",
+            description=wanted.policy_description,
             opts=pulumi.ResourceOptions(parent=self),
         )
         attachment: pulumi.Resource = aws.iam.RolePolicyAttachment(
@@ -100,9 +106,3 @@ class WorkloadIdentity(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, depends_on=[document]),
         )
         return attachment
-
-    @property
-    def grants(self) -> list[pulumi.Resource]:
-        """Everything that must be in place before a pod's mount can succeed."""
-        association = [self.association] if self.association is not None else []
-        return [self.role, *self.policies, *association]

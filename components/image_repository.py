@@ -7,17 +7,21 @@ Source: ECR user guide (image tag mutability, scan on push, lifecycle policies).
 """
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pulumi
 import pulumi_aws as aws
+
+from .arguments import ArgumentProblem, CheckedArguments
+from .platform_settings import REPOSITORY
 
 #: Untagged layers of failed or replaced pushes go after this long.
 _UNTAGGED_DAYS = 14
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ImageRepositoryArgs:
+class ImageRepositoryArgs(CheckedArguments):
     """Arguments of `ImageRepository`.
 
     Attributes:
@@ -27,6 +31,14 @@ class ImageRepositoryArgs:
 
     repository: str
     protect: bool = False
+
+    def check_values(self) -> Iterator[ArgumentProblem]:
+        """Yield what ECR would refuse."""
+        if not REPOSITORY.fullmatch(self.repository):
+            rule = "It is the name of an ECR repository, without a registry"
+            yield self.problem(
+                "repository", f"{self.repository!r} does not fit", rule, "write it like platform/provider"
+            )
 
 
 class ImageRepository(pulumi.ComponentResource):
@@ -47,7 +59,8 @@ class ImageRepository(pulumi.ComponentResource):
             image_scanning_configuration=aws.ecr.RepositoryImageScanningConfigurationArgs(scan_on_push=True),
             encryption_configurations=[aws.ecr.RepositoryEncryptionConfigurationArgs(encryption_type="KMS")],
             force_delete=False,
-            opts=pulumi.ResourceOptions(parent=self, protect=args.protect),
+            # None and not False: a protected component protects what it makes.
+            opts=pulumi.ResourceOptions(parent=self, protect=args.protect or None),
         )
         aws.ecr.LifecyclePolicy(
             name,

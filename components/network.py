@@ -12,12 +12,14 @@ keys (kms), images (ecr, s3), and what a node needs to join (ec2, eks). Their se
 Source: EKS user guide (subnet requirements, private clusters), AWS PrivateLink guide (service names).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pulumi
 import pulumi_aws as aws
 
-from .network_settings import GivenNetwork, Nat, NetworkSettings, NewNetwork
+from .arguments import ArgumentProblem, CheckedArguments
+from .network_settings import GivenNetwork, Nat, NetworkSettings, NewNetwork, network_problems
 
 #: Services with an interface endpoint, sorted. Names as in `com.amazonaws.<region>.<service>`.
 INTERFACE_ENDPOINTS = (
@@ -34,7 +36,7 @@ INTERFACE_ENDPOINTS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NetworkArgs:
+class NetworkArgs(CheckedArguments):
     """Arguments of `Network`.
 
     Attributes:
@@ -46,6 +48,11 @@ class NetworkArgs:
     settings: NetworkSettings
     region: str
     protect: bool = False
+
+    def check_values(self) -> Iterator[ArgumentProblem]:
+        """Yield what AWS would refuse, or take and make useless."""
+        for field, *problem in network_problems(self.settings, self.region):
+            yield self.problem(f"settings.{field}", *problem)
 
 
 class Network(pulumi.ComponentResource):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -68,6 +69,8 @@ class NewNetwork:
 class GivenNetwork:
     """A network that exists.
 
+    A program that makes them itself may pass outputs for the ids; a stack's settings are texts.
+
     Attributes:
         private_subnets: Of nodes, in two zones or more.
         intra_subnets: Of the control plane; the private ones when there are none of their own.
@@ -126,14 +129,51 @@ def _read_cidr(section: SettingsReader) -> str:
     text = section.text("cidr")
     if section.is_broken("cidr"):
         return f"10.0.0.0/{_SHORTEST_PREFIX}"
+    problem = _cidr_problem(text)
+    if problem is None:
+        return text
+    section.add("cidr", *problem, "CFG007")
+    return f"10.0.0.0/{_SHORTEST_PREFIX}"
+
+
+def _cidr_problem(text: str) -> tuple[str, str, str] | None:
+    """Return what is wrong with the block of a VPC, the rule and the fix."""
     try:
         network = ipaddress.IPv4Network(text)
     except ValueError as error:
-        section.add("cidr", f"{text!r} is no IPv4 network ({error})", "It is a CIDR", "write 10.20.0.0/16", "CFG007")
-        return f"10.0.0.0/{_SHORTEST_PREFIX}"
-    if not _SHORTEST_PREFIX <= network.prefixlen <= _LONGEST_PREFIX or not network.is_private:
-        rule = (
-            f"It is a private network between /{_SHORTEST_PREFIX} and /{_LONGEST_PREFIX}, so that pods have addresses"
-        )
-        section.add("cidr", f"{text!r} does not fit", rule, "write one such as 10.20.0.0/16", "CFG007")
-    return text
+        return f"{text!r} is no IPv4 network ({error})", "It is a CIDR", "write 10.20.0.0/16"
+    if _SHORTEST_PREFIX <= network.prefixlen <= _LONGEST_PREFIX and network.is_private:
+        return None
+    rule = f"It is a private network between /{_SHORTEST_PREFIX} and /{_LONGEST_PREFIX}, so that pods have addresses"
+    return f"{text!r} does not fit", rule, "write one such as 10.20.0.0/16"
+
+
+def _is_id(pattern: re.Pattern[str], value: object) -> bool:
+    """Say whether a value is an id, or an output that will be one."""
+    return not isinstance(value, str) or pattern.fullmatch(value) is not None
+
+
+def network_problems(settings: NetworkSettings, region: str) -> Iterator[tuple[str, str, str, str]]:
+    """Yield what a component of these settings could not make: field, what, rule, fix."""
+    if isinstance(settings, GivenNetwork):
+        ids = (("private_subnets", settings.private_subnets), ("intra_subnets", settings.intra_subnets))
+        if not _is_id(_VPC, settings.vpc_id):
+            yield "vpc_id", f"{settings.vpc_id!r} does not fit", "It is the id of a VPC", "write vpc-0123456789abcdef0"
+        for key, subnets in ids:
+            if len(subnets) < ZONE_COUNTS[0]:
+                yield key, f"it names {len(subnets)}", "EKS wants subnets in two zones or more", "name one per zone"
+            for subnet in (each for each in subnets if not _is_id(_SUBNET, each)):
+                yield key, f"{subnet!r} does not fit", "It is the id of a subnet", "write subnet-0123456789abcdef0"
+        return
+    problem = _cidr_problem(settings.cidr)
+    if problem:
+        yield "cidr", *problem
+    if not ZONE_COUNTS[0] <= len(set(settings.zones)) == len(settings.zones) <= ZONE_COUNTS[-1]:
+        rule = f"It names {ZONE_COUNTS[0]} or {ZONE_COUNTS[-1]} zones, each once"
+        yield "zones", f"{', '.join(settings.zones) or 'nothing'} does not fit", rule, "name two or three zones"
+    strangers = [zone for zone in settings.zones if not zone.startswith(region)]
+    if strangers:
+        yield "zones", f"{', '.join(strangers)} is not in {region}", "Zones are in the region", "name zones of region"
+    if settings.endpoints and region.startswith("cn-"):
+        rule = "Endpoint services have other names in China, service by service"
+        yield "endpoints", f"it is on in {region}", rule, "set it to False and bring endpoints"

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
+from .arguments import CheckedArguments
 from .cluster_settings import NodeGroupSettings
 
 #: How much of a group may be away during an update.
@@ -24,7 +25,7 @@ _ROOT, _BOTTLEROCKET_DATA = "/dev/xvda", "/dev/xvdb"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NodeGroupArgs:
+class NodeGroupArgs(CheckedArguments):
     """Arguments of `NodeGroup`.
 
     Attributes:

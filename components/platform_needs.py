@@ -26,7 +26,7 @@ class PlatformNeeds:
     """
 
     audiences: tuple[str, ...]
-    sync_secrets: bool
+    sync_secrets: bool = False
 
 
 def platform_needs(settings: StackSettings, apps: Sequence[AppAccess]) -> PlatformNeeds:

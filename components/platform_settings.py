@@ -32,11 +32,18 @@ class AdmissionMode(StrEnum):
     OFF = "off"
 
 
-_IMAGE = re.compile(r"[a-z0-9][a-z0-9._:/-]*@sha256:[0-9a-f]{64}")
+#: An image by digest.
+IMAGE = re.compile(r"[a-z0-9][a-z0-9._:/-]*@sha256:[0-9a-f]{64}")
+IMAGE_RULE = "An image is named by digest, so that a tag cannot move under it"
+IMAGE_FIX = "write <repository>@sha256:<64 hex digits>, as `make image PUSH=<repository>` prints it"
+
 _URL = re.compile(r"https://[^\s/]+(?:/\S*)?")
-_VERSION = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(?:-[0-9A-Za-z.-]+)?")
-_GO_DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h))+")
-_REPOSITORY = re.compile(r"(?:[a-z0-9]+(?:[._-][a-z0-9]+)*/)*[a-z0-9]+(?:[._-][a-z0-9]+)*")
+#: An exact version of a chart.
+CHART_VERSION = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(?:-[0-9A-Za-z.-]+)?")
+#: A duration as Go writes it.
+GO_DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h))+")
+#: Name of a repository in ECR.
+REPOSITORY = re.compile(r"(?:[a-z0-9]+(?:[._-][a-z0-9]+)*/)*[a-z0-9]+(?:[._-][a-z0-9]+)*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,10 +86,10 @@ def read_platform(reader: SettingsReader, *, is_placed: bool) -> PlatformSetting
             "csiDriverChartRepository", _URL, "It is an https URL", "write the repository's URL"
         ),
         chart_version=reader.matching(
-            "csiDriverChartVersion", _VERSION, "A chart is pinned", "write an exact version such as 1.6.0"
+            "csiDriverChartVersion", CHART_VERSION, "A chart is pinned", "write an exact version such as 1.6.0"
         ),
         poll_interval=reader.optional_matching(
-            "rotationPollInterval", _GO_DURATION, "It is a Go duration", "write it like 100ms, or leave it out"
+            "rotationPollInterval", GO_DURATION, "It is a Go duration", "write it like 100ms, or leave it out"
         ),
         prevents_early_pods=reader.boolean("preventEarlyPods"),
         refresh_interval_seconds=reader.duration("refreshInterval"),
@@ -90,7 +97,7 @@ def read_platform(reader: SettingsReader, *, is_placed: bool) -> PlatformSetting
         admission=reader.choice("admission", AdmissionMode, AdmissionMode.DENY),
         admission_exempt_namespaces=reader.texts("admissionExemptNamespaces", at_least=0),
         image_repository=reader.optional_matching(
-            "imageRepository", _REPOSITORY, "It is the name of an ECR repository", "write it like platform/provider"
+            "imageRepository", REPOSITORY, "It is the name of an ECR repository", "write it like platform/provider"
         ),
     )
 
@@ -98,7 +105,7 @@ def read_platform(reader: SettingsReader, *, is_placed: bool) -> PlatformSetting
 def _read_image(reader: SettingsReader) -> str:
     return reader.matching(
         "providerImage",
-        _IMAGE,
-        "An image is named by digest, so that a tag cannot move under it",
-        "write <repository>@sha256:<64 hex digits>, as `make image PUSH=<repository>` prints it",
+        IMAGE,
+        IMAGE_RULE,
+        IMAGE_FIX,
     )

@@ -12,6 +12,8 @@ right, unless an option asks for one. A rollout starts the new pod beside the ol
 has taken the socket's name over; there is no moment without a provider. That is why no port is bound on the host.
 """
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pulumi
@@ -20,13 +22,19 @@ from pulumi_kubernetes.core import v1 as core
 from pulumi_kubernetes.meta import v1 as meta
 from pulumi_kubernetes.rbac import v1 as rbac
 
+from .arguments import ArgumentProblem, CheckedArguments
 from .placement import EXCLUDED_NODES, NAMESPACE, OBJECT_PREFIX, PRIORITY_CLASS, SOCKET_DIRECTORY
+from .platform_settings import IMAGE, IMAGE_FIX, IMAGE_RULE
+from .settings_reader import SHORTEST_REFRESH_SECONDS
 
 #: Where kubelet keeps pods' volumes. Source: Kubernetes docs, kubelet `--root-dir`.
 KUBELET_PODS = "/var/lib/kubelet/pods"
 
 #: The user and group of the provider: unprivileged, not one of a base image's service users.
 USER_ID = 65532
+
+#: What the driver takes for a socket's name (30 characters at most) and Kubernetes for a label.
+_PROVIDER_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,28}[a-z0-9])?")
 
 #: Name of the port that serves /metrics, /livez and /readyz.
 METRICS_PORT_NAME = "metrics"
@@ -52,7 +60,7 @@ _LOOKUPS_RULE = rbac.PolicyRuleArgs(api_groups=[""], resources=["serviceaccounts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProviderDaemonSetArgs:
+class ProviderDaemonSetArgs(CheckedArguments):
     """Arguments of `ProviderDaemonSet`.
 
     Attributes:
@@ -75,6 +83,21 @@ class ProviderDaemonSetArgs:
     tells_pods: bool = False
     looks_up_classes: bool = False
     driver_writes_secrets: bool = True
+
+    def check_values(self) -> Iterator[ArgumentProblem]:
+        """Yield what the provider or its nodes would refuse."""
+        if not IMAGE.fullmatch(self.image):
+            yield self.problem("image", f"{self.image!r} does not fit", IMAGE_RULE, IMAGE_FIX)
+        if self.refresh_interval_seconds < SHORTEST_REFRESH_SECONDS:
+            what = f"{self.refresh_interval_seconds} is too short"
+            rule = f"Below {SHORTEST_REFRESH_SECONDS} s nothing is fresher: kubelet asks for a pod every 60 to 90 s"
+            yield self.problem("refresh_interval_seconds", what, rule, f"pass {SHORTEST_REFRESH_SECONDS} or more")
+        if not _PROVIDER_NAME.fullmatch(self.provider_name):
+            rule = "It is the name of a socket and part of Kubernetes names"
+            yield self.problem("provider_name", f"{self.provider_name!r} does not fit", rule, "use a-z, 0-9 and -")
+        if not 1024 <= self.metrics_port <= 65_535:  # noqa: PLR2004 - what a process without rights may bind
+            rule = "The provider has no right to bind a port below 1024"
+            yield self.problem("metrics_port", f"{self.metrics_port} does not fit", rule, "pass 1024 to 65535")
 
     @property
     def object_name(self) -> str:

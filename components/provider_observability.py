@@ -22,6 +22,7 @@ from pulumi_kubernetes.meta import v1 as meta
 
 from provider_runtime import observability
 
+from .arguments import CheckedArguments
 from .placement import NAMESPACE
 from .platform_settings import ProviderExtra
 from .provider_daemonset import METRICS_PORT_NAME
@@ -39,7 +40,7 @@ _ANYWHERE = ("0.0.0.0/0", "::/0")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProviderObservabilityArgs:
+class ProviderObservabilityArgs(CheckedArguments):
     """Arguments of `ProviderObservability`.
 
     Attributes:

@@ -12,6 +12,7 @@ import pulumi
 import pulumi_aws as aws
 
 from . import derivation
+from .arguments import CheckedArguments
 from .derivation.secret_policies import is_ours
 
 
@@ -51,7 +52,7 @@ def find_secrets(policies: tuple[derivation.SecretPolicy, ...]) -> tuple[FoundSe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SecretPoliciesArgs:
+class SecretPoliciesArgs(CheckedArguments):
     """Arguments of `SecretPolicies`.
 
     Attributes:

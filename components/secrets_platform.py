@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import pulumi
 
 from .admission import AccessAdmission, AccessAdmissionArgs
+from .arguments import CheckedArguments
 from .csi_driver import SecretsStoreCsiDriver
 from .platform_needs import PlatformNeeds, driver_args
 from .platform_settings import PlatformSettings, ProviderExtra
@@ -17,7 +18,7 @@ from .provider_observability import ProviderObservability, ProviderObservability
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SecretsPlatformArgs:
+class SecretsPlatformArgs(CheckedArguments):
     """Arguments of `SecretsPlatform`.
 
     Attributes:

@@ -36,6 +36,7 @@ from .render import (
 from .spec import AppSpec, Identity, Store
 from .spec_reader import load_specs, parse_specs
 from .spec_shape import json_schema
+from .workload import WorkloadRole, derive_role, role_of
 
 __all__ = [
     "AppAccess",
@@ -60,9 +61,11 @@ __all__ = [
     "Spot",
     "Statement",
     "Store",
+    "WorkloadRole",
     "derive",
     "derive_all",
     "derive_fleet",
+    "derive_role",
     "dump_json",
     "dump_yaml",
     "json_schema",
@@ -74,4 +77,5 @@ __all__ = [
     "render_fleet_files",
     "render_json",
     "render_yaml",
+    "role_of",
 ]

@@ -73,6 +73,7 @@ class Registration:
     dependencies: frozenset[str]
     provider: str
     protect: bool
+    unprotects: bool
     retain_on_delete: bool
     deleted_with: str
     ignore_changes: tuple[str, ...]
@@ -232,6 +233,8 @@ def _registration(request: resource_pb2.RegisterResourceRequest, urn: str) -> Re
         dependencies=frozenset(request.dependencies),
         provider=request.provider,
         protect=request.protect,
+        # Said, and not merely left out: the engine then takes the parent's word for nothing.
+        unprotects=request.HasField("protect") and not request.protect,
         retain_on_delete=request.retainOnDelete,
         deleted_with=request.deletedWith,
         ignore_changes=tuple(request.ignoreChanges),

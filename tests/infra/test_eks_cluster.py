@@ -52,7 +52,8 @@ def cluster(*, protect: bool = False, boundary: str | None = None, **changes: An
     settings = ClusterSettings(**{**fields, **changes})
 
     def make() -> None:
-        given = GivenNetwork(vpc_id="vpc-1", private_subnets=("subnet-1",), intra_subnets=("subnet-2",))
+        subnets = ("subnet-00000001", "subnet-00000002")
+        given = GivenNetwork(vpc_id="vpc-0123456789abcdef0", private_subnets=subnets, intra_subnets=subnets)
         EksCluster(
             "eks",
             EksClusterArgs(

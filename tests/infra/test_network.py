@@ -121,14 +121,16 @@ def test_what_others_rely_on_is_protected_on_request() -> None:
 
 def test_an_existing_network_gives_the_same_outputs_and_makes_nothing() -> None:
     given = GivenNetwork(
-        vpc_id="vpc-1", private_subnets=("subnet-1", "subnet-2"), intra_subnets=("subnet-3", "subnet-4")
+        vpc_id="vpc-0123456789abcdef0",
+        private_subnets=("subnet-00000001", "subnet-00000002"),
+        intra_subnets=("subnet-00000003", "subnet-00000004"),
     )
     existing, made = network(given), network(new())
     assert [item for item in existing.resources if item.custom] == []
     (outputs,) = [value for urn, value in existing.outputs.items() if "Network" in urn]
     (of_made,) = [value for urn, value in made.outputs.items() if "Network" in urn]
     assert outputs.keys() == of_made.keys()
-    assert outputs["privateSubnetIds"] == ["subnet-1", "subnet-2"]
+    assert outputs["privateSubnetIds"] == ["subnet-00000001", "subnet-00000002"]
 
 
 def test_every_resource_is_the_components_child() -> None:
