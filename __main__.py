@@ -16,7 +16,7 @@ try:
     settings = read_settings()
     known = know_cluster(settings)
     specs = load_specs([Path(__file__).parent / path for path in settings.apps])
-    fleet = derive_fleet(specs, settings.environment(known.oidc_issuer))
+    fleet = derive_fleet(specs, settings.environment(known.oidc_issuer, known.served_guard))
     refuse_unserved(fleet.apps, known)
     secrets = find_secrets(fleet.secret_policies)
 except (SettingsErrors, SpecErrors, ClusterError, ForeignPolicyError) as errors:
@@ -49,4 +49,11 @@ if secrets:
 for key, value in platform.outputs.items():
     pulumi.export(key, value)
 mount_paths = {app.app: {mount.class_name: mount.path for mount in app.mounts} for app in apps}
-pulumi.export("apps", {str(app.app): {"roleArn": app.role_arn, "mountPaths": mount_paths[app.app]} for app in apps})
+guards = {app.app: {"guard": app.guard} for app in apps if app.guard}
+pulumi.export(
+    "apps",
+    {
+        str(app.app): {"roleArn": app.role_arn, "mountPaths": mount_paths[app.app], **guards.get(app.app, {})}
+        for app in apps
+    },
+)

@@ -29,6 +29,7 @@ class ClusterFacts:
         oidc_issuer: URL of the issuer of its service accounts' tokens.
         endpoint: URL of the API server.
         certificate: The API server's certificate authority, base64 of PEM.
+        version: Of Kubernetes, `1.34`; None where nobody said and nothing was looked up.
         cluster: The resource, if this stack makes it. What is in the cluster goes with it.
         ready: What has to be there before anything is placed, and still when it is removed: the deployer's access,
             add-ons, nodes.
@@ -38,6 +39,7 @@ class ClusterFacts:
     oidc_issuer: pulumi.Input[str]
     endpoint: pulumi.Input[str]
     certificate: pulumi.Input[str]
+    version: str | None = None
     cluster: pulumi.Resource | None = None
     ready: tuple[pulumi.Resource, ...] = ()
 
@@ -57,6 +59,7 @@ def fetch_cluster(name: str, *, oidc_issuer: str | None, endpoint: str | None, c
         oidc_issuer=_agreed_issuer(name, oidc_issuer, str(found.identities[0].oidcs[0].issuer)),
         endpoint=endpoint or str(found.endpoint),
         certificate=certificate or str(found.certificate_authorities[0].data),
+        version=found.version or None,
     )
 
 

@@ -6,26 +6,25 @@ against the same functions that the release is made of.
 Source: chart secrets-store-csi-driver 1.6.0 and the driver's behaviour as measured (rotation is kubelet's republish).
 """
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .arguments import ArgumentProblem, CheckedArguments
 from .placement import EXCLUDED_NODES, PRIORITY_CLASS
-from .platform_settings import CHART_VERSION, GO_DURATION
+from .platform_settings import (
+    CHART_VERSION,
+    GO_DURATION,
+    SHORTEST_RECONCILER_SECONDS,
+    find_interval_problem,
+    is_before_republishing,
+)
 
 #: Where the driver serves its metrics, on every node. Source: chart 1.6.0, `linux.metricsAddr`.
 _METRICS_ADDRESS = ":8095"
 
-#: From this version on, `rotationPollInterval` means "skip a republish while the target is younger than this".
-_REPUBLISHING_SINCE = (1, 6, 0)
-
 #: Below kubelet's first retry (0.5 s). A longer value lets a pod start with an empty volume: after a first mount that
 #: failed with a status that kubelet retries, the driver takes the young directory for a mounted one and answers OK.
 _REPUBLISHING_INTERVAL = "100ms"
-
-#: Before 1.6.0 the setting is the period of a reconciler that reads every secret of every pod.
-_SHORTEST_RECONCILER_SECONDS = 30
 
 ChartValues = dict[str, object]
 
@@ -65,11 +64,13 @@ class SecretsStoreCsiDriverArgs(CheckedArguments):
         if not CHART_VERSION.fullmatch(self.chart_version):
             fix = "write an exact version such as 1.6.0"
             yield self.problem("chart_version", f"{self.chart_version!r} does not fit", "A chart is pinned", fix)
-        elif self.needs_reconciler and self.refresh_interval_seconds < _SHORTEST_RECONCILER_SECONDS:
+        elif self.needs_reconciler and self.refresh_interval_seconds < SHORTEST_RECONCILER_SECONDS:
             what = f"{self.refresh_interval_seconds} s is too short for driver {self.chart_version}"
             rule = "Before 1.6.0 the driver reads every secret of every pod that often"
-            fix = f"pass {_SHORTEST_RECONCILER_SECONDS} or more, or take driver 1.6.0"
+            fix = f"pass {SHORTEST_RECONCILER_SECONDS} or more, or take driver 1.6.0"
             yield self.problem("refresh_interval_seconds", what, rule, fix)
+        elif problem := find_interval_problem(self.chart_version, self.poll_interval):
+            yield self.problem("poll_interval", *problem)
         if self.poll_interval is not None and not GO_DURATION.fullmatch(self.poll_interval):
             fix = "write it like 100ms, or leave it out"
             yield self.problem("poll_interval", f"{self.poll_interval!r} does not fit", "It is a Go duration", fix)
@@ -77,7 +78,7 @@ class SecretsStoreCsiDriverArgs(CheckedArguments):
     @property
     def needs_reconciler(self) -> bool:
         """Whether the driver is one that rotates by a reconciler of its own, before 1.6.0."""
-        return _version(self.chart_version) < _REPUBLISHING_SINCE
+        return is_before_republishing(self.chart_version)
 
 
 def derive_driver_values(args: SecretsStoreCsiDriverArgs) -> ChartValues:
@@ -117,18 +118,11 @@ def derive_poll_interval(chart_version: str, refresh_interval_seconds: int) -> s
         ValueError: The version is not `major.minor.patch`, or the interval would make an old driver's reconciler read
             every secret more than twice a minute.
     """
-    if _version(chart_version) >= _REPUBLISHING_SINCE:
+    if not is_before_republishing(chart_version):
         return _REPUBLISHING_INTERVAL
-    if refresh_interval_seconds < _SHORTEST_RECONCILER_SECONDS:
+    if refresh_interval_seconds < SHORTEST_RECONCILER_SECONDS:
         raise ValueError(
             f"a refresh interval of {refresh_interval_seconds} s is too short for driver {chart_version}, which reads "
-            f"every secret of every pod that often. Fix: at least {_SHORTEST_RECONCILER_SECONDS} s, or driver 1.6.0"
+            f"every secret of every pod that often. Fix: at least {SHORTEST_RECONCILER_SECONDS} s, or driver 1.6.0"
         )
     return f"{refresh_interval_seconds}s"
-
-
-def _version(chart_version: str) -> tuple[int, ...]:
-    found = re.match(r"(\d+)\.(\d+)\.(\d+)", chart_version)
-    if found is None:
-        raise ValueError(f"{chart_version!r} is not a version. A chart is pinned. Fix: write it like 1.6.0")
-    return tuple(int(part) for part in found.groups())

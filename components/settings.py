@@ -16,7 +16,7 @@ from pathlib import Path
 from .cluster_settings import ClusterSettings, read_cluster
 from .derivation import Environment, FargateSelector, Identity, SpecErrors
 from .network_settings import NetworkSettings, NewNetwork, read_network
-from .platform_settings import PlatformSettings, read_platform
+from .platform_settings import PlatformSettings, When, read_platform
 from .settings_reader import NAMESPACE, SettingsReader
 from .stack_config import ConfigKey, ConfigValue, SettingsErrors, load_stack_config, stack_file
 
@@ -32,7 +32,12 @@ _STACK = re.compile(r"[\w.-]+/[\w.-]+/[\w.-]+")
 _BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 
 #: Field of `Environment` to the key that gives it; any other field is a key of the same name.
-_ENVIRONMENT_KEYS = {"name": "lockstep:environment", "region": REGION_KEY, "cluster": "lockstep:clusterName"}
+_ENVIRONMENT_KEYS = {
+    "name": "lockstep:environment",
+    "region": REGION_KEY,
+    "cluster": "lockstep:clusterName",
+    "guardImage": "lockstep:providerImage",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,8 +82,14 @@ class StackSettings:
     protect: bool
     platform: PlatformSettings
 
-    def environment(self, oidc_issuer: str) -> Environment:
-        """Return what access is derived from. `oidc_issuer` is the cluster's, given or looked up."""
+    def environment(self, oidc_issuer: str, served_guard: str | None = None) -> Environment:
+        """Return what access is derived from.
+
+        Args:
+            oidc_issuer: The cluster's, given or looked up.
+            served_guard: Image of the guard that pods on another stack's platform need, if they need one.
+        """
+        platform = self.platform
         return Environment(
             name=self.environment_name,
             region=self.region,
@@ -91,6 +102,7 @@ class StackSettings:
             permissions_boundary=self.permissions_boundary,
             deployer_role=self.deployer_role,
             fargate_selectors=self.fargate_selectors,
+            guard_image=platform.guard_image or (served_guard if platform.guard is When.AUTO else None),
         )
 
 

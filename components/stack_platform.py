@@ -43,6 +43,11 @@ class KnownCluster:
     facts: ClusterFacts | None
     served: Mapping[str, Any] | None = None
 
+    @property
+    def served_guard(self) -> str | None:
+        """Image of the guard that pods on the other stack's platform need; None where they need none."""
+        return (self.served or {}).get("guardImage") or None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StackPlatform:
@@ -106,7 +111,7 @@ def refuse_unserved(apps: Sequence[AppAccess], known: KnownCluster) -> None:
 def place_platform(settings: StackSettings, known: KnownCluster, apps: Sequence[AppAccess]) -> StackPlatform:
     """Place cluster, connection and platform, as far as they are this stack's."""
     facts = known.facts or _place_cluster(settings, known)
-    needs = platform_needs(settings, apps)
+    needs = platform_needs(settings, apps, facts.version)
     connection = ClusterConnection(
         "cluster",
         ClusterConnectionArgs(
@@ -132,7 +137,11 @@ def place_platform(settings: StackSettings, known: KnownCluster, apps: Sequence[
     outputs |= {
         "clusterEndpoint": facts.endpoint,
         "clusterCertificate": facts.certificate,
-        "platform": {"audiences": list(needs.audiences), "syncsSecrets": needs.sync_secrets},
+        "platform": {
+            "audiences": list(needs.audiences),
+            "syncsSecrets": needs.sync_secrets,
+            "guardImage": settings.platform.guard_image or "",
+        },
         **_place_image_repository(settings),
     }
     return StackPlatform(in_cluster=in_cluster, cluster=facts.cluster, ready=platform.ready, outputs=outputs)

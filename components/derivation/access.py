@@ -142,6 +142,8 @@ class AppAccess:
         mounts: One or more, the default one first, then by name.
         needs_sync: Whether the driver must be allowed to write Kubernetes Secrets.
         refresh_interval_seconds: How old a value may get; None means the stack's setting.
+        guard: For the pod's `initContainers`: it holds the pod back while files are missing. None where the environment
+            has none, or every object is optional.
         renamed_from: Earlier names of the app, so that its resources are kept.
     """
 
@@ -166,6 +168,7 @@ class AppAccess:
     mounts: tuple[Mount, ...]
     needs_sync: bool
     refresh_interval_seconds: int | None
+    guard: Manifest | None
     renamed_from: tuple[str, ...]
 
     @property

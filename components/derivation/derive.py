@@ -18,7 +18,7 @@ from .iam import Condition, PolicyDocument
 from .identity import AppIdentity
 from .limits import MANAGED_PER_ROLE, MANAGED_POLICY, SESSION_POLICY, TRUST_POLICY
 from .manifests import service_account
-from .mounts import derive_mounts
+from .mounts import derive_guard, derive_mounts
 from .naming import managed_policy_name
 from .packing import DoesNotFitError, Packing, PolicyKind, pack
 from .region_reads import RegionRead, reads_of, regions_of
@@ -54,6 +54,7 @@ def derive_resolved(variant: AppVariant, environment: Environment, problems: Pro
     reads = _bound(policy_for(grants, environment), identity.session_conditions())
     trust, association = identity.trust(), identity.association(reads)
     _check_sizes(variant, trust, association, problems)
+    mounts = derive_mounts(variant, identity.kind, identity.role_arn, environment)
     packing = _packed(variant, identity.own_policy(reads), problems)
     return AppAccess(
         app=variant.app,
@@ -79,9 +80,10 @@ def derive_resolved(variant: AppVariant, environment: Environment, problems: Pro
             identity=identity.kind,
             role_arn=identity.role_arn,
         ),
-        mounts=derive_mounts(variant, identity.kind, identity.role_arn, environment),
+        mounts=mounts,
         needs_sync=bool(variant.sync),
         refresh_interval_seconds=variant.refresh_interval_seconds,
+        guard=derive_guard(mounts, environment),
         renamed_from=variant.renamed_from,
     )
 

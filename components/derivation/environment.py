@@ -13,6 +13,7 @@ from .spec import Identity
 
 _ISSUER = re.compile(r"https://[A-Za-z0-9.-]+(?::[0-9]+)?(?:/[A-Za-z0-9._/-]*[A-Za-z0-9_-])?")
 _CLUSTER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
+_IMAGE = re.compile(r"[a-z0-9][a-z0-9._:/-]*@sha256:[0-9a-f]{64}")
 _NAME = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
 _ROLE_PATH = re.compile(r"/(?:[A-Za-z0-9_+=,.@-]+/)*")
 _LABEL_TEST = r"[A-Za-z0-9./_-]+=[A-Za-z0-9._*?-]*"
@@ -67,6 +68,8 @@ class Environment:
         permissions_boundary: ARN of a managed policy of this account (or of AWS), or None.
         deployer_role: ARN of the role that runs `pulumi up`; None where no secret policy is written.
         fargate_selectors: Of the cluster's Fargate profiles, whose pods the CSI driver cannot serve.
+        guard_image: Image of the provider, by digest, for a guard in every pod; None for none. Only a driver that may
+            let a pod start with an empty volume needs it.
     """
 
     name: str
@@ -80,6 +83,7 @@ class Environment:
     permissions_boundary: str | None = None
     deployer_role: str | None = None
     fargate_selectors: tuple[FargateSelector, ...] = ()
+    guard_image: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse malformed values, all at once.
@@ -122,6 +126,12 @@ class Environment:
                 self.deployer_role is None
                 or (_fits(_DEPLOYER, self.deployer_role) and self._is_own(self.deployer_role)),
                 "It is the ARN of a role of this account and partition",
+            ),
+            (
+                "guardImage",
+                self.guard_image or "",
+                self.guard_image is None or _fits(_IMAGE, self.guard_image),
+                "It is the provider's image by digest, <repository>@sha256:<64 hex digits>",
             ),
         ]
 

@@ -19,9 +19,9 @@ from provider_runtime.secret_objects import (
     dump_objects,
 )
 
-from .access import DerivedFile, Mount
+from .access import DerivedFile, Manifest, Mount
 from .environment import Environment
-from .manifests import secret_provider_class, volume, volume_mount
+from .manifests import guard, secret_provider_class, volume, volume_mount
 from .object_checks import default_file
 from .region_reads import RegionRead, reads_of, regions_of
 from .spec import (
@@ -46,6 +46,24 @@ def derive_mounts(
     parameters = _identity_parameters(variant, identity, role_arn, environment)
     regions = regions_of(variant, environment)
     return tuple(_mount(name, path, variant, regions, parameters) for name, path in paths.items() if name in used)
+
+
+def derive_guard(mounts: tuple[Mount, ...], environment: Environment) -> Manifest | None:
+    """Return the init container that waits for every file that must be there; None where there is none to wait for.
+
+    What an optional object makes may be missing, and so may a template, which may be made of it.
+    """
+    if environment.guard_image is None:
+        return None
+    expected = {
+        mount.name: [f"{mount.path}/{file.path}" for file in mount.files if not file.optional and not file.is_template]
+        for mount in mounts
+    }
+    waited_for = [mount for mount in mounts if expected[mount.name]]
+    if not waited_for:
+        return None
+    files = [path for mount in waited_for for path in expected[mount.name]]
+    return guard(image=environment.guard_image, files=files, volume_mounts=[each.volume_mount for each in waited_for])
 
 
 def class_name(app: str, mount: str) -> str:

@@ -107,6 +107,7 @@ def _app(app: AppAccess) -> Manifest:
 
 def _pod_part(app: AppAccess) -> Manifest:
     return {
+        **({"initContainers": [app.guard]} if app.guard else {}),
         "volumes": [mount.volume for mount in app.mounts],
         "volumeMounts": [mount.volume_mount for mount in app.mounts],
     }

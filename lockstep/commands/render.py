@@ -48,6 +48,9 @@ def render(  # noqa: PLR0917 - one option per value of the environment; the fram
     role_path: Annotated[str, typer.Option(help="IAM path of the roles.")] = "/",
     permissions_boundary: Annotated[str | None, typer.Option(help="ARN of a managed policy.")] = None,
     deployer_role: Annotated[str | None, typer.Option(help="ARN of the role that deploys.")] = None,
+    guard_image: Annotated[
+        str | None, typer.Option(help="Provider's image by digest, for a guard in every pod; see lockstep:guard.")
+    ] = None,
     output_format: Annotated[
         Format, typer.Option("--format", help="One document, or a folder of files.")
     ] = Format.YAML,
@@ -73,6 +76,7 @@ def render(  # noqa: PLR0917 - one option per value of the environment; the fram
         role_path=role_path,
         permissions_boundary=permissions_boundary,
         deployer_role=deployer_role,
+        guard_image=guard_image,
     )
     fleet = derive_fleet(read_specs(paths), place)
     if output is not None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
 
+from components.platform_settings import When
 from lockstep.doctor.cluster_objects import ClusterObjects, Kind
 from lockstep.doctor.compatibility import is_at_least, load_compatibility
 from lockstep.doctor.expected import Expected
@@ -44,7 +45,7 @@ def _version(check: Check, expected: Expected, objects: ClusterObjects) -> Itera
         table.feature(setting)
         for setting, is_on in (
             ("admission", platform.admission.value != "off"),
-            ("preventEarlyPods", platform.prevents_early_pods),
+            ("preventEarlyPods", platform.prevents_early_pods is When.ALWAYS),
         )
         if is_on and expected.has_own_platform
     ]

@@ -106,5 +106,6 @@ def test_what_is_exported_is_enough_and_no_secret(project: Path) -> None:
     assert outputs["platform"] == {
         "audiences": ["pods.eks.amazonaws.com", "sts.amazonaws.com"],
         "syncsSecrets": False,
+        "guardImage": "",
     }
     json.dumps(outputs)

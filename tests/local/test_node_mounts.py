@@ -14,6 +14,7 @@ import pytest
 from local.node import NON_FINAL_CODES
 from local.pods import FailedMount, MountedFile, PodStarted, PodUid, PublishOutcome, Volume
 from provider_runtime.csi_v1alpha1 import service_pb2
+from provider_runtime.file_guard import find_missing
 from tests.local.node_stage import CLASS, NAMESPACE, NodeStage, Refusal, Reply, answer, make_class, make_pod, node_stage
 
 ALL_CODES = sorted(set(grpc.StatusCode) - {grpc.StatusCode.OK}, key=lambda code: code.name)
@@ -64,6 +65,19 @@ def test_after_a_non_final_code_everything_is_left_and_the_retry_starts_the_pod_
         assert _outcome(stage.kubelet.start_pod(make_pod())) is PublishOutcome.NOT_DUE
         assert stage.provider.calls == calls
         assert list(stage.directory(make_pod()).iterdir()) == []
+
+
+def test_a_guard_holds_the_pod_back_in_the_trap_and_lets_it_go_when_the_volume_is_filled(tmp_path: Path) -> None:
+    with node_stage(tmp_path, rotation_interval_seconds=TWO_MINUTES) as stage:
+        file = str(stage.directory(make_pod()) / "db.json")
+        stage.provider.reply = Refusal(grpc.StatusCode.UNAVAILABLE)
+        _failure(stage.kubelet.start_pod(make_pod()))
+        stage.provider.reply = answer(("db.json", b"one"))
+        assert _outcome(stage.kubelet.start_pod(make_pod())) is PublishOutcome.NOT_DUE
+        assert find_missing([file], 0) == (file,)
+        _age(stage.directory(make_pod()), TWO_MINUTES)
+        assert _outcome(stage.kubelet.start_pod(make_pod())) is PublishOutcome.MOUNTED
+        assert stage.read(make_pod()) == {"db.json": b"one"}
 
 
 def test_with_an_interval_below_kubelets_first_retry_the_trap_does_not_close(tmp_path: Path) -> None:
