@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 CLUSTER_POLICY = "AmazonEKSClusterPolicy"
 NODE_POLICIES = ("AmazonEC2ContainerRegistryPullOnly", "AmazonEKSWorkerNodeMinimalPolicy")
 CNI_POLICY = "AmazonEKS_CNI_Policy"
+EBS_POLICY = "service-role/AmazonEBSCSIDriverPolicy"
 
 
 def managed_policy_arn(partition: str, name: str) -> str:

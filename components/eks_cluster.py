@@ -33,6 +33,13 @@ LOG_TYPES = ("api", "audit", "authenticator", "controllerManager", "scheduler")
 #: Without these a node is not ready; they are DaemonSets, so they settle without any node. The rest needs nodes.
 _BEFORE_NODES = ("eks-pod-identity-agent", "kube-proxy", "vpc-cni")
 
+#: Add-ons that need rights of their own, which the nodes' role must not have: purpose of the role, service account,
+#: policy. Source: EKS user guide, the pages of the add-ons.
+_ADDON_ROLES = {
+    "aws-ebs-csi-driver": ("ebs-csi", "ebs-csi-controller-sa", policies.EBS_POLICY),
+    "vpc-cni": ("cni", "aws-node", policies.CNI_POLICY),
+}
+
 _KEY_DELETION_DAYS = 30
 
 _CLUSTER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
@@ -134,7 +141,15 @@ class EksCluster(pulumi.ComponentResource):
             cluster=self.cluster,
             ready=(*entries, *self.addons.values(), *groups),
         )
-        self.register_outputs({"clusterName": args.cluster_name, "oidcIssuer": self.facts.oidc_issuer})
+        self.register_outputs(
+            {
+                "clusterName": args.cluster_name,
+                "clusterArn": args.arn,
+                "oidcIssuer": self.facts.oidc_issuer,
+                "endpoint": self.facts.endpoint,
+                "certificate": self.facts.certificate,
+            }
+        )
 
     # ------------------------------------------------------------------------------------------------ control plane
     def _encryption_key(self) -> pulumi.Input[str]:
@@ -236,15 +251,18 @@ class EksCluster(pulumi.ComponentResource):
             addon_version=self._args.settings.addons[addon],
             resolve_conflicts_on_create="OVERWRITE",
             resolve_conflicts_on_update="OVERWRITE",
-            pod_identity_associations=self._cni_identity() if addon == "vpc-cni" else None,
+            pod_identity_associations=self._addon_identity(addon),
             opts=self._child(depends_on=list(after)),
         )
 
-    def _cni_identity(self) -> list[aws.eks.AddonPodIdentityAssociationArgs]:
-        """Give the network add-on a role of its own, so that the nodes' role cannot rearrange interfaces."""
-        role = self._role("cni", policies.pod_identity_trust(self._args.arn, account=self._args.account))
-        self._attach("cni", role, (policies.CNI_POLICY,))
-        return [aws.eks.AddonPodIdentityAssociationArgs(role_arn=role.arn, service_account="aws-node")]
+    def _addon_identity(self, addon: str) -> list[aws.eks.AddonPodIdentityAssociationArgs] | None:
+        """Give an add-on a role of its own, so that no node can rearrange interfaces or disks."""
+        if addon not in _ADDON_ROLES:
+            return None
+        purpose, service_account, policy = _ADDON_ROLES[addon]
+        role = self._role(purpose, policies.pod_identity_trust(self._args.arn, account=self._args.account))
+        self._attach(purpose, role, (policy,))
+        return [aws.eks.AddonPodIdentityAssociationArgs(role_arn=role.arn, service_account=service_account)]
 
     # --------------------------------------------------------------------------------------------------------- nodes
     def _nodes(self) -> tuple[NodeGroup, ...]:
@@ -291,7 +309,7 @@ class EksCluster(pulumi.ComponentResource):
     def _attach(self, purpose: str, role: aws.iam.Role, names: tuple[str, ...]) -> list[pulumi.Resource]:
         return [
             aws.iam.RolePolicyAttachment(
-                f"{self._name}-{purpose}-{policy}",
+                f"{self._name}-{purpose}-{policy.rpartition('/')[2]}",
                 role=role.name,
                 policy_arn=policies.managed_policy_arn(self._args.partition, policy),
                 opts=self._child(),

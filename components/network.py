@@ -12,6 +12,7 @@ keys (kms), images (ecr, s3), and what a node needs to join (ec2, eks). Their se
 Source: EKS user guide (subnet requirements, private clusters), AWS PrivateLink guide (service names).
 """
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -35,6 +36,10 @@ INTERFACE_ENDPOINTS = (
 )
 
 
+#: Endpoints through which foreign credentials could carry something out; the rest serves nodes and images.
+_GUARDED_ENDPOINTS = frozenset({"eks-auth", "kms", "secretsmanager", "ssm", "sts"})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkArgs(CheckedArguments):
     """Arguments of `Network`.
@@ -42,11 +47,13 @@ class NetworkArgs(CheckedArguments):
     Attributes:
         settings: What is wanted.
         region: Where; part of the endpoints' names.
+        partition: Of the accounts that may use the endpoints.
         protect: Whether the VPC, its subnets and its NAT addresses may not be removed.
     """
 
     settings: NetworkSettings
     region: str
+    partition: str = "aws"
     protect: bool = False
 
     def check_values(self) -> Iterator[ArgumentProblem]:
@@ -61,22 +68,26 @@ class Network(pulumi.ComponentResource):
     Attributes:
         private_subnet_ids: Of nodes, in the zones' order.
         intra_subnet_ids: Of the control plane.
+        public_subnet_ids: Of load balancers; empty without NAT.
         ready: What nodes need before they can join: routes, NAT, endpoints. Empty for an existing network.
     """
 
     vpc_id: pulumi.Input[str]
     private_subnet_ids: list[pulumi.Input[str]]
     intra_subnet_ids: list[pulumi.Input[str]]
+    public_subnet_ids: list[pulumi.Input[str]]
     ready: list[pulumi.Resource]
 
     def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("lockstep:index:Network", name, {"region": args.region}, opts)
         self._name = name
         self.ready = []
+        self.public_subnet_ids = []
         if isinstance(args.settings, GivenNetwork):
             self.vpc_id = args.settings.vpc_id
             self.private_subnet_ids = list(args.settings.private_subnets)
             self.intra_subnet_ids = list(args.settings.intra_subnets)
+            self.public_subnet_ids = list(args.settings.public_subnets)
         else:
             self._make(args.settings, args)
         self.register_outputs(
@@ -84,6 +95,7 @@ class Network(pulumi.ComponentResource):
                 "vpcId": self.vpc_id,
                 "privateSubnetIds": self.private_subnet_ids,
                 "intraSubnetIds": self.intra_subnet_ids,
+                "publicSubnetIds": self.public_subnet_ids,
             }
         )
 
@@ -107,6 +119,7 @@ class Network(pulumi.ComponentResource):
         tables = self._private_tables(vpc, settings, private)
         if settings.nat is not Nat.NONE:
             public = self._subnets(vpc, settings, args, "public", settings.public_cidrs())
+            self.public_subnet_ids = [subnet.id for subnet in public]
             self._ways_out(vpc, settings, args, public, tables)
         if settings.endpoints:
             self._endpoints(vpc, settings, args, tables)
@@ -211,6 +224,7 @@ class Network(pulumi.ComponentResource):
                 service_name=f"com.amazonaws.{args.region}.{service}",
                 vpc_endpoint_type="Interface",
                 private_dns_enabled=True,
+                policy=_endpoint_policy(service, settings.endpoint_accounts, args.partition),
                 subnet_ids=self.intra_subnet_ids,
                 security_group_ids=[group.id],
                 tags={"Name": f"{self._name}-{service}"},
@@ -253,3 +267,29 @@ class Network(pulumi.ComponentResource):
         self, *, protect: bool | None = None, depends_on: list[pulumi.Resource] | None = None
     ) -> pulumi.ResourceOptions:
         return pulumi.ResourceOptions(parent=self, protect=protect or None, depends_on=depends_on)
+
+
+def _endpoint_policy(service: str, accounts: tuple[str, ...], partition: str) -> str | None:
+    """Return who may use an endpoint; None for AWS's own policy, which lets everybody.
+
+    A pod that exchanges its token is nobody yet: for it the role's account decides.
+    """
+    if not accounts or service not in _GUARDED_ENDPOINTS:
+        return None
+    ours: dict[str, object] = {
+        "Sid": "UseByOwnAccounts",
+        "Effect": "Allow",
+        "Principal": "*",
+        "Action": "*",
+        "Resource": "*",
+        "Condition": {"StringEquals": {"aws:PrincipalAccount": list(accounts)}},
+    }
+    exchange: dict[str, object] = {
+        "Sid": "ExchangeTokens",
+        "Effect": "Allow",
+        "Principal": "*",
+        "Action": "sts:AssumeRoleWithWebIdentity",
+        "Resource": [f"arn:{partition}:iam::{account}:role/*" for account in accounts],
+    }
+    statements = [ours, exchange] if service == "sts" else [ours]
+    return json.dumps({"Version": "2012-10-17", "Statement": statements}, sort_keys=True)

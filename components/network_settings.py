@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from .cluster_settings import RETENTION_DAYS
+from .derivation.arn import is_account
 from .settings_reader import SettingsReader
 
 #: Zones of a network. EKS wants two for its control plane; a fourth costs more than it saves.
@@ -40,12 +42,17 @@ class NewNetwork:
         zones: Names of two or three availability zones. The order decides the subnets: add at the end, never reorder.
         nat: `single` is cheap and fails with its zone; `none` needs the endpoints, and images from ECR.
         endpoints: Interface endpoints for what a mount and a node need.
+        endpoint_accounts: Accounts whose principals may use the endpoints of tokens, values and keys; anybody's when
+            empty, as AWS has it. Foreign credentials on a node then reach no foreign secret through them.
+        flow_log_days: How long flow logs are kept; None for no flow logs.
     """
 
     cidr: str
     zones: tuple[str, ...]
     nat: Nat = Nat.PER_ZONE
     endpoints: bool = True
+    endpoint_accounts: tuple[str, ...] = ()
+    flow_log_days: int | None = None
 
     def private_cidrs(self) -> tuple[str, ...]:
         """Return the nodes' and pods' subnets, one per zone: a quarter of the VPC each."""
@@ -74,11 +81,13 @@ class GivenNetwork:
     Attributes:
         private_subnets: Of nodes, in two zones or more.
         intra_subnets: Of the control plane; the private ones when there are none of their own.
+        public_subnets: Of load balancers; nothing is placed there, they are handed on.
     """
 
     vpc_id: str
     private_subnets: tuple[str, ...]
     intra_subnets: tuple[str, ...]
+    public_subnets: tuple[str, ...] = ()
 
 
 NetworkSettings = NewNetwork | GivenNetwork
@@ -100,6 +109,7 @@ def _read_given(section: SettingsReader) -> GivenNetwork:
         vpc_id=section.matching("vpcId", _VPC, "It is the id of a VPC", "write it like vpc-0123456789abcdef0"),
         private_subnets=private,
         intra_subnets=_subnets(section, "intraSubnets", at_least=0) or private,
+        public_subnets=_subnets(section, "publicSubnets", at_least=0),
     )
 
 
@@ -122,7 +132,26 @@ def _read_new(section: SettingsReader) -> NewNetwork:
         zones=zones,
         nat=section.choice("nat", Nat, Nat.PER_ZONE, default=Nat.PER_ZONE),
         endpoints=section.boolean("endpoints", default=True),
+        endpoint_accounts=_read_accounts(section),
+        flow_log_days=_read_flow_log_days(section),
     )
+
+
+def _read_accounts(section: SettingsReader) -> tuple[str, ...]:
+    accounts = section.texts("endpointAccounts", at_least=0)
+    for account in (each for each in accounts if not is_account(each)):
+        section.add("endpointAccounts", f"{account!r} does not fit", "It is 12 digits", "put them in quotes", "CFG007")
+    return tuple(sorted(set(accounts)))
+
+
+def _read_flow_log_days(section: SettingsReader) -> int | None:
+    if section.value("flowLogDays") is None:
+        return None
+    days = section.integer("flowLogDays", least=RETENTION_DAYS[0], most=RETENTION_DAYS[-1])
+    if days not in RETENTION_DAYS:
+        rule = f"CloudWatch Logs takes {', '.join(str(each) for each in RETENTION_DAYS)}"
+        section.add("flowLogDays", f"{days} does not fit", rule, "write one of them", "CFG007")
+    return days
 
 
 def _read_cidr(section: SettingsReader) -> str:
@@ -164,7 +193,11 @@ def network_problems(settings: NetworkSettings, region: str) -> Iterator[tuple[s
                 yield key, f"it names {len(subnets)}", "EKS wants subnets in two zones or more", "name one per zone"
             for subnet in (each for each in subnets if not _is_id(_SUBNET, each)):
                 yield key, f"{subnet!r} does not fit", "It is the id of a subnet", "write subnet-0123456789abcdef0"
-        return
+    else:
+        yield from _new_network_problems(settings, region)
+
+
+def _new_network_problems(settings: NewNetwork, region: str) -> Iterator[tuple[str, str, str, str]]:
     problem = _cidr_problem(settings.cidr)
     if problem:
         yield "cidr", *problem
@@ -174,6 +207,8 @@ def network_problems(settings: NetworkSettings, region: str) -> Iterator[tuple[s
     strangers = [zone for zone in settings.zones if not zone.startswith(region)]
     if strangers:
         yield "zones", f"{', '.join(strangers)} is not in {region}", "Zones are in the region", "name zones of region"
+    for account in (each for each in settings.endpoint_accounts if not is_account(each)):
+        yield "endpoint_accounts", f"{account!r} does not fit", "It is 12 digits", "write them as a text"
     if settings.endpoints and region.startswith("cn-"):
         rule = "Endpoint services have other names in China, service by service"
         yield "endpoints", f"it is on in {region}", rule, "set it to False and bring endpoints"

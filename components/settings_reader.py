@@ -148,7 +148,9 @@ class SettingsReader:
             self.add(key, f"{value!r} is not a list of texts", "It is a list", "write one `- text` per line", "CFG005")
             return ()
         if len(value) < at_least:
-            self.add(key, "the list is empty", f"It has {at_least} or more entries", "name one", "CFG007")
+            what = "the list is empty" if not value else f"the list has {len(value)} of them"
+            fix = f"name {at_least} or more" if at_least > 1 else "name one"
+            self.add(key, what, f"It has {at_least} or more entries", fix, "CFG007")
         return tuple(str(item) for item in value)
 
     def text_map(self, key: str) -> dict[str, str]:

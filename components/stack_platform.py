@@ -20,6 +20,7 @@ from .cluster_connection import ClusterConnection, ClusterConnectionArgs
 from .cluster_facts import ClusterError, ClusterFacts, fetch_cluster, find_issuer, refuse_unbound
 from .derivation import AppAccess
 from .image_repository import ImageRepository, ImageRepositoryArgs
+from .network_settings import NewNetwork
 from .platform_needs import platform_needs
 from .secrets_platform import SecretsPlatform, SecretsPlatformArgs
 from .settings import NO_ISSUER, StackSettings
@@ -152,12 +153,31 @@ def _place_cluster(settings: StackSettings, known: KnownCluster) -> ClusterFacts
         raise AssertionError("settings that make a cluster have a network too (settings.py)")
     # Only here: the SDK's classes of networks and clusters cost a second or two, and most stacks make neither.
     from .eks_cluster import EksCluster, EksClusterArgs  # noqa: PLC0415
+    from .flow_logs import FlowLogs, FlowLogsArgs  # noqa: PLC0415
     from .network import Network, NetworkArgs  # noqa: PLC0415
 
     environment = settings.environment(known.oidc_issuer)
     network = Network(
-        "network", NetworkArgs(settings=settings.network, region=settings.region, protect=settings.protect)
+        "network",
+        NetworkArgs(
+            settings=settings.network, region=settings.region, partition=settings.partition, protect=settings.protect
+        ),
     )
+    if isinstance(settings.network, NewNetwork) and settings.network.flow_log_days is not None:
+        FlowLogs(
+            "flow-logs",
+            FlowLogsArgs(
+                vpc_id=network.vpc_id,
+                network_name=settings.cluster_name,
+                region=settings.region,
+                account=settings.account,
+                partition=settings.partition,
+                retention_days=settings.network.flow_log_days,
+                role_path=settings.role_path,
+                permissions_boundary=settings.permissions_boundary,
+                protect=settings.protect,
+            ),
+        )
     cluster = EksCluster(
         "eks",
         EksClusterArgs(

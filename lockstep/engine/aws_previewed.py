@@ -23,6 +23,7 @@ SDK_CLASSES: Final[Mapping[str, str]] = {
     "aws:cloudwatch/logGroup:LogGroup": "cloudwatch.LogGroup",
     "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": "ec2.DefaultSecurityGroup",
     "aws:ec2/eip:Eip": "ec2.Eip",
+    "aws:ec2/flowLog:FlowLog": "ec2.FlowLog",
     "aws:ec2/internetGateway:InternetGateway": "ec2.InternetGateway",
     "aws:ec2/launchTemplate:LaunchTemplate": "ec2.LaunchTemplate",
     "aws:ec2/natGateway:NatGateway": "ec2.NatGateway",

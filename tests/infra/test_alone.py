@@ -22,6 +22,7 @@ from components.cluster_settings import ClusterSettings, NodeGroupSettings
 from components.csi_driver import SecretsStoreCsiDriver, SecretsStoreCsiDriverArgs
 from components.derivation import Environment, Identity, Statement, derive, derive_role, parse_specs, role_of
 from components.eks_cluster import EksCluster, EksClusterArgs
+from components.flow_logs import FlowLogs, FlowLogsArgs
 from components.identity import WorkloadIdentity, WorkloadIdentityArgs
 from components.image_repository import ImageRepository, ImageRepositoryArgs
 from components.network import Network, NetworkArgs
@@ -130,6 +131,13 @@ ALONE: Mapping[str, Callable[[pulumi.ResourceOptions | None], pulumi.ComponentRe
     ),
     "ClusterConnection": lambda opts: ClusterConnection("connection", CONNECTION, opts),
     "EksCluster": _cluster,
+    "FlowLogs": lambda opts: FlowLogs(
+        "logs",
+        FlowLogsArgs(
+            vpc_id=GIVEN.vpc_id, network_name="main", region="eu-west-1", account="111122223333", retention_days=30
+        ),
+        opts,
+    ),
     "ImageRepository": lambda opts: ImageRepository("images", ImageRepositoryArgs(repository="a/provider"), opts),
     "Network": _network,
     "NodeGroup": lambda opts: NodeGroup(

@@ -193,6 +193,15 @@ def test_the_network_addon_has_a_role_of_its_own_and_the_nodes_lack_its_rights()
 
 
 # --------------------------------------------------------------------------------------------------------------- nodes
+def test_the_disks_addon_has_a_role_of_its_own_for_its_controller_only() -> None:
+    run = cluster(addons={**ADDONS, "aws-ebs-csi-driver": "v1.48.0-eksbuild.1"})
+    identities: Any = run.one(ADDON, "eks-aws-ebs-csi-driver").inputs["podIdentityAssociations"]
+    assert [each["serviceAccount"] for each in identities] == ["ebs-csi-controller-sa"]
+    attached = run.one(ATTACHMENT, "eks-ebs-csi-AmazonEBSCSIDriverPolicy")
+    assert attached.inputs["policyArn"] == "arn:aws:iam::aws:policy/service-role/AmazonEBSCSIDriverPolicy"
+    assert [each.name for each in cluster().of_type(ATTACHMENT) if "ebs" in each.name] == []
+
+
 def test_no_pod_reaches_the_nodes_credentials() -> None:
     assert cluster().one(TEMPLATE).inputs["metadataOptions"] == {
         "httpEndpoint": "enabled",

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 from typing import Any
 
 import pytest
 
+from components.arguments import ArgumentErrors
+from components.flow_logs import FlowLogs, FlowLogsArgs
 from components.network import INTERFACE_ENDPOINTS, Network, NetworkArgs
 from components.network_settings import GivenNetwork, Nat, NetworkSettings, NewNetwork
-from tests.infra.recording import Recorded, run_components
+from tests.infra.recording import ROLE, ROLE_POLICY, Recorded, run_components
 
 REGION = "eu-west-1"
 ZONES = ("eu-west-1a", "eu-west-1b", "eu-west-1c")
@@ -137,3 +140,93 @@ def test_every_resource_is_the_components_child() -> None:
     run = network(new())
     (component,) = [item for item in run.resources if item.type == "lockstep:index:Network"]
     assert {item.parent for item in run.resources if item.custom} == {component.urn}
+
+
+# ---------------------------------------------------------------------------------------------------- endpoint policies
+GUARDED = {"net-eks-auth", "net-kms", "net-secretsmanager", "net-ssm", "net-sts"}
+
+
+def test_endpoints_keep_awss_policy_unless_accounts_are_named() -> None:
+    assert all("policy" not in endpoint.inputs for endpoint in network(new()).of_type(ENDPOINT))
+
+
+def test_foreign_credentials_cannot_use_the_endpoints_of_tokens_values_and_keys() -> None:
+    endpoints = network(new(endpoint_accounts=("111122223333", "444455556666"))).of_type(ENDPOINT)
+    policies = {each.name: json.loads(str(each.inputs["policy"])) for each in endpoints if "policy" in each.inputs}
+    assert policies.keys() == GUARDED, "nodes and images come from accounts of AWS's own"
+    for name, policy in policies.items():
+        for statement in policy["Statement"]:
+            is_exchange = statement["Action"] == "sts:AssumeRoleWithWebIdentity"
+            assert is_exchange or statement["Condition"] == {
+                "StringEquals": {"aws:PrincipalAccount": ["111122223333", "444455556666"]}
+            }, name
+
+
+def test_a_pod_may_exchange_its_token_for_roles_of_those_accounts_only() -> None:
+    """It has no account before the exchange, so a condition on its account would refuse every mount with IRSA."""
+    run = network(new(endpoint_accounts=("111122223333",)))
+    policy = json.loads(str(run.one(ENDPOINT, "net-sts").inputs["policy"]))
+    (exchange,) = [each for each in policy["Statement"] if each["Action"] == "sts:AssumeRoleWithWebIdentity"]
+    assert "Condition" not in exchange
+    assert exchange["Resource"] == ["arn:aws:iam::111122223333:role/*"]
+
+
+# ------------------------------------------------------------------------------------------------------------ flow logs
+FLOW_LOGS = {"network_name": "main", "region": REGION, "account": "111122223333", "retention_days": 30}
+
+
+def flow_logs(**changes: Any) -> Recorded:  # noqa: ANN401
+    arguments = FlowLogsArgs(vpc_id="vpc-0123456789abcdef0", **{**FLOW_LOGS, **changes})
+    return run_components(lambda: FlowLogs("logs", arguments), preview=False)
+
+
+def test_flow_logs_hold_all_traffic_in_a_group_that_expires_after_the_right_to_write_it() -> None:
+    run = flow_logs()
+    logs = run.one("aws:ec2/flowLog:FlowLog")
+    assert logs.inputs["trafficType"] == "ALL"
+    assert logs.inputs["vpcId"] == "vpc-0123456789abcdef0"
+    assert f"{ROLE_POLICY}::logs" in run.dependencies(logs)
+    group = run.one("aws:cloudwatch/logGroup:LogGroup")
+    assert (group.inputs["name"], group.inputs["retentionInDays"]) == ("/aws/vpc/main/flow-logs", 30)
+
+
+def test_the_role_of_flow_logs_writes_that_group_for_this_account_only() -> None:
+    run = flow_logs(role_path="/platform/", permissions_boundary="arn:aws:iam::111122223333:policy/b")
+    role = run.one(ROLE)
+    assert (role.inputs["path"], role.inputs["permissionsBoundary"]) == (
+        "/platform/",
+        "arn:aws:iam::111122223333:policy/b",
+    )
+    (trust,) = json.loads(str(role.inputs["assumeRolePolicy"]))["Statement"]
+    assert trust["Condition"]["StringEquals"] == {"aws:SourceAccount": "111122223333"}
+    (rights,) = json.loads(str(run.one(ROLE_POLICY).inputs["policy"]))["Statement"]
+    group = f"arn:aws:logs:{REGION}:111122223333:log-group:/aws/vpc/main/flow-logs"
+    assert rights["Resource"] == [group, f"{group}:log-stream:*"]
+
+
+def test_a_protected_log_group_is_the_only_thing_protected() -> None:
+    assert [item.type for item in flow_logs(protect=True).resources if item.protect] == [
+        "aws:cloudwatch/logGroup:LogGroup"
+    ]
+
+
+def test_flow_logs_of_no_account_for_no_time_are_refused_whole() -> None:
+    with pytest.raises(ArgumentErrors) as caught:
+        flow_logs(account="1", retention_days=2)
+    assert "FlowLogsArgs.account: '1' does not fit." in str(caught.value)
+    assert "FlowLogsArgs.retention_days: 2 does not fit." in str(caught.value)
+
+
+# -------------------------------------------------------------------------------------------------------------- outputs
+def test_a_new_and_a_given_network_have_the_same_outputs() -> None:
+    given = GivenNetwork(
+        vpc_id="vpc-0123456789abcdef0",
+        private_subnets=("subnet-00000001", "subnet-00000002"),
+        intra_subnets=("subnet-00000003", "subnet-00000004"),
+        public_subnets=("subnet-00000005",),
+    )
+    outputs = [
+        next(value for urn, value in network(each).outputs.items() if ":Network::" in urn) for each in (new(), given)
+    ]
+    assert outputs[0].keys() == outputs[1].keys()
+    assert outputs[1]["publicSubnetIds"] == ["subnet-00000005"]

@@ -158,6 +158,8 @@ def test_every_resource_has_the_parent_that_its_type_says(run: Recorded) -> None
     for item in run.resources:
         if item.type == ROLE and run.by_urn(item.parent).type == "lockstep:index:EksCluster":
             assert item.name in {"eks-control-plane", "eks-nodes", "eks-cni"}
+        elif item.type in {ROLE, ROLE_POLICY} and item.name == "flow-logs":
+            assert run.by_urn(item.parent).type == "lockstep:index:FlowLogs"
         elif item.type == "lockstep:index:NodeGroup":
             assert run.by_urn(item.parent).type == "lockstep:index:EksCluster"
         elif item.type in expected:
