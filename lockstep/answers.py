@@ -21,7 +21,9 @@ Json = dict[str, object]
 
 
 def noun(item: ObjectId) -> str:
-    """Return `secret prod/db` or `parameter /prod/flags`."""
+    """Return `secret prod/db`, `parameter /prod/flags` or, of a path, `parameters /prod/tree/*`."""
+    if item.is_path:
+        return f"parameters {item.shown}"
     return f"{_NOUNS[item.store]} {item.shown}"
 
 

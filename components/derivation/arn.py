@@ -111,6 +111,20 @@ def parameter_arn(name: str, *, partition: str, region: str, account: str) -> st
     return f"arn:{partition}:ssm:{region}:{account}:parameter/{name.removeprefix('/')}"
 
 
+def path_arns(path_arn: str) -> tuple[str, str]:
+    """Return the resources of reads by a path: IAM compares the path as the request spells it, so with both ends.
+
+    >>> path_arns("arn:aws:ssm:eu-west-1:111122223333:parameter/prod")[1]
+    'arn:aws:ssm:eu-west-1:111122223333:parameter/prod/'
+    """
+    return (path_arn, f"{path_arn}/")
+
+
+def below(path_arn: str) -> str:
+    """Return the pattern of every parameter below a path, at any depth."""
+    return f"{path_arn}/*"
+
+
 def role_arn(*, partition: str, account: str, path: str, name: str) -> str:
     """Return a role's ARN; `path` begins and ends with a slash."""
     return f"arn:{partition}:iam::{account}:role{path}{name}"

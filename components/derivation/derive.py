@@ -94,6 +94,19 @@ def _grants(variant: AppVariant, environment: Environment) -> Iterator[Grant]:
     for entry in variant.objects:
         for read in reads_of(entry, regions_of(variant, environment)):
             yield _grant(entry, read, account, variant.owner, environment)
+    # The app's own SDK knows nothing of the provider's failover, so a path is read in the cluster's region only.
+    place = {"partition": environment.partition, "region": environment.region, "account": account}
+    for path in variant.paths:
+        yield Grant(
+            store=Store.PARAMETER_STORE,
+            region=environment.region,
+            resource=parameter_arn(path.path, **place),
+            key=path.kms_key,
+            is_path=True,
+            source=path.path,
+            owner=path.owner or variant.owner,
+            at=path.at,
+        )
 
 
 def _grant(entry: ObjectEntry, read: RegionRead, account: str, owner: str, environment: Environment) -> Grant:

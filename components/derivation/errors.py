@@ -97,7 +97,7 @@ CODES: dict[str, str] = {
     "SPEC035": "a secret's name that cannot be told from a random suffix",
     "SPEC036": "a mount that the driver or the provider would refuse",
     "SPEC037": "a rename that does not fit",
-    "SPEC038": "a read by path, which the provider does not make",
+    "SPEC038": "a path of parameters where the provider reads one, or that cannot be granted",
     "SPEC039": "defaults of a folder that cannot be used",
 }
 

@@ -2,9 +2,10 @@
 
 Sources: Secrets Manager and Systems Manager in the service authorization reference (GetSecretValue, DescribeSecret and
 GetParameters are authorised per secret and per parameter; the condition keys VersionStage and VersionId exist for
-GetSecretValue only); KMS developer guide, `kms:ViaService` and `kms:EncryptionContext:` (Secrets Manager encrypts with
-the context SecretARN, Parameter Store with PARAMETER_ARN). The managed keys aws/secretsmanager and aws/ssm need no
-grant inside their account.
+GetSecretValue only); Systems Manager user guide, how Parameter Store authorizes retrieval (GetParametersByPath: the
+path as the request spells it, not the parameters that it returns); KMS developer guide, `kms:ViaService` and
+`kms:EncryptionContext:` (Secrets Manager encrypts with the context SecretARN, Parameter Store with PARAMETER_ARN). The
+managed keys aws/secretsmanager and aws/ssm need no grant inside their account.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields
 from operator import attrgetter
 
+from .arn import below, path_arns
 from .environment import Environment
 from .errors import Spot
 from .iam import Condition, PolicyDocument, Statement
@@ -21,7 +23,7 @@ from .spec import Store
 _CONTEXT_KEY = {Store.SECRETS_MANAGER: "SecretARN", Store.PARAMETER_STORE: "PARAMETER_ARN"}
 SERVICES = {Store.SECRETS_MANAGER: "secretsmanager", Store.PARAMETER_STORE: "ssm"}
 DESCRIBE_SECRET, GET_SECRET_VALUE = "secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"
-GET_PARAMETERS = "ssm:GetParameters"
+GET_PARAMETERS, GET_BY_PATH = "ssm:GetParameters", "ssm:GetParametersByPath"
 DECRYPT = "kms:Decrypt"
 
 
@@ -38,7 +40,8 @@ class Grant:
         version_id: Value of the condition `secretsmanager:VersionId`; "" for none. Never together with a stage.
         absent_as: The ARN that AWS asks about while no such secret exists, for an optional object; "" otherwise. Only
             with leave for it does AWS answer NotFound instead of a denial.
-        source: Name or ARN as the spec asks for it in this region, variables replaced.
+        is_path: Whether the app itself reads everything below the resource by path, and no mount reads it.
+        source: Name, ARN or path as the spec asks for it in this region, variables replaced.
         owner: Who owns the object; "" unknown.
         at: Place in the spec.
     """
@@ -50,9 +53,15 @@ class Grant:
     stages: tuple[str, ...] = ()
     version_id: str = ""
     absent_as: str = ""
+    is_path: bool = False
     source: str = ""
     owner: str = ""
     at: Spot | None = field(default=None, compare=False)
+
+    @property
+    def extent(self) -> str:
+        """IAM pattern of what may be read: the resource, or everything below a path."""
+        return below(self.resource) if self.is_path else self.resource
 
     @property
     def is_conditional(self) -> bool:
@@ -117,9 +126,13 @@ def _read_versions(name: str, key: str, reads: Iterable[tuple[str, tuple[str, ..
 
 
 def _read_parameters(grants: tuple[Grant, ...]) -> Iterator[Statement]:
-    resources = tuple(grant.resource for grant in grants if grant.store is Store.PARAMETER_STORE)
+    parameters = [grant for grant in grants if grant.store is Store.PARAMETER_STORE]
+    resources = tuple(grant.resource for grant in parameters if not grant.is_path)
     if resources:
         yield Statement(sid="ReadParameters", actions=(GET_PARAMETERS,), resources=resources)
+    paths = tuple(form for grant in parameters if grant.is_path for form in path_arns(grant.resource))
+    if paths:
+        yield Statement(sid="ReadParameterPaths", actions=(GET_BY_PATH,), resources=paths)
 
 
 def decrypt_statements(grants: tuple[Grant, ...], environment: Environment) -> Iterator[Statement]:
@@ -127,7 +140,7 @@ def decrypt_statements(grants: tuple[Grant, ...], environment: Environment) -> I
     for store, name in ((Store.SECRETS_MANAGER, "DecryptSecrets"), (Store.PARAMETER_STORE, "DecryptParameters")):
         keys = sorted({(grant.region, grant.key) for grant in grants if grant.store is store and grant.key})
         for number, (region, key) in enumerate(keys, start=1):
-            contexts = [g.resource for g in grants if (g.store, g.region, g.key) == (store, region, key)]
+            contexts = [g.extent for g in grants if (g.store, g.region, g.key) == (store, region, key)]
             yield Statement(
                 sid=f"{name}{number}",
                 actions=(DECRYPT,),
@@ -141,8 +154,8 @@ def decrypt_conditions(
 ) -> tuple[Condition, ...]:
     """Return what binds a Decrypt to a service in a region and to objects."""
     values = tuple(contexts)
-    # Only StringLike reads the `?` of an unknown suffix; a known ARN is compared as it stands.
-    operator = "StringLike" if any("?" in context for context in values) else "StringEquals"
+    # Only StringLike reads the `?` of an unknown suffix and the `*` below a path; a known ARN is compared as it stands.
+    operator = "StringLike" if any("?" in context or "*" in context for context in values) else "StringEquals"
     return (
         Condition.of("StringEquals", "kms:ViaService", [f"{SERVICES[store]}.{region}.{environment.dns_suffix}"]),
         Condition.of(operator, f"kms:EncryptionContext:{_CONTEXT_KEY[store]}", values),

@@ -53,7 +53,8 @@ def check_name(name: str, store: Store, at: Spot, problems: ProblemList) -> None
 def _check_parameter_name(name: str, sample: str, at: Spot, problems: ProblemList) -> None:
     if sample.endswith("/") and len(sample) > 1:
         rule = "Leave to read a path reads every parameter below it, and the provider reads parameters one by one"
-        problems.add(at, "SPEC038", f"{name!r} is a path", rule, "list each parameter by its name")
+        fix = "list each parameter by its name; what the app itself reads by path stands in 'parameterPaths:'"
+        problems.add(at, "SPEC038", f"{name!r} is a path", rule, fix)
     elif ":" in sample:
         rule = "A parameter's version or label is a key of its own"
         problems.add(

@@ -35,6 +35,9 @@ def check_places(variant: AppVariant, reader_account: str, environment: Environm
     if environment.region in variant.failover_regions:
         what = f"the failover region {environment.region!r} is the region itself"
         problems.add(variant.failover_at, "SPEC022", what, "A failover region is another one", "remove it")
+    for path in variant.paths:
+        if path.kms_key:
+            _check_key(KeyEntry(region=None, arn=path.kms_key, at=path.key_at), environment, problems)
     regions = regions_of(variant, environment)
     for entry in variant.objects:
         reads = reads_of(entry, regions)

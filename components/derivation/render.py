@@ -2,7 +2,10 @@
 
 Shape of the document:
     {"environment": …, "apps": {"<app>": {"policies": [IAM documents], "trust": {…}, "roleName": …,
-     "secretProviderClasses": […], "serviceAccount": {…}, "volumes": […], "volumeMounts": […], …}}}
+     "secretProviderClasses": […], "serviceAccount": {…}, "volumes": […], "volumeMounts": […],
+     "headroom": {"kind": "inline", "usedCharacters": …, "limitCharacters": …}, "owner": …, "spec": "<file>",
+     "grants": [{"resource": …, "region": …, "owner": …, "spec": "<file>:<line>"}], …}}}
+Owners and lines of the spec change no access: a diff reads them to say whose secret it is, and where it is asked for.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from .access import (
     RoleChainAccess,
     SecretPolicy,
 )
+from .grants import Grant
 
 
 def render_document(apps: Iterable[AppAccess], environment: str) -> Manifest:
@@ -87,10 +91,12 @@ def dump_yaml(value: Mapping[str, object]) -> str:
 
 def _app(app: AppAccess) -> Manifest:
     document: Manifest = {
+        **({"owner": app.owner} if app.owner else {}),
         "identity": app.identity.value,
         "roleName": app.role_name,
         "roleArn": app.role_arn,
         "trust": app.trust.to_dict(),
+        "policyNames": [policy.name for policy in app.policies],
         "policies": [policy.document.to_dict() for policy in app.policies],
         "secretProviderClasses": [mount.secret_provider_class for mount in app.mounts],
         "serviceAccount": app.service_account_manifest,
@@ -102,6 +108,24 @@ def _app(app: AppAccess) -> Manifest:
         document["podIdentityAssociation"] = _association(app.association)
     if app.chain:
         document["secondRole"] = _second_role(app.chain)
+    document["headroom"] = {
+        "kind": app.headroom.kind.value,
+        "policies": len(app.policies),
+        "usedCharacters": app.headroom.used,
+        "limitCharacters": app.headroom.limit,
+    }
+    document["spec"] = next((grant.at.source for grant in app.grants if grant.at), "")
+    document["grants"] = [_grant(grant) for grant in app.grants]
+    return document
+
+
+def _grant(grant: Grant) -> Manifest:
+    """Return whose object a grant reads and which line of which spec asks for it."""
+    document: Manifest = {"resource": grant.extent, "region": grant.region}
+    if grant.owner:
+        document["owner"] = grant.owner
+    if grant.at:
+        document["spec"] = f"{grant.at.source}:{grant.at.line}"
     return document
 
 

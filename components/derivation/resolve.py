@@ -17,11 +17,12 @@ from .spec import (
     ChainEntry,
     FailoverEntry,
     ObjectEntry,
+    PathEntry,
     PodIdentityEntry,
     RestrictEntry,
     SyncEntry,
 )
-from .spec_shape import EXTERNAL_ID, LABEL, ROLE_ARN, SUBDOMAIN
+from .spec_shape import EXTERNAL_ID, LABEL, PARAMETER_PATH_NAME, ROLE_ARN, SUBDOMAIN
 from .template_checks import check_template
 from .variables import substitute
 from .yaml_source import Scalar
@@ -64,6 +65,7 @@ class _Resolver:
             namespace=self._checked(LABEL, variant.namespace, variant.at),
             service_account=self._checked(SUBDOMAIN, variant.service_account, variant.at),
             objects=objects,
+            paths=self._paths(variant.paths),
             sync=tuple(self._sync(entry) for entry in variant.sync),
             chain=self._chain(variant.chain),
             pod_identity=self._pod_identity(variant.pod_identity),
@@ -107,6 +109,16 @@ class _Resolver:
         if name != item.name:
             check_name(name, entry.store, item.at, self._problems)
         return replace(item, name=name)
+
+    def _paths(self, paths: tuple[PathEntry, ...]) -> tuple[PathEntry, ...]:
+        resolved: dict[str, PathEntry] = {}
+        for entry in paths:
+            path = self._checked(PARAMETER_PATH_NAME, entry.path, entry.at)
+            if path in resolved:
+                what = f"the path {path!r} stands in line {resolved[path].at.line} too"
+                self._problems.add(entry.at, "SPEC019", what, "A path is named once", "join the two entries")
+            resolved[path] = replace(entry, path=path, kms_key=self._text(entry.kms_key))
+        return tuple(resolved.values())
 
     def _sync(self, entry: SyncEntry) -> SyncEntry:
         # A default file name follows its object's name: a reference may carry the same variables.

@@ -101,7 +101,7 @@ def key_policy(reads: Iterable[ReaderGrant], environment: Environment) -> Policy
     by_reader: dict[tuple[str, Store, str], tuple[str, set[str]]] = {}
     for read in reads:
         place = (read.reader, read.grant.store, read.grant.region)
-        by_reader.setdefault(place, (read.reader_account, set()))[1].add(read.grant.resource)
+        by_reader.setdefault(place, (read.reader_account, set()))[1].add(read.grant.extent)
     by_objects: dict[tuple[str, Store, str, tuple[str, ...]], list[str]] = {}
     for (reader, store, region), (account, objects) in by_reader.items():
         by_objects.setdefault((account, store, region, tuple(sorted(objects))), []).append(reader)

@@ -181,6 +181,29 @@ class ObjectEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PathEntry:
+    """Leave to read every parameter below a path with the app's own SDK; no mount does. Variables unreplaced.
+
+    Attributes:
+        path: Begins with a slash, ends with none.
+        reason: Why the parameters cannot be named one by one; reviewers see it.
+        kms_key: ARN of the customer key of the parameters below, in the environment's region; "" for AWS's own.
+        owner: Who owns the parameters; "" when the spec does not say.
+        suppress: Findings that the author accepts.
+        at: Place of the path.
+        key_at: Place of the key; of the path without one.
+    """
+
+    path: str
+    reason: str = field(compare=False)
+    kms_key: str = ""
+    owner: str = ""
+    suppress: tuple[Suppression, ...] = field(default=(), compare=False)
+    at: Spot = field(compare=False)
+    key_at: Spot = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SyncEntry:
     """One Kubernetes Secret filled from files of one mount; `data` in file order."""
 
@@ -245,6 +268,7 @@ class AppVariant:
         mount_path: Of the default mount.
         mounts: The others, sorted by name; each holds an object.
         refresh_interval_seconds: How old a value may get; None means the stack's setting.
+        paths: What the app reads by path with its own SDK, in file order.
         chain: The second role that reads, if any.
         pod_identity: Settings of Pod Identity, if any.
         pod_labels: Labels of the app's pods, as far as they decide where pods run; sorted.
@@ -263,6 +287,7 @@ class AppVariant:
     failover_regions: tuple[str, ...]
     objects: tuple[ObjectEntry, ...]
     sync: tuple[SyncEntry, ...]
+    paths: tuple[PathEntry, ...] = ()
     chain: ChainEntry | None = None
     pod_identity: PodIdentityEntry | None = None
     pod_labels: tuple[tuple[str, str], ...] = ()

@@ -92,6 +92,14 @@ LABEL_NAME = Text(
     fix="write it like 'blue'",
 )
 
+PARAMETER_PATH_NAME = Text(
+    pattern=r"(?:/[A-Za-z0-9_.-]+){1,14}",
+    limit=1011,
+    rule="It is a path of Parameter Store: up to 14 names, each behind a slash, no slash at the end, no wildcard",
+    fix="write it like '/${environment}/shop'; both spellings, with and without a slash at the end, are granted",
+    variables=True,
+    code="SPEC038",
+)
 STAGE = Text(
     pattern=r"[^\s\x00-\x1f\x7f]{1,256}",
     limit=256,
@@ -238,6 +246,16 @@ PARAMETER = Record(
         Field("failover", MapOf(REGION, PARAMETER_FAILOVER), _FAILOVER_DOC),
     ),
 )
+PARAMETER_PATH = Record(
+    title="a path of parameters",
+    fields=(
+        Field("path", PARAMETER_PATH_NAME, "The path that the app asks for, such as /prod/shop.", required=True),
+        Field("reason", REASON, "Why they cannot be named one by one; reviewers and reports see it.", required=True),
+        Field("kmsKey", KEY_ARN, "ARN of the customer key that encrypts them; leave out for AWS's own."),
+        Field("owner", OWNER, "Who owns them, where that is not the app's owner."),
+        Field("suppress", SUPPRESS, "Findings of `lockstep lint` that are right here, each with its reason."),
+    ),
+)
 ASSUME_ROLE = Record(
     title="a second role",
     fields=(
@@ -283,6 +301,11 @@ _SETTINGS = (
     Field("failoverRegions", ListOf(REGION), "Regions asked, in order, when the one before is out of reach."),
     Field("secrets", ListOf(SECRET), "Secrets of AWS Secrets Manager."),
     Field("parameters", ListOf(PARAMETER), "Parameters of AWS Systems Manager Parameter Store."),
+    Field(
+        "parameterPaths",
+        ListOf(PARAMETER_PATH, min_items=1),
+        "Wide: paths that the app's own SDK reads whole; nothing of them is mounted.",
+    ),
     Field("sync", ListOf(SYNC), "Copies as Kubernetes Secrets, for environment variables."),
     Field("suppress", SUPPRESS, "Findings of `lockstep lint` that the whole app answers for, each with its reason."),
 )
@@ -305,7 +328,7 @@ APP = Record(
 )
 
 #: Lists whose entries an overlay matches by this key; every other key is replaced as a whole.
-MATCHED_BY = {"secrets": "name", "parameters": "name", "sync": "secret"}
+MATCHED_BY = {"secrets": "name", "parameters": "name", "parameterPaths": "path", "sync": "secret"}
 
 
 def json_schema() -> JsonSchema:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterator
 
 from .errors import ProblemList, Spot
 from .mount_reader import check_mounts, read_mounts
@@ -17,6 +18,7 @@ from .spec import (
     ChainEntry,
     Identity,
     ObjectEntry,
+    PathEntry,
     PodIdentityEntry,
     PodIdentityScope,
     Store,
@@ -81,6 +83,7 @@ class _VariantReader:
             what = "'assumeRole' and 'podIdentity.targetRole' stand together"
             self._problems.add(chain.at, "SPEC029", what, rule, "remove one of them")
         renamed_from = self._renamed_from(app)
+        paths = tuple(self._paths())
         if app is None or namespace is None:
             return None
         identity = fields.text("identity")
@@ -96,6 +99,7 @@ class _VariantReader:
             failover_regions=failover,
             objects=objects,
             sync=sync,
+            paths=paths,
             chain=chain,
             pod_identity=pod_identity,
             pod_labels=self._pod_labels(),
@@ -117,7 +121,7 @@ class _VariantReader:
                 check_template(entry.template, own, self._problems)
 
     def _names_objects(self) -> bool:
-        lists = [read.value for name in ("secrets", "parameters") if (read := self._fields.get(name))]
+        lists = [read.value for name in ("secrets", "parameters", "parameterPaths") if (read := self._fields.get(name))]
         return any(not isinstance(value, ReadList) or value.items for value in lists)
 
     def _is_whole(self, name: str) -> bool:
@@ -137,6 +141,27 @@ class _VariantReader:
             else:
                 regions.append(region)
         return tuple(regions)
+
+    def _paths(self) -> Iterator[PathEntry]:
+        seen: dict[str, Spot] = {}
+        for fields in self._fields.records("parameterPaths"):
+            path, at = fields.text("path"), fields.at("path")
+            if path is None:
+                continue
+            if path in seen:
+                what = f"the path {path!r} stands here and in line {seen[path].line}"
+                self._problems.add(at, "SPEC019", what, "A path is named once", "join the two entries")
+                continue
+            seen[path] = at
+            yield PathEntry(
+                path=path,
+                reason=fields.text("reason") or "",
+                kms_key=fields.text("kmsKey") or "",
+                owner=fields.text("owner") or "",
+                suppress=read_suppressions(fields.get("suppress")),
+                at=at,
+                key_at=fields.at("kmsKey") if "kmsKey" in fields else at,
+            )
 
     def _chain(self) -> ChainEntry | None:
         fields = self._fields.record("assumeRole")

@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 
 from tests.derivation.random_specs import SUFFIX, AskedRead
 
-GET, DESCRIBE, PARAMETERS, DECRYPT = (
+GET, DESCRIBE, PARAMETERS, BY_PATH, DECRYPT = (
     "secretsmanager:GetSecretValue",
     "secretsmanager:DescribeSecret",
     "ssm:GetParameters",
+    "ssm:GetParametersByPath",
     "kms:Decrypt",
 )
-_OTHER_ACTIONS = ("secretsmanager:PutSecretValue", "ssm:GetParameter", "ssm:GetParametersByPath", DECRYPT)
+_OTHER_ACTIONS = ("secretsmanager:PutSecretValue", "ssm:GetParameter", "ssm:GetParameterHistory", BY_PATH, DECRYPT)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +38,9 @@ def is_asked_for(question: Question, reads: Iterable[AskedRead]) -> bool:
 def _serves(question: Question, read: AskedRead) -> bool:
     if question.action == DECRYPT:
         return bool(read.key) and question.resource == read.key and _is_decryption(question.context, read)
+    if read.is_path:
+        # IAM compares the path as the request spells it; the parameters below are never asked about.
+        return question.action == BY_PATH and question.resource in {read.arn, f"{read.arn}/"}
     if not read.is_secret:
         return question.action == PARAMETERS and question.resource == read.arn
     if question.action not in {GET, DESCRIBE}:
@@ -52,6 +56,8 @@ def _serves(question: Question, read: AskedRead) -> bool:
 
 
 def _names(arn: str, read: AskedRead) -> bool:
+    if read.is_path:
+        return arn.startswith(f"{read.arn}/")
     if read.is_suffix_known or not read.is_secret:
         return arn == read.arn
     return re.fullmatch(rf"{re.escape(read.arn.removesuffix(SUFFIX))}-.{{6}}", arn, re.DOTALL) is not None
@@ -81,7 +87,7 @@ def _near(arn: str) -> Iterator[str]:
     yield arn.replace(account, "121212121212")
     yield arn.replace(arn.split(":")[3], "eu-central-1")
     yield arn.replace(":parameter/", ":parameter//")
-    yield from (f"{arn}x", f"{arn}/child", arn[:-1])
+    yield from (f"{arn}x", f"{arn}/", f"{arn}/child", f"{arn}/child/deep", f"{arn}x/child", arn[:-1])
     if arn.endswith(SUFFIX):
         name = arn.removesuffix(SUFFIX)
         yield from (name, f"{name}-other{SUFFIX}", f"{name}-Zz9Zz9", f"{name[:-1]}{SUFFIX}", f"{name}-Ab12C")

@@ -15,10 +15,15 @@ SECOND_ACCOUNT = "999988887777"
 OTHER_ACCOUNT = "444455556666"
 SECOND_ROLE = f"arn:aws:iam::{SECOND_ACCOUNT}:role/readers/second"
 SUFFIX = "-Ab12Cd"
+DEPLOYER = f"arn:aws:iam::{ACCOUNT}:role/ci/deployer"
+BREAK_GLASS = f"arn:aws:iam::{ACCOUNT}:role/break-glass"
+#: Of an earlier name of an app: longer than any app's name.
+EARLIER = "-as-it-was-before"
 
 LABEL = st.from_regex(r"[a-z](?:[a-z0-9-]{0,10}[a-z0-9])?", fullmatch=True)
 SECRET_NAME = st.from_regex(r"(?:[a-z0-9]{1,4}/){0,2}[a-zA-Z0-9_+=.@-]{1,12}", fullmatch=True)
 PARAMETER_NAME = st.from_regex(r"/?[a-z0-9]{1,5}(?:/[a-zA-Z0-9_.-]{1,8}){0,2}", fullmatch=True)
+PATH = st.from_regex(r"/tree-[0-9](?:/[a-zA-Z0-9_.-]{1,8}){0,2}", fullmatch=True)
 MODE = st.sampled_from(["0400", "0440", "0444", "0600", "0644"])
 KEY_ID = st.uuids().map(str)
 STAGES = ("AWSCURRENT", "AWSPREVIOUS", "AWSPENDING")
@@ -38,6 +43,7 @@ class AskedRead:
     version_id: str = ""
     is_optional: bool = False
     is_suffix_known: bool = False
+    is_path: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +60,7 @@ class SpecText:
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the objects in file order."""
-        return tuple(read.name for read in self.reads if read.region == REGION)
+        return tuple(read.name for read in self.reads if read.region == REGION and not read.is_path)
 
 
 @dataclass
@@ -65,6 +71,7 @@ class _Draft:
     files: list[str] = field(default_factory=list)
     plain: dict[str, list[str]] = field(default_factory=dict)
     mounted: list[tuple[str, str]] = field(default_factory=list)
+    may_restrict: bool = False
 
 
 @st.composite
@@ -75,6 +82,11 @@ def spec_texts(draw: st.DrawFn, app: st.SearchStrategy[str] = LABEL, *, plain: b
     lines = ["version: 1", f"app: {name!r}", f"namespace: {draw(LABEL)!r}"]
     identity, settings = draw(_identities(plain=plain))
     lines += identity
+    # A session policy has room for little.
+    failover, most = ((), 1) if "sessionPolicy" in settings else (failover, 4)
+    if draw(st.booleans()):
+        lines.append(f"renamedFrom: [{name}{EARLIER}]")
+        settings |= {"renamed"}
     if failover:
         lines.append(f"failoverRegions: [{', '.join(failover)}]")
     for line in (
@@ -88,15 +100,17 @@ def spec_texts(draw: st.DrawFn, app: st.SearchStrategy[str] = LABEL, *, plain: b
     if draw(st.booleans()):
         lines += ["suppress:", "  - {rule: LS802, reason: known}"]
     draft = _Draft(failover=failover, account=SECOND_ACCOUNT if "chain" in settings else ACCOUNT)
-    secrets = draw(st.lists(SECRET_NAME, unique=True, max_size=4))
+    draft.may_restrict = "owner: payments-team" in lines and "chain" not in settings
+    secrets = draw(st.lists(SECRET_NAME, unique=True, max_size=most))
     parameters = draw(
-        st.lists(PARAMETER_NAME, unique_by=lambda n: n.strip("/"), min_size=0 if secrets else 1, max_size=4)
+        st.lists(PARAMETER_NAME, unique_by=lambda n: n.strip("/"), min_size=0 if secrets else 1, max_size=most)
     )
     for title, names in (("secrets", secrets), ("parameters", parameters)):
         if names:
             lines.append(f"{title}:")
             for item in names:
                 lines += _entry(draw, item, draft, is_secret=title == "secrets")
+    lines += _paths(draw, draft, most=most // 2)
     lines += _mounts(name, draft.mounted, sync=draw(st.booleans()))
     return SpecText(
         text="\n".join(lines) + "\n",
@@ -115,7 +129,7 @@ def _identities(draw: st.DrawFn, *, plain: bool) -> tuple[list[str], frozenset[s
     lines, settings = [f"identity: {identity}"], {identity}
     chain = draw(st.sampled_from(["none"] if plain else ["none", "none", "provider", "external", "eks"]))
     if identity == "podIdentity" and draw(st.booleans()):
-        scope = draw(st.sampled_from(["role", "sessionTags"]))
+        scope = draw(st.sampled_from(["role", "sessionPolicy", "sessionTags"]))
         settings.add(scope)
         lines += ["podIdentity:", f"  scope: {scope}", f"  shareAcrossPods: {draw(st.sampled_from(['true', 'false']))}"]
         if chain == "eks":
@@ -135,9 +149,12 @@ def _entry(draw: st.DrawFn, name: str, draft: _Draft, *, is_secret: bool) -> lis
     draft.mounted.append((mount, file))
     lines.append(f"    file: {file}")
     lines += [f"    mount: {mount}"] if mount else []
-    for line in ('mode: "0400"', "owner: platform", "encoding: base64", "nonText: refuse"):
-        if draw(st.booleans()):
-            lines.append(f"    {line}")
+    chosen = [
+        line
+        for line in ('mode: "0400"', "owner: platform", "encoding: base64", "nonText: refuse")
+        if draw(st.booleans())
+    ]
+    lines += [f"    {line}" for line in chosen]
     plain = draft.plain.setdefault(mount, [])
     plain.append(file)
     keys = draw(st.sampled_from(["none", "all", "some"]))
@@ -151,12 +168,30 @@ def _entry(draw: st.DrawFn, name: str, draft: _Draft, *, is_secret: bool) -> lis
     if draw(st.booleans()):
         text = f"a=${{{draw(st.sampled_from(plain))}}}\n$${{literal}} $HOME é\n"
         lines += ["    template:", f"      file: {_new_file(draw, draft)}", f"      text: {json.dumps(text)}"]
+    is_own = is_secret and all(read.arn.split(":")[4] == ACCOUNT for read in reads)
+    if draft.may_restrict and is_own and "owner: platform" not in chosen and draw(st.booleans()):
+        lines.append(f"    restrict: {{breakGlass: ['{BREAK_GLASS}'], adopt: true}}")
+        draft.reads += reads
+        return lines
     may_be_missing = not re.search(r"-[A-Za-z0-9]{6}$", name) or not is_secret
     if may_be_missing and draw(st.booleans()):
         lines.append("    optional: true")
         reads = [_optional(read) for read in reads]
     draft.reads += reads
     return lines
+
+
+def _paths(draw: st.DrawFn, draft: _Draft, *, most: int) -> Iterator[str]:
+    """Yield the lines of what the app reads by path; the paths lie beside every parameter."""
+    paths = draw(st.lists(PATH, unique=True, max_size=most))
+    yield from ["parameterPaths:"] if paths else []
+    for path in paths:
+        yield f"  - path: {path}"
+        yield "    reason: the library reads the tree"
+        key = draw(st.sampled_from(["", f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{draw(KEY_ID)}"]))
+        yield from [f"    kmsKey: {key}"] if key else []
+        arn = _arn(path, REGION, draft.account, is_secret=False)
+        draft.reads.append(AskedRead(is_secret=False, is_path=True, region=REGION, name=path, arn=arn, key=key))
 
 
 def _optional(read: AskedRead) -> AskedRead:

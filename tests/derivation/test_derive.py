@@ -27,7 +27,7 @@ from provider_runtime.mount_request import MountRequest, ObjectVersions, parse_m
 from provider_runtime.secret_objects import parse_objects
 from tests.derivation.expected_access import is_asked_for, questions_about
 from tests.derivation.iam_oracle import allows
-from tests.derivation.random_specs import SUFFIX, SpecText, spec_texts
+from tests.derivation.random_specs import DEPLOYER, EARLIER, SUFFIX, SpecText, spec_texts
 
 ENVIRONMENT = Environment(
     name="dev",
@@ -35,6 +35,7 @@ ENVIRONMENT = Environment(
     account="111122223333",
     cluster="dev",
     oidc_issuer="https://oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE",
+    deployer_role=DEPLOYER,
 )
 LAW = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -105,7 +106,7 @@ def test_every_grant_leads_to_a_line_that_asks_for_it(spec: SpecText) -> None:
     assert {(grant.region, grant.key) for grant in access.grants} == {(r.region, r.key) for r in spec.reads}
     for grant in access.grants:
         assert grant.at is not None
-        assert lines[grant.at.line - 1].lstrip().startswith("- name: ")
+        assert lines[grant.at.line - 1].lstrip().startswith(("- name: ", "- path: "))
         assert grant.owner in {"", "platform", "payments-team"}
 
 
@@ -134,7 +135,8 @@ def test_the_provider_reads_back_exactly_the_derived_objects(spec: SpecText) -> 
         chain = access.chain if "eks" not in spec.settings else None
         expected_chain = chain and RoleChain(role_arn=chain.role_arn, external_id=chain.external_id)
         assert request.role_chain == expected_chain
-        assert not request.share_across_pods or "shareAcrossPods: true" in spec.text
+        shared = "shareAcrossPods: true" in spec.text or "sessionPolicy" in spec.settings
+        assert request.share_across_pods == (shared and request.use_pod_identity)
         assert request.region == ENVIRONMENT.region
         assert request.failover_regions == spec.failover
         assert request.use_pod_identity == (access.identity is Identity.POD_IDENTITY)
@@ -181,12 +183,39 @@ def test_i5_trust_names_exactly_one_subject(spec: SpecText) -> None:
             f"{ENVIRONMENT.issuer_host}:sub": (f"system:serviceaccount:{access.namespace}:{access.service_account}",),
         }
     else:
-        assert tests == {
-            "aws:SourceAccount": ("111122223333",),
-            "aws:SourceArn": ("arn:aws:eks:eu-west-1:111122223333:cluster/dev",),
+        tags = {
             "aws:RequestTag/kubernetes-namespace": (access.namespace,),
             "aws:RequestTag/kubernetes-service-account": (access.service_account,),
         }
+        assert tests == {
+            "aws:SourceAccount": ("111122223333",),
+            "aws:SourceArn": ("arn:aws:eks:eu-west-1:111122223333:cluster/dev",),
+            # With a session policy EKS sends no tags that a trust could ask for; the role is the app's own either way.
+            **({} if "sessionPolicy" in spec.settings else tags),
+        }
+
+
+@given(spec_texts())
+@LAW
+def test_a_session_policy_is_what_the_session_may_do_and_no_more(spec: SpecText) -> None:
+    access = access_of(spec)
+    policy = access.association.policy if access.association else None
+    assert (policy is not None) == ("sessionPolicy" in spec.settings)
+    if policy is None or (access.chain and "eks" not in spec.settings):
+        return
+    for question in questions_about(spec.reads):
+        answer = allows(policy.to_dict(), question.action, question.resource, question.context)
+        assert answer == is_asked_for(question, spec.reads), question
+
+
+@given(spec_texts())
+@LAW
+def test_a_renamed_app_has_the_names_of_its_first_one(spec: SpecText) -> None:
+    access = access_of(spec)
+    first = f"{spec.app}{EARLIER}" if "renamed" in spec.settings else spec.app
+    assert access.first_name == first
+    assert access.role_name.startswith(f"dev-eu-west-1-{first}"[:50])
+    assert {mount.class_name for mount in access.mounts} <= {first, *(f"{first}-{m.name}" for m in access.mounts)}
 
 
 @given(spec_texts(), st.randoms(use_true_random=False))
@@ -331,7 +360,7 @@ def test_other_partitions_have_their_own_arns_and_host_names(partition: str, reg
         "secrets:\n  - name: dev/db\n"
         f"    kmsKey: arn:{partition}:kms:{region}:111122223333:key/8a2c6f04-1d3b-4e57-9a60-7b1c2d3e4f50\n"
     )
-    environment = replace(ENVIRONMENT, partition=partition, region=region)
+    environment = replace(ENVIRONMENT, partition=partition, region=region, deployer_role=None)
     (access,) = derive_all(parse_specs(text), environment)
     assert access.role_arn.startswith(f"arn:{partition}:iam::111122223333:role/")
     document = access.policies[0].document.to_json()

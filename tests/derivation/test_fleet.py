@@ -15,14 +15,14 @@ from components.derivation.iam import Effect
 from components.derivation.secret_policies import is_ours
 from tests.derivation.expected_access import DECRYPT, DESCRIBE, GET, PARAMETERS, is_asked_for, questions_about
 from tests.derivation.iam_oracle import allows
-from tests.derivation.random_specs import SUFFIX, SpecText, spec_texts
+from tests.derivation.random_specs import DEPLOYER, SUFFIX, SpecText, spec_texts
 from tests.derivation.test_derive import ENVIRONMENT, LAW, session_tags
 
-DEPLOYER = "arn:aws:iam::111122223333:role/ci/deployer"
 GLASS = "arn:aws:iam::111122223333:role/break-glass"
 ROTATION = "arn:aws:iam::111122223333:role/rotation"
 OUTSIDE = "arn:aws:iam::222233334444:role/other-stack"
-PLACE = replace(ENVIRONMENT, deployer_role=DEPLOYER)
+PLACE = ENVIRONMENT
+NO_DEPLOYER = replace(ENVIRONMENT, deployer_role=None)
 HEAD = "version: 1\napp: {app}\nowner: team\nnamespace: {app}\nsecrets:\n"
 SECRET = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:db-Ab12Cd"
 
@@ -118,7 +118,7 @@ def test_a_policy_with_any_statement_of_somebody_else_is_not_ours() -> None:
     [
         (HEAD.format(app="a").replace("owner: team\n", "") + "  - name: db\n" + RESTRICT, PLACE, "has no owner"),
         (HEAD.format(app="a") + "  - name: db\n    owner: other\n" + RESTRICT, PLACE, "belongs to 'other'"),
-        (HEAD.format(app="a") + "  - name: db\n" + RESTRICT, ENVIRONMENT, "names no deployer"),
+        (HEAD.format(app="a") + "  - name: db\n" + RESTRICT, NO_DEPLOYER, "names no deployer"),
         (HEAD.format(app="a") + "  - name: db\n    optional: true\n" + RESTRICT, PLACE, "is optional"),
         (
             HEAD.format(app="a") + f"  - name: db\n{RESTRICT}  - name: {SECRET}\n    file: x\n{RESTRICT}",
@@ -227,3 +227,11 @@ def test_the_deployer_may_place_these_apps_and_pass_their_roles_to_pod_identity_
     reads = (GET, PARAMETERS, DECRYPT)
     assert not any(deployer_may(fleet, action, read.arn) for action in reads for read in spec.reads)
     assert not deployer_may(fleet, "secretsmanager:PutResourcePolicy", f"x{SUFFIX}")
+    for policy in fleet.secret_policies:
+        written = policy.resource.replace("-??????", SUFFIX)
+        for action in ("GetResourcePolicy", "PutResourcePolicy", "DeleteResourcePolicy"):
+            assert deployer_may(fleet, f"secretsmanager:{action}", written)
+            assert not denies(policy.document, f"secretsmanager:{action}", DEPLOYER)
+        assert not denies(policy.document, GET, DEPLOYER)
+        assert not denies(policy.document, GET, access.reader_arn), "no reader is locked out of what it mounts"
+        assert denies(policy.document, GET, f"{access.reader_arn}x")

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from components.derivation import render_json
+from components.derivation import dump_json, parse_specs, render_fleet, render_json
 from components.derivation.diff import (
     FleetDocuments,
     diff_fleets,
@@ -21,6 +23,8 @@ from components.derivation.fleet import derive_fleet
 from lockstep.engine import EngineResult, EngineState, run_program
 from lockstep.preview.offline_provider import offline_providers
 from lockstep.project import ProjectStack, load_project
+from tests.derivation.random_specs import SpecText, spec_texts
+from tests.derivation.test_derive import ENVIRONMENT
 
 _RUNS: dict[str, EngineResult] = {}
 
@@ -65,6 +69,20 @@ def test_rendered_json_has_the_facts_of_the_derivation(stack: ProjectStack) -> N
     fleet = derive_fleet(stack.specs(), stack.environment)
     document: Any = json.loads(render_json(fleet.apps, stack.environment.name))
     assert diff_fleets(read_derived(fleet), read_rendered(document)).rows == ()
+
+
+@given(spec=spec_texts(), first=st.booleans())
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_rendered_json_says_everything_that_the_derivation_does(spec: SpecText, *, first: bool) -> None:
+    """Second roles, associations, paths, owners and lines of the spec too; against nothing, so that all of it shows."""
+    fleet = derive_fleet(parse_specs(spec.text, "app.yaml"), ENVIRONMENT)
+    derived = read_derived(fleet)
+    rendered = read_rendered(json.loads(dump_json(render_fleet(fleet))))
+    empty = FleetDocuments(environment="dev")
+    sides = (derived, rendered) if first else (rendered, derived)
+    assert diff_fleets(*sides).rows == ()
+    assert diff_fleets(empty, rendered).rows == diff_fleets(empty, derived).rows
+    assert all(row.spec.startswith("app.yaml:") for row in diff_fleets(empty, rendered).rows if row.about == "read")
 
 
 def test_a_preview_against_the_deployed_state_shows_the_change_and_nothing_else(

@@ -7,7 +7,7 @@ matches any six there.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 
@@ -20,6 +20,7 @@ from ..variables import substitute
 
 #: Stands for the six characters that nobody told.
 SAMPLE_SUFFIX = "-AbCdEf"
+_BELOW = "/*"
 _SUFFIX_LENGTH = len(UNKNOWN_SUFFIX)
 _SERVICES = {"secretsmanager": Store.SECRETS_MANAGER, "ssm": Store.PARAMETER_STORE}
 _PREFIXES = {Store.SECRETS_MANAGER: "secret:", Store.PARAMETER_STORE: "parameter/"}
@@ -33,7 +34,8 @@ class ObjectId:
         store: Secrets Manager or Parameter Store.
         account: Owner, 12 digits.
         region: Where it lies.
-        name: Friendly name; of a secret without random suffix, of a parameter without leading slash.
+        name: Friendly name; of a secret without random suffix, of a parameter without leading slash. One that ends in
+            `/*` stands for everything below a path of parameters, which is read as a whole.
     """
 
     store: Store
@@ -45,6 +47,18 @@ class ObjectId:
     def shown(self) -> str:
         """The name as people write it."""
         return f"/{self.name}" if self.store is Store.PARAMETER_STORE and "/" in self.name else self.name
+
+    @property
+    def is_path(self) -> bool:
+        """Whether it stands for everything below a path."""
+        return self.store is Store.PARAMETER_STORE and self.name.endswith(_BELOW)
+
+    def paths_above(self) -> Iterator[ObjectId]:
+        """Yield the paths that a parameter lies below, the nearest first."""
+        name = self.name.removesuffix(_BELOW)
+        while self.store is Store.PARAMETER_STORE and "/" in name:
+            name = name.rpartition("/")[0]
+            yield replace(self, name=name + _BELOW)
 
     def in_region(self, region: str) -> ObjectId:
         """Return the object of that name in another region."""
@@ -81,8 +95,8 @@ class Inventory:
         self._environment = environment
         self._named: dict[ObjectId, _Named] = {}
         for grant in grants:
-            named = self._named.setdefault(ObjectId.of_resource(grant.resource, grant.store), _Named())
-            named.resources.add(grant.resource)
+            named = self._named.setdefault(ObjectId.of_resource(grant.extent, grant.store), _Named())
+            named.resources.add(grant.extent)
             named.keys.add(grant.key)
             named.owners.add(grant.owner)
 
@@ -164,5 +178,5 @@ def grants_by_object(grants: Iterable[Grant]) -> Mapping[ObjectId, tuple[Grant, 
     """Return the grants of each object, in their order."""
     found: dict[ObjectId, list[Grant]] = {}
     for grant in grants:
-        found.setdefault(ObjectId.of_resource(grant.resource, grant.store), []).append(grant)
+        found.setdefault(ObjectId.of_resource(grant.extent, grant.store), []).append(grant)
     return {item: tuple(listed) for item, listed in found.items()}

@@ -161,11 +161,12 @@ class Answers:
             KeyError: There is no such app.
         """
         known = self._know(app)
-        asked = known.asked_for(item) or tuple(_plain(known.access, item))
+        by_path = ((item, Selector()),) if known.path_to(item) else ()
+        asked = known.asked_for(item) or by_path or tuple(_plain(known.access, item))
         if selector is not None:
             asked = tuple((where, selector) for where, _ in asked)
         regions = tuple(self._region(known, where, chosen) for where, chosen in dict.fromkeys(asked))
-        places = dict.fromkeys(region.item for region in regions)
+        places = dict.fromkeys(known.path_to(region.item) or region.item for region in regions)
         return ReadAnswer(
             app=known.access,
             item=item,
@@ -212,6 +213,14 @@ class Answers:
         return self._known[app]
 
     def _region(self, known: _KnownApp, item: ObjectId, selector: Selector) -> RegionAnswer:
+        path = known.path_to(item)
+        if path is not None:
+            # The app's own SDK reads it with everything else below the path, and with the path's key.
+            (grant,) = known.grants[path]
+            checks = known.reader.object_checks(self.inventory.arn(item), item, grant.key, Selector(), grant.resource)
+            return RegionAnswer(
+                item=item, arn=self.inventory.arn(item), key=grant.key, selector=Selector(), checks=checks
+            )
         own = [grant.key for grant in known.grants.get(item, ()) if grant.key]
         # Where the app's spec names no key but another app's does for the same object, that key is the one.
         key = min(own or self.inventory.keys(item), default="")
@@ -247,6 +256,14 @@ class _KnownApp:
         """Return what the app's classes read when they mean this object, region by region; () when none does."""
         return tuple(self._asked.get(item, ()))
 
+    def path_to(self, item: ObjectId) -> ObjectId | None:
+        """Return the path by which the app reads an object that it may not read by name; None without one."""
+        if item.is_path and item in self.grants:
+            return item
+        if item in self.grants:
+            return None
+        return next((path for path in item.paths_above() if path in self.grants), None)
+
     def files(self, item: ObjectId) -> tuple[str, ...]:
         """Return the paths of the files that hold it."""
         sources = self._sources.get(item, set())
@@ -259,7 +276,9 @@ class _KnownApp:
 
 
 def regions_of(app: AppAccess) -> tuple[str, ...]:
-    """Return the regions that the app's classes read from, the primary one first."""
+    """Return the regions that the app reads from, the primary one first; without a class those of its grants."""
+    if not app.mounts:
+        return tuple(dict.fromkeys(grant.region for grant in app.grants))
     spec = app.mounts[0].secret_provider_class["spec"]
     assert isinstance(spec, dict)  # noqa: S101 - a class that we derived
     parameters: Mapping[str, str] = spec["parameters"]

@@ -26,7 +26,7 @@ from ..evaluator import (
     SourceKind,
     parse_policy,
 )
-from ..grants import SERVICES
+from ..grants import GET_BY_PATH, SERVICES
 from ..iam import PolicyDocument
 from ..spec import Identity, Store
 from .checks import Check, Subject, check
@@ -128,11 +128,22 @@ class Reader:
         """Say whether the app's pods get the role that reads: trust of its own role, and of a second one."""
         return self._identity
 
-    def object_checks(self, arn: str, item: ObjectId, key: str, selector: Selector) -> tuple[Check, ...]:
-        """Say whether the role may read an object and decrypt it; `key` is "" for AWS's own."""
+    def object_checks(
+        self, arn: str, item: ObjectId, key: str, selector: Selector, path: str = ""
+    ) -> tuple[Check, ...]:
+        """Say whether the role may read an object and decrypt it.
+
+        Args:
+            arn: Of the object; of everything below a path it ends in `/*`.
+            item: The object.
+            key: Customer key, "" for AWS's own.
+            selector: Which version.
+            path: ARN of the path by which the app itself reads it; "" for a read by its name.
+        """
         context = self._context(item) | _version_context(item.store, selector)
         policies = self._policies(resource=self._resource_policy(item, arn))
-        checks = [self._check(Subject.READ, READ_ACTIONS[item.store], arn, item.account, context, policies)]
+        action, asked = (GET_BY_PATH, path) if path else (READ_ACTIONS[item.store], arn)
+        checks = [self._check(Subject.READ, action, asked, item.account, context, policies)]
         if key:
             checks.append(self._decrypt(arn, item, key))
         return tuple(checks)

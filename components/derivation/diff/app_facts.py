@@ -15,7 +15,7 @@ from .documents import AppDocument, PolicyText, ResourcePolicyDocument, Undecide
 from .facts import About, FactList, Facts, Subject, Way
 from .mounts import Need, add_mounts
 from .patterns import contains
-from .reads import add_reads
+from .reads import BY_PATH, add_reads
 from .statements import Atom, UnreadablePolicyError, read_policy, without_superfluous
 from .trust import add_trust
 
@@ -88,6 +88,8 @@ def _add_mismatches(facts: FactList, app: AppDocument, needs: Iterable[Need], ac
     if not accounts and not any(":" in subject.parts[0] for subject in facts.of(About.TRUST)):
         return
     for subject in facts.of(About.READ):
+        if {way.action for way in facts.ways(subject)} == {BY_PATH}:
+            continue  # a class cannot ask for a path: the app's own SDK does, and the row of the read says what
         if not any(_meets(resource, need) for need in needs for resource in _places(subject)):
             facts.add(
                 Subject(about=About.GRANT_WITHOUT_MOUNT, parts=subject.parts), texts={"value": "no class names it"}

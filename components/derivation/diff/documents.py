@@ -7,10 +7,10 @@ The same values come from derived access, from the JSON of `lockstep render`, an
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TypeAlias, cast
 
-from ..access import AppAccess, FleetAccess, PodIdentityAssociation
+from ..access import AppAccess, FleetAccess
 from ..render import render_document
 
 #: Plain JSON data.
@@ -145,11 +145,15 @@ def read_rendered(document: object) -> FleetDocuments:
 
 
 def _rendered_app(name: str, app: Document) -> AppDocument:
-    chain = app.get("chain")
-    chain = chain if isinstance(chain, Mapping) else {}
+    chain = _inner(app, "secondRole")
     policies = app.get("policies")
     policies = policies if isinstance(policies, list) else []
-    named: dict[str, PolicyText] = {f"policy {n}": _policy(item) for n, item in enumerate(policies, start=1)}
+    names = app.get("policyNames")
+    known = [str(name) for name in names] if isinstance(names, list) and len(names) == len(policies) else []
+    labels = known or [str(number) for number in range(1, len(policies) + 1)]
+    named: dict[str, PolicyText] = {
+        f"policy {label}": _policy(item) for label, item in zip(labels, policies, strict=True)
+    }
     if "permissions" in chain:
         named["permissions of the second role"] = _policy(chain["permissions"])
     return AppDocument(
@@ -167,9 +171,10 @@ def _rendered_app(name: str, app: Document) -> AppDocument:
         ),
         chain_role=_text(chain, "roleArn"),
         owner=_text(app, "owner"),
+        # Of several lines that ask for one object the first one counts.
         places={
             _text(grant, "resource"): Place(spec=_text(grant, "spec"), owner=_text(grant, "owner"))
-            for grant in _documents(app, "grants")
+            for grant in reversed(_documents(app, "grants"))
         },
         spec=_text(app, "spec"),
     )
@@ -234,37 +239,4 @@ def read_derived(fleet: FleetAccess, read_app: Callable[[AppAccess], AppDocument
 
 def derived_app(app: AppAccess) -> AppDocument:
     """Turn one app's derived value into its document; a function of the value."""
-    rendered = read_rendered(render_document([app], app.environment))
-    return _with_origins(rendered.apps[app.app], app)
-
-
-def _with_origins(document: AppDocument, app: AppAccess) -> AppDocument:
-    """Add what a rendered document does not say: names of policies, the second role, owners and places."""
-    policies: dict[str, PolicyText] = {f"policy {item.name}": item.document.to_dict() for item in app.policies}
-    if app.chain:
-        policies["permissions of the second role"] = app.chain.permissions.to_dict()
-    places: dict[str, Place] = {}
-    for grant in app.grants:
-        spec = f"{grant.at.source}:{grant.at.line}" if grant.at else ""
-        places.setdefault(grant.resource, Place(spec=spec, owner=grant.owner))
-    return replace(
-        document,
-        policies=policies,
-        associations=(_association(app.association),) if app.association else (),
-        chain_role=app.chain.role_arn if app.chain else "",
-        owner=app.owner,
-        places=places,
-        spec=next((place.spec for place in places.values() if place.spec), "").rpartition(":")[0],
-    )
-
-
-def _association(association: PodIdentityAssociation) -> Document:
-    return {
-        "clusterName": association.cluster,
-        "namespace": association.namespace,
-        "serviceAccount": association.service_account,
-        "roleArn": association.role_arn,
-        "targetRoleArn": association.target_role_arn,
-        "disableSessionTags": association.disable_session_tags,
-        "policy": association.policy.to_dict() if association.policy else "",
-    }
+    return read_rendered(render_document([app], app.environment)).apps[app.app]

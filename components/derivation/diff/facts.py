@@ -109,6 +109,10 @@ class FactList:
     def __contains__(self, subject: Subject) -> bool:
         return subject in self._ways
 
+    def ways(self, subject: Subject) -> frozenset[Way]:
+        """Return the ways of one subject so far."""
+        return frozenset(self._ways[subject])
+
     def of(self, about: About) -> tuple[Subject, ...]:
         """Return the subjects of one kind, sorted."""
         return tuple(sorted(subject for subject in self._ways if subject.about is about))

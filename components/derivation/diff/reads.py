@@ -20,6 +20,8 @@ _CONTEXTS = {
     "kms:EncryptionContext:SecretARN": "secretsmanager",
     "kms:EncryptionContext:PARAMETER_ARN": "ssm",
 }
+#: Reads everything below its resource, and so is never what a mount needs.
+BY_PATH = "ssm:GetParametersByPath"
 _VIA = "kms:ViaService"
 #: Name of a way that only lets AWS say "not found": the ARN that is asked about while a secret does not exist.
 WHILE_ABSENT = "while it does not exist"
@@ -30,13 +32,25 @@ def add_reads(facts: FactList, atoms: Iterable[Atom]) -> None:
     allowed = without_superfluous(atom for atom in atoms if atom.effect is Effect.ALLOW)
     denied = without_superfluous(atom for atom in atoms if atom.effect is Effect.DENY)
     readable = _absent_folded(
-        {atom.resource.text for atom in allowed if reads_of(atom.action) and not atom.resource.but}
+        {
+            _extent(action, atom.resource.text)
+            for atom in allowed
+            for action in reads_of(atom.action)
+            if not atom.resource.but
+        }
     )
     for atom in allowed:
         _add_allowed(facts, atom, readable)
     for atom in denied:
         subject = Subject(about=About.DENIAL, parts=(spelled(atom.action), str(atom.resource)))
         facts.add(subject, way=Way(tests=atom.tests), why=atom.why)
+
+
+def _extent(action: str, resource: str) -> str:
+    """Return what an action reads: a read by path is allowed for the path, and returns everything below it."""
+    if action != BY_PATH or resource.endswith("*"):
+        return resource
+    return f"{resource.rstrip('/')}/*"
 
 
 def _absent_folded(resources: set[str]) -> dict[str, str]:
@@ -55,7 +69,8 @@ def _add_allowed(facts: FactList, atom: Atom, readable: dict[str, str]) -> None:
         for action in reads:
             absent = bool(home) and home != atom.resource.text
             way = Way(region=region_of(atom.resource), action=WHILE_ABSENT if absent else action, tests=atom.tests)
-            facts.add(read_subject(home or str(atom.resource)), way=way, why=atom.why)
+            what = str(atom.resource) if atom.resource.but else _extent(action, atom.resource.text)
+            facts.add(read_subject(what if action == BY_PATH else home or what), way=way, why=atom.why)
     elif power is Power.DESCRIBE and home:
         action = WHILE_ABSENT if home != atom.resource.text else spelled(atom.action)
         way = Way(region=region_of(atom.resource), action=action, tests=atom.tests)

@@ -25,6 +25,7 @@ from .grouping import AppGroup, MountedClass, group_classes
 from .keys import keys_of
 from .leftovers import leftovers
 from .notes import Note, NoteKind
+from .parameter_paths import paths_of
 
 _ENTRY = re.compile(r"(secrets|parameters|sync)\[([0-9]+)\]")
 _ROUND_LIMIT = 10_000
@@ -92,6 +93,9 @@ def _spec(group: AppGroup, material: Material, notes: list[Note]) -> Entry:
         ]
         if entries:
             spec[title] = entries
+    paths = paths_of(documents, material, notes)
+    if paths:
+        spec["parameterPaths"] = paths
     sync = [entry for mounted in group.mounts for entry in _sync(mounted, notes)]
     if sync:
         spec["sync"] = sync

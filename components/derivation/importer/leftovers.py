@@ -21,6 +21,7 @@ _READS = (
     "secretsmanager:describesecret",
     "ssm:getparameters",
     "ssm:getparameter",
+    "ssm:getparametersbypath",
     "kms:decrypt",
 )
 #: Rules of the linter that say: this grants more than a mount needs.

@@ -183,7 +183,10 @@ class Material:
     def suppressions(self) -> set[Suppression]:
         """Return every suppression of the specs."""
         found = {item for variant in self.variants() for item in variant.suppress}
-        return found | {item for variant in self.variants() for entry in variant.objects for item in entry.suppress}
+        for variant in self.variants():
+            found |= {item for entry in variant.objects for item in entry.suppress}
+            found |= {item for path in variant.paths for item in path.suppress}
+        return found
 
     def mode_edits(self, spot: Spot, mode: str) -> tuple[Edit, ...]:
         """Return the edit that takes execution, special bits and others' writing from the mode of a spec's entry.

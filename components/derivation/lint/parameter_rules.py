@@ -120,7 +120,7 @@ RULES = (
             "GetParametersByPath is authorised by the path alone: it returns children even where they are denied. "
             "GetParameterHistory returns old values. The provider calls GetParameters only."
         ),
-        fix="remove the action; name each parameter under ssm:GetParameters",
+        fix="remove the action and name each parameter under ssm:GetParameters; a spec asks by 'parameterPaths:'",
         bad=Example(policy=parameters_policy(actions=["ssm:GetParameters", "ssm:GetParametersByPath"])),
         good=Example(policy=parameters_policy()),
         check=_by_path,

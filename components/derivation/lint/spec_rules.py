@@ -49,7 +49,7 @@ def _shared(material: Material) -> Iterator[Hit]:
         readers: dict[tuple[Store, str], dict[str, Grant]] = defaultdict(dict)
         for app in stack.apps:
             for grant in app.grants:
-                if grant.region == stack.environment.region:
+                if grant.region == stack.environment.region and not grant.is_path:
                     readers[grant.store, grant.resource].setdefault(app.app, grant)
         for users in readers.values():
             owners = {grant.owner for grant in users.values()}
@@ -142,6 +142,13 @@ def _all_keys(material: Material) -> Iterator[Hit]:
             yield Hit(spot=entry.at, what=what, suppressions=_in_force(variant, entry))
 
 
+def _paths(material: Material) -> Iterator[Hit]:
+    for variant in material.variants():
+        for path in variant.paths:
+            what = f"every parameter below {path.path!r} can be read, those of tomorrow too ({path.reason})"
+            yield Hit(spot=path.at, what=what, suppressions=(*path.suppress, *variant.suppress))
+
+
 def _unknown_rule(material: Material) -> Iterator[Hit]:
     from .registry import RULES as ALL  # noqa: PLC0415 - this rule is one of them
 
@@ -171,6 +178,8 @@ _FOREIGN = "parameters:\n  - name: arn:aws:ssm:${region}:999988887777:parameter/
 _FOREIGN_KEY = "    kmsKey: arn:aws:kms:${region}:999988887777:key/5f1d7a0c-2b3e-4d6f-8a9b-0c1d2e3f4a5b\n"
 _SHARED = "secrets: [{name: prod/smtp}]\n"
 _OWNED = "secrets: [{name: prod/smtp, owner: mail-team}]\n"
+
+_BY_PATH = "parameterPaths: [{path: /prod/shop, reason: the flag library reads the tree}]\n"
 
 #: Stale suppressions: found by the run, after every check.
 STALE = Rule(
@@ -282,6 +291,19 @@ RULES = (
         bad=_spec('secrets: [{name: prod/db, file: db.json, keys: "*"}]\n'),
         good=_spec("secrets: [{name: prod/db, file: db.json, keys: {password: password}}]\n"),
         check=_all_keys,
+    ),
+    Rule(
+        code="LS810",
+        severity=Severity.WARNING,
+        title="Parameters are read one by one",
+        why=(
+            "A read by path is authorised for the path alone: it returns everything below it at any depth, also what "
+            "is denied by name. Whoever may create a parameter there puts it within reach of the app."
+        ),
+        fix="list each parameter by its name, or accept it with 'suppress:' and a reason",
+        bad=_spec("secrets: [{name: prod/db}]\n" + _BY_PATH),
+        good=_spec("secrets: [{name: prod/db}]\nparameters: [{name: /prod/shop/flags}]\n"),
+        check=_paths,
     ),
     Rule(
         code="LS811",

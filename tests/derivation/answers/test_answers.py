@@ -13,7 +13,7 @@ from components.derivation.access import ForeignAccount, ForeignStatements, Secr
 from components.derivation.answers import Answers, ObjectId, Selector, Subject, Verdict, regions_of
 from components.derivation.evaluator import SourceKind, parse_policy
 from components.derivation.spec import AppName, Identity, Store
-from tests.derivation.random_specs import SpecText, spec_texts
+from tests.derivation.random_specs import DEPLOYER, SpecText, spec_texts
 
 ACCOUNT, REGION = "111122223333", "eu-west-1"
 ENVIRONMENT = Environment(
@@ -22,6 +22,7 @@ ENVIRONMENT = Environment(
     account=ACCOUNT,
     cluster="prod",
     oidc_issuer="https://oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE",
+    deployer_role=DEPLOYER,
 )
 KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/8a2c6f04-1d3b-4e57-9a60-7b1c2d3e4f50"
 LAW = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -261,17 +262,32 @@ def test_nothing_near_a_mounted_object_can_be_read(spec: SpecText) -> None:
     answers = Answers(fleet(spec.text))
     named = {(item.store, item.account, item.name) for item in answers.inventory.objects()}
     for item in answers.inventory.objects():
+        if item.is_path:
+            base = item.name.removesuffix("/*")
+            names = (base, f"{base}-x", f"{base}-x/child", base[:-1])
+            near = (*(replace(item, name=name) for name in names), *_elsewhere(replace(item, name=f"{base}/child")))
+            for other in near:
+                if not any(path.name in {p.name for p in other.paths_above()} for path in _paths(answers)):
+                    assert answers.can_read(spec.app, other).is_denied, other
+            continue
         near = (
             replace(item, name=f"{item.name}-x"),
             replace(item, name=f"{item.name}-AbCdEf"),
             replace(item, name=item.name[:-1] or "x"),
             replace(item, name=f"{item.name}/x"),
-            replace(item, account="999999999999"),
-            replace(item, region="sa-east-1"),
+            *_elsewhere(item),
         )
         for other in near:
             if (other.store, other.account, other.name) not in named or other.region == "sa-east-1":
                 assert answers.can_read(spec.app, other).is_denied, other
+
+
+def _elsewhere(item: ObjectId) -> tuple[ObjectId, ...]:
+    return (replace(item, account="999999999999"), replace(item, region="sa-east-1"))
+
+
+def _paths(answers: Answers) -> tuple[ObjectId, ...]:
+    return tuple(item for item in answers.inventory.objects() if item.is_path)
 
 
 @LAW

@@ -22,8 +22,8 @@ ENVIRONMENT = Environment(
 )
 LAW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
-#: What a spec may ask for, and the linter says it again of what follows: settings of a class, and a long policy.
-ASKED_FOR = {"LS525", "LS526", "LS122"}
+#: What a spec may ask for, and the linter says it again of what follows: settings of a class, a long policy, a path.
+ASKED_FOR = {"LS525", "LS526", "LS122", "LS204"}
 
 
 @given(spec_texts(plain=True))
