@@ -9,10 +9,9 @@ from __future__ import annotations
 from .arn import Arn
 from .environment import Environment
 from .errors import ProblemList, Spot
-from .limits import DRIVER_MESSAGE, PARAMETER_VALUE, SECRET_VALUE
-from .spec import AppVariant, Identity, Store
-
-_LARGEST = {Store.SECRETS_MANAGER: SECRET_VALUE.amount, Store.PARAMETER_STORE: PARAMETER_VALUE.amount}
+from .limits import DRIVER_MESSAGE
+from .message_size import largest_answer
+from .spec import AppVariant, Identity
 
 
 def check_app(variant: AppVariant, environment: Environment, problems: ProblemList) -> None:
@@ -54,10 +53,12 @@ def _check_size(variant: AppVariant, problems: ProblemList) -> None:
     """Refuse a mount that could not be answered if every value were as large as AWS lets it be."""
     for mount in sorted({entry.mount for entry in variant.objects}):
         entries = [entry for entry in variant.objects if entry.mount == mount]
-        largest = sum(_LARGEST[entry.store] for entry in entries)
+        largest = largest_answer(entries)
         if largest > DRIVER_MESSAGE.amount:
             name = f"mount {mount!r}" if mount else "default mount"
-            what = f"the {name} holds {len(entries)} objects, which may have {largest:,} bytes together"
+            cut = sum(bool(entry.keys or entry.all_keys or entry.template) for entry in entries)
+            more = f" and what is cut out of {cut} of them" if cut else ""
+            what = f"the {name} holds {len(entries)} objects{more}, which may take {largest:,} bytes together"
             rule = f"The driver takes an answer of at most {DRIVER_MESSAGE.amount:,} bytes"
-            fix = "spread the objects over several 'mounts:', or keep values as JSON keys of fewer secrets"
+            fix = "spread the objects over several 'mounts:', or mount fewer keys and templates of them"
             problems.add(entries[0].at, "SPEC036", what, rule, fix)
