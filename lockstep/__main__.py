@@ -26,7 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # A fleet is some million small values without cycles: the default of 700 would walk all of them again and again.
     gc.set_threshold(_VALUES_BETWEEN_COLLECTIONS)
     try:
-        result = app(args=list(arguments) if arguments is not None else None, standalone_mode=False)
+        result = app(
+            args=list(arguments) if arguments is not None else None, prog_name="lockstep", standalone_mode=False
+        )
     except typer.Exit as error:
         return error.exit_code
     except TyperException as error:

@@ -11,6 +11,8 @@ import typer
 
 from components.derivation.answers import BlastRadius, Check, ObjectId, ReadAnswer, RegionAnswer, Subject
 from components.derivation.errors import Spot
+from components.derivation.limit_use import limits_of
+from components.derivation.render import limit_use
 from components.derivation.spec import Store
 from lockstep.asking import AskedStack
 from lockstep.spec_lines import excerpt
@@ -171,13 +173,21 @@ def what_text(stack: AskedStack, app: str, answers: Sequence[ReadAnswer]) -> str
             _NOUNS[answer.item.store],
             answer.item.shown,
             _regions(answer),
-            f"{len(answer.files)} file{'' if len(answer.files) == 1 else 's'}",
+            "by path" if answer.item.is_path else counted(len(answer.files), "file"),
             _lines(answer),
             _doubt(answer),
         )
         for answer in answers
     ]
-    return "\n".join((title, *aligned(rows), *_notes(answers)))
+    room = [(f"room: {use.limit.subject}", str(use)) for use in limits_of(access)]
+    return "\n".join((title, *aligned(rows), *_notes(answers), *aligned(room)))
+
+
+def limits_json(stack: AskedStack, app: str) -> Json:
+    """Return how much of the limits an app of a stack uses."""
+    access = stack.answers.app(app)
+    uses = limits_of(access) if access else ()
+    return {"stack": stack.stack, "app": app, "limits": [limit_use(use) for use in uses]}
 
 
 def _pods(answer: ReadAnswer) -> str:

@@ -6,12 +6,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Protocol
 
+from components.derivation import Environment, FleetAccess
 from components.derivation.answers import Answers, ObjectId
 from components.derivation.evaluator import PolicySource, SourceKind, parse_policy
 from components.derivation.spec import Store
 from lockstep.input_errors import InputError
-from lockstep.project import ProjectStack
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,13 +28,28 @@ class AskedStack:
         return self.answers.fleet.environment.name
 
 
+class Askable(Protocol):
+    """What can be derived and asked: a stack of the project, or spec files in a given place."""
+
+    @property
+    def name(self) -> str:
+        """Name of the stack."""
+
+    @property
+    def environment(self) -> Environment:
+        """What access is derived from."""
+
+    def fleet(self) -> FleetAccess:
+        """Read and derive the apps."""
+
+
 def asked_stacks(
-    stacks: Sequence[ProjectStack], *, environment: str | None = None, boundary: Path | None = None
+    stacks: Sequence[Askable], *, environment: str | None = None, boundary: Path | None = None
 ) -> tuple[AskedStack, ...]:
     """Derive the stacks.
 
     Args:
-        stacks: Of the project.
+        stacks: Of the project, or given specs.
         environment: Only stacks of this environment.
         boundary: File with the document of the roles' permissions boundary.
 

@@ -44,6 +44,28 @@ class ProjectStack:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GivenSpecs:
+    """Spec files in an environment that flags give, asked in place of a stack.
+
+    Attributes:
+        environment: What access is derived from; its name stands for a stack's.
+        app_paths: Spec files and folders.
+    """
+
+    environment: Environment
+    app_paths: tuple[Path, ...]
+
+    @property
+    def name(self) -> str:
+        """Name of the environment."""
+        return self.environment.name
+
+    def fleet(self) -> FleetAccess:
+        """Read and derive the apps and what only all of them together show; raises `SpecErrors`."""
+        return derive_fleet(load_specs(self.app_paths), self.environment)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Project:
     """A folder with a Pulumi.yaml.
 

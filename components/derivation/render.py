@@ -3,7 +3,7 @@
 Shape of the document:
     {"environment": …, "apps": {"<app>": {"policies": [IAM documents], "trust": {…}, "roleName": …,
      "secretProviderClasses": […], "serviceAccount": {…}, "volumes": […], "volumeMounts": […],
-     "headroom": {"kind": "inline", "usedCharacters": …, "limitCharacters": …}, "owner": …, "spec": "<file>",
+     "limits": [{"subject": "trust policy", "used": …, "limit": …, "unit": …}], "owner": …, "spec": "<file>",
      "grants": [{"resource": …, "region": …, "owner": …, "spec": "<file>:<line>"}], …}}}
 Owners and lines of the spec change no access: a diff reads them to say whose secret it is, and where it is asked for.
 """
@@ -25,6 +25,7 @@ from .access import (
     SecretPolicy,
 )
 from .grants import Grant
+from .limit_use import LimitUse, limit_of, limits_of
 
 
 def render_document(apps: Iterable[AppAccess], environment: str) -> Manifest:
@@ -108,15 +109,15 @@ def _app(app: AppAccess) -> Manifest:
         document["podIdentityAssociation"] = _association(app.association)
     if app.chain:
         document["secondRole"] = _second_role(app.chain)
-    document["headroom"] = {
-        "kind": app.headroom.kind.value,
-        "policies": len(app.policies),
-        "usedCharacters": app.headroom.used,
-        "limitCharacters": app.headroom.limit,
-    }
+    document["limits"] = [limit_use(one) for one in limits_of(app)]
     document["spec"] = next((grant.at.source for grant in app.grants if grant.at), "")
     document["grants"] = [_grant(grant) for grant in app.grants]
     return document
+
+
+def limit_use(one: LimitUse) -> Manifest:
+    """Return the use of one limit as plain data."""
+    return {"subject": one.limit.subject, "used": one.used, "limit": one.of, "unit": one.limit.unit}
 
 
 def _grant(grant: Grant) -> Manifest:
@@ -203,6 +204,7 @@ def _secret_policy(policy: SecretPolicy) -> Manifest:
         "app": policy.app,
         "adopt": policy.adopt,
         "policy": policy.document.to_dict(),
+        "limits": [limit_use(limit_of(policy))],
     }
 
 

@@ -23,7 +23,10 @@ StackName = Annotated[
 
 
 EnvironmentName = Annotated[
-    str | None, typer.Option("--environment", help="Only stacks of this environment.", show_default=False)
+    str | None,
+    typer.Option(
+        "--environment", help="Only stacks of this environment; the name of a given place.", show_default=False
+    ),
 ]
 Kubeconfig = Annotated[
     Path | None,

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from lockstep.commands.arguments import (
-    EnvironmentName,
-    ProjectFolder,
     Report,
     ReportFormat,
-    StackName,
-    chosen_stacks,
     print_json,
 )
+from lockstep.commands.asked_input import PROJECT, AskedInput, takes_input
 
 _EPILOG = """\b
 Examples:
@@ -26,16 +22,14 @@ Examples:
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
-    app.command("blast-radius", epilog=_EPILOG)(blast_radius)
+    app.command("blast-radius", epilog=_EPILOG)(takes_input(blast_radius))
 
 
 def blast_radius(
     node_apps: Annotated[
         list[str], typer.Option("--node-apps", help="Apps whose pods run on the node: A,B or repeated.")
     ],
-    project: ProjectFolder = Path(),
-    stack: StackName = None,
-    environment: EnvironmentName = None,
+    source: AskedInput = PROJECT,
     output_format: Report = ReportFormat.TEXT,
 ) -> None:
     """What can a node reach that runs these apps? The union of what its pods may read, because one provider serves all.
@@ -48,7 +42,7 @@ def blast_radius(
     names = sorted({name.strip() for listed in node_apps for name in listed.split(",") if name.strip()})
     if not names:
         raise typer.BadParameter("--node-apps names no app")
-    asked = asked_stacks(chosen_stacks(project, stack), environment=environment)
+    asked = asked_stacks(source.stacks(), environment=source.environment)
     for name in names:
         stacks_with(asked, name)
     reports = []

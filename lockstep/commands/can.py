@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from lockstep.commands.arguments import (
     Boundary,
-    EnvironmentName,
-    ProjectFolder,
     Report,
     ReportFormat,
-    StackName,
     StoreName,
-    chosen_stacks,
     print_json,
 )
+from lockstep.commands.asked_input import PROJECT, AskedInput, takes_input
 from lockstep.exit_codes import ExitCode
 
 _EPILOG = """\b
@@ -39,7 +35,7 @@ class Deed(StrEnum):
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
-    app.command(epilog=_EPILOG)(can)
+    app.command(epilog=_EPILOG)(takes_input(can))
 
 
 def can(  # noqa: PLR0917 - the framework passes them by name
@@ -49,9 +45,7 @@ def can(  # noqa: PLR0917 - the framework passes them by name
         str,
         typer.Argument(help="Friendly name or ARN; ${environment} and the like may stand in it.", show_default=False),
     ],
-    project: ProjectFolder = Path(),
-    stack: StackName = None,
-    environment: EnvironmentName = None,
+    source: AskedInput = PROJECT,
     store: StoreName = None,
     stage: Annotated[str, typer.Option(help="Stage of the secret; default: what the app's class asks for.")] = "",
     version_id: Annotated[str, typer.Option(help="Version id of the secret.")] = "",
@@ -68,7 +62,7 @@ def can(  # noqa: PLR0917 - the framework passes them by name
     from lockstep.asking import asked_stacks, meant_objects, stacks_with  # noqa: PLC0415
 
     del deed  # there is one so far
-    asked = asked_stacks(chosen_stacks(project, stack), environment=environment, boundary=boundary)
+    asked = asked_stacks(source.stacks(), environment=source.environment, boundary=boundary)
     selector = Selector(stage=stage, version_id=version_id) if stage or version_id else None
     answers = [
         (one, one.answers.can_read(app, item, selector))

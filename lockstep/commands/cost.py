@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lockstep.commands.arguments import (
-    EnvironmentName,
-    ProjectFolder,
     Report,
     ReportFormat,
-    StackName,
-    chosen_stacks,
     print_json,
 )
+from lockstep.commands.asked_input import PROJECT, AskedInput, takes_input
 
 if TYPE_CHECKING:
     from lockstep.cost.model import FleetLoad
@@ -35,7 +31,7 @@ Examples:
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
-    app.command(epilog=_EPILOG)(cost)
+    app.command(epilog=_EPILOG)(takes_input(cost))
 
 
 def cost(  # noqa: PLR0917 - the framework passes them by name
@@ -52,9 +48,7 @@ def cost(  # noqa: PLR0917 - the framework passes them by name
     secrets: Annotated[int, typer.Option(min=0, help="Without specs: secrets of each app.")] = 0,
     parameters: Annotated[int, typer.Option(min=0, help="Without specs: parameters of each app.")] = 0,
     regions: Annotated[int, typer.Option(min=1, help="Without specs: regions of each class.")] = 1,
-    project: ProjectFolder = Path(),
-    stack: StackName = None,
-    environment: EnvironmentName = None,
+    source: AskedInput = PROJECT,
     output_format: Report = ReportFormat.TEXT,
     *,
     higher_throughput: Annotated[
@@ -97,7 +91,7 @@ def cost(  # noqa: PLR0917 - the framework passes them by name
         fleets.append(("a plain fleet", replace(shape, apps=loads, stored_secrets=apps * secrets * regions)))
     else:
         placed = _placed(pods_of or [])
-        for one in asked_stacks(chosen_stacks(project, stack), environment=environment):
+        for one in asked_stacks(source.stacks(), environment=source.environment):
             fleet = one.answers.fleet
             loads = loads_of(fleet, pods=pods, pods_of=placed, refresh_seconds=refresh_seconds)
             fleets.append((one.stack, replace(shape, apps=loads, stored_secrets=stored_secrets(fleet))))

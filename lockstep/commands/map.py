@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lockstep.commands.arguments import EnvironmentName, ProjectFolder, StackName, chosen_stacks
+from lockstep.commands.asked_input import PROJECT, AskedInput, takes_input
 
 if TYPE_CHECKING:
     from components.derivation.answers.graph import AccessGraph
@@ -34,13 +34,11 @@ class MapFormat(StrEnum):
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
-    app.command("map", epilog=_EPILOG)(show_map)
+    app.command("map", epilog=_EPILOG)(takes_input(show_map))
 
 
 def show_map(
-    project: ProjectFolder = Path(),
-    stack: StackName = None,
-    environment: EnvironmentName = None,
+    source: AskedInput = PROJECT,
     node: Annotated[
         list[str] | None,
         typer.Option("--node", help="NAME=APP,APP: a node or node group and what runs there; repeat."),
@@ -58,7 +56,7 @@ def show_map(
     from lockstep.asking import asked_stacks, stacks_with  # noqa: PLC0415
 
     nodes = _nodes(node or [])
-    asked = asked_stacks(chosen_stacks(project, stack), environment=environment)
+    asked = asked_stacks(source.stacks(), environment=source.environment)
     for app in sorted({app for apps in nodes.values() for app in apps}):
         stacks_with(asked, app)
     graph = access_graph({one.stack: one.answers for one in asked}, nodes)

@@ -23,9 +23,12 @@ def rule(
 ) -> None:
     """Explain a rule of `lockstep lint`: what is wrong, why it matters, the fix, and an example of each."""
     from components.derivation.lint import RULES, rule_named  # noqa: PLC0415
-    from lockstep.lint_report.documents import rule_json  # noqa: PLC0415
+    from lockstep.lint_report.documents import rule_json, rules_json  # noqa: PLC0415
     from lockstep.lint_report.text import rule_text  # noqa: PLC0415
 
+    if code is None and output_format is ReportFormat.JSON:
+        sys.stdout.write(rules_json(RULES))
+        return
     if code is None:
         for item in RULES:
             typer.echo(f"{item.code}  {item.severity:<7}  {item.title}")

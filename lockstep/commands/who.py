@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from lockstep.commands.arguments import (
     Boundary,
-    EnvironmentName,
-    ProjectFolder,
     Report,
     ReportFormat,
-    StackName,
     StoreName,
-    chosen_stacks,
     print_json,
 )
+from lockstep.commands.asked_input import PROJECT, AskedInput, takes_input
 from lockstep.exit_codes import ExitCode
 
 _EPILOG = """\b
@@ -30,7 +26,7 @@ Examples:
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
-    app.command(epilog=_EPILOG)(who)
+    app.command(epilog=_EPILOG)(takes_input(who))
 
 
 def who(
@@ -38,9 +34,7 @@ def who(
         str,
         typer.Argument(help="Friendly name or ARN; ${environment} and the like may stand in it.", show_default=False),
     ],
-    project: ProjectFolder = Path(),
-    stack: StackName = None,
-    environment: EnvironmentName = None,
+    source: AskedInput = PROJECT,
     store: StoreName = None,
     boundary: Boundary = None,
     output_format: Report = ReportFormat.TEXT,
@@ -52,7 +46,7 @@ def who(
     from lockstep.answers import can_json, who_text  # noqa: PLC0415
     from lockstep.asking import asked_stacks, meant_objects  # noqa: PLC0415
 
-    asked = asked_stacks(chosen_stacks(project, stack), environment=environment, boundary=boundary)
+    asked = asked_stacks(source.stacks(), environment=source.environment, boundary=boundary)
     found = [
         (one, item, one.answers.who_reads(item))
         for one in asked

@@ -10,14 +10,11 @@ import typer
 
 from lockstep.commands.arguments import (
     Boundary,
-    EnvironmentName,
-    ProjectFolder,
     Report,
     ReportFormat,
-    StackName,
-    chosen_stacks,
     print_json,
 )
+from lockstep.commands.asked_input import PROJECT, AskedInput, takes_input
 from lockstep.exit_codes import ExitCode
 
 if TYPE_CHECKING:
@@ -37,7 +34,7 @@ Examples:
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
-    app.command(epilog=_EPILOG)(why)
+    app.command(epilog=_EPILOG)(takes_input(why))
 
 
 def why(
@@ -50,9 +47,7 @@ def why(
     event: Annotated[
         Path | None, typer.Option("--event", help="File with the pod's event; default: standard input.")
     ] = None,
-    project: ProjectFolder = Path(),
-    stack: StackName = None,
-    environment: EnvironmentName = None,
+    source: AskedInput = PROJECT,
     boundary: Boundary = None,
     output_format: Report = ReportFormat.TEXT,
 ) -> None:
@@ -67,7 +62,7 @@ def why(
     if (app is None) != (name is None) or (app is not None and event is not None):
         raise typer.BadParameter("give APP and NAME, or an event, not a part of both")
     text = "" if app else _event_text(event)
-    asked = asked_stacks(chosen_stacks(project, stack), environment=environment, boundary=boundary)
+    asked = asked_stacks(source.stacks(), environment=source.environment, boundary=boundary)
     explained = _about(asked, app, name) if app and name else _of_event(asked, text)
     if output_format is ReportFormat.JSON:
         print_json({"problems": [explained_json(one) for one in explained]})

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
+from components.derivation.errors import Problem
 from components.derivation.lint import RULES, Finding, Rule
 
 Json = dict[str, object]
@@ -20,6 +21,31 @@ Json = dict[str, object]
 def json_report(findings: Iterable[Finding]) -> str:
     """Return `{"findings": [...]}` in order; `suppressed` is the reason, or null."""
     return json.dumps({"findings": [_finding(item) for item in findings]}, indent=2, ensure_ascii=False) + "\n"
+
+
+def check_json(
+    apps: int, environments: Iterable[str], problems: Iterable[Problem], findings: Iterable[Finding]
+) -> Json:
+    """Return what `lockstep check` found, as data; `apps` are those that could be read."""
+    return {
+        "apps": apps,
+        "environments": list(environments),
+        "problems": [_problem(item) for item in problems],
+        "findings": [_finding(item) for item in findings],
+    }
+
+
+def _problem(item: Problem) -> Json:
+    return {
+        "code": item.code,
+        "file": item.spot.source,
+        "line": item.spot.line,
+        "column": item.spot.column,
+        "field": item.spot.field,
+        "what": item.what,
+        "rule": item.rule,
+        "fix": item.fix,
+    }
 
 
 def _finding(item: Finding) -> Json:
@@ -36,6 +62,12 @@ def _finding(item: Finding) -> Json:
         "mechanical": bool(item.edits),
         "suppressed": item.reason or None,
     }
+
+
+def rules_json(rules: Iterable[Rule]) -> str:
+    """Return `{"rules": [...]}`, each with code, severity and title."""
+    listed = [{"code": item.code, "severity": item.severity.value, "title": item.title} for item in rules]
+    return json.dumps({"rules": listed}, indent=2, ensure_ascii=False) + "\n"
 
 
 def rule_json(rule: Rule) -> str:
