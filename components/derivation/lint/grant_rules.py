@@ -114,11 +114,49 @@ def policies_of(item: ClassDocument, material: Material) -> tuple[PolicyText, ..
     )
 
 
+def second_role(item: ClassDocument, material: Material) -> str:
+    """Return the name of the role that reads instead of the pods' own: the provider's chain, or EKS's; "" without."""
+    arn = item.parameters.get("assumeRoleArn").text
+    for pod in material.pods if not arn else ():
+        if item in material.classes_of(pod):
+            arn = arn or next(
+                (
+                    target
+                    for each in material.associations
+                    if each.service_account == pod.service_account
+                    and item.may_share_namespace(each.namespace)
+                    and (target := each.part.get("targetRoleArn").text)
+                ),
+                "",
+            )
+    return arn.rpartition("/")[2]
+
+
+def reading_policies(item: ClassDocument, material: Material) -> tuple[PolicyText, ...]:
+    """Return the identity policies of the role that reads for a class.
+
+    With a second role those are its own: what the first role may read is no use. A file that names no role may be
+    either's, unless all that it does is to assume roles.
+    """
+    policies = policies_of(item, material)
+    second = second_role(item, material)
+    if not second:
+        return policies
+    return tuple(
+        policy for policy in policies if policy.role == second or (not policy.role and not _only_assumes(policy))
+    )
+
+
+def _only_assumes(policy: PolicyText) -> bool:
+    actions = {action.text.lower() for item in policy.allows() for action in item.actions}
+    return bool(actions) and all(action.startswith("sts:") for action in actions)
+
+
 def _unused(material: Material) -> Iterator[Hit]:
     if not material.classes:
         return
     for document in material.identity_policies():
-        classes = [item for item in material.classes if document in policies_of(item, material)]
+        classes = [item for item in material.classes if document in reading_policies(item, material)]
         mounted = [name for item in classes for name in mounted_names(item)]
         granted = {resource.text for item in document.allows() for resource in item.resources}
         for item in document.allows():
@@ -134,7 +172,7 @@ def _unused(material: Material) -> Iterator[Hit]:
 
 def _ungranted(material: Material) -> Iterator[Hit]:
     for item in material.classes:
-        policies = policies_of(item, material)
+        policies = reading_policies(item, material)
         for name in mounted_names(item) if policies else ():
             granted = any(
                 statement.grants(*_ACTIONS[name.store])
