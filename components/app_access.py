@@ -17,6 +17,7 @@ import pulumi_kubernetes as kubernetes
 
 from . import derivation
 from .arguments import CheckedArguments
+from .cluster_connection import warn_of_ambient_cluster
 from .identity import WorkloadIdentity, WorkloadIdentityArgs
 
 
@@ -90,6 +91,7 @@ class AppAccess(pulumi.ComponentResource):
         # Children whose names begin with the app's inherit these, so that a renamed app keeps its resources.
         renamed = pulumi.ResourceOptions(aliases=[pulumi.Alias(name=earlier) for earlier in access.renamed_from])
         super().__init__("lockstep:index:AppAccess", name, inputs, pulumi.ResourceOptions.merge(opts, renamed))
+        warn_of_ambient_cluster(self)
         self.identity = WorkloadIdentity(
             name,
             WorkloadIdentityArgs(role=derivation.role_of(access), cluster=args.cluster),

@@ -79,6 +79,20 @@ class ClusterConnection(pulumi.ComponentResource):
         self.register_outputs({"clusterName": args.facts.name, "oidcIssuer": args.facts.oidc_issuer})
 
 
+def warn_of_ambient_cluster(component: pulumi.ComponentResource) -> None:
+    """Say so where nobody said which cluster a component's objects belong in.
+
+    Pulumi then takes the current context of whoever runs it, and that may be any cluster.
+    """
+    if component.get_provider("kubernetes:core/v1:Pod") is None:
+        pulumi.log.warn(
+            f"{type(component).__name__}: no Kubernetes provider was given, so its objects go to the cluster that the "
+            "kubeconfig of this machine names now. A cluster is named in the program. "
+            "Fix: pass providers=[ClusterConnection(...).kubernetes] in its options",
+            component,
+        )
+
+
 def render_kubeconfig(args: ClusterConnectionArgs, *, endpoint: str, certificate: str) -> str:
     """Return a kubeconfig, as JSON, that holds no credential: the AWS command line makes a token for each use."""
     name = args.facts.name

@@ -44,8 +44,22 @@ class ClusterFacts:
     ready: tuple[pulumi.Resource, ...] = ()
 
 
-def fetch_cluster(name: str, *, oidc_issuer: str | None, endpoint: str | None, certificate: str | None) -> ClusterFacts:
+def fetch_cluster(
+    name: str,
+    *,
+    oidc_issuer: str | None = None,
+    endpoint: str | None = None,
+    certificate: str | None = None,
+    opts: pulumi.InvokeOptions | None = None,
+) -> ClusterFacts:
     """Return the facts as given, looking up in EKS what is not given. With everything given there is no call.
+
+    Args:
+        name: Of the cluster.
+        oidc_issuer: URL, likewise endpoint.
+        endpoint: Of the API server; goes with `certificate`.
+        certificate: Base64 of PEM.
+        opts: For a program with an AWS provider of its own: `pulumi.InvokeOptions(provider=...)`.
 
     Raises:
         ClusterError: The cluster has another issuer than the one given. Trust would be bound to tokens of another
@@ -53,7 +67,7 @@ def fetch_cluster(name: str, *, oidc_issuer: str | None, endpoint: str | None, c
     """
     if oidc_issuer and endpoint and certificate:
         return ClusterFacts(name=name, oidc_issuer=oidc_issuer, endpoint=endpoint, certificate=certificate)
-    found = aws.eks.get_cluster(name=name)
+    found = aws.eks.get_cluster(name=name, opts=opts)
     return ClusterFacts(
         name=name,
         oidc_issuer=_agreed_issuer(name, oidc_issuer, str(found.identities[0].oidcs[0].issuer)),

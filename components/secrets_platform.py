@@ -10,6 +10,7 @@ import pulumi
 
 from .admission import AccessAdmission, AccessAdmissionArgs
 from .arguments import CheckedArguments
+from .cluster_connection import warn_of_ambient_cluster
 from .csi_driver import SecretsStoreCsiDriver
 from .platform_needs import PlatformNeeds, driver_args
 from .platform_settings import PlatformSettings, ProviderExtra
@@ -48,6 +49,7 @@ class SecretsPlatform(pulumi.ComponentResource):
         driver = driver_args(settings, args.needs)
         audiences = list(driver.audiences)
         super().__init__("lockstep:index:SecretsPlatform", name, {"audiences": audiences}, opts)
+        warn_of_ambient_cluster(self)
         child = pulumi.ResourceOptions(parent=self)
         self.driver = SecretsStoreCsiDriver(f"{name}-csi-driver", driver, opts=child)
         provider_args = _provider_args(settings)

@@ -117,7 +117,7 @@ def _check_unique(
                 what = f"the SecretProviderClass {name} belongs to the app {other!r} too"
                 rule = "A class is named after its app and mount, and two classes of one name are one"
                 problems.add(at, "SPEC019", what, rule, "rename the mount or one of the apps")
-        for name in {app.role_name.lower(), *(policy.arn.lower() for policy in app.policies if policy.arn)}:
+        for name in sorted({app.role_name.lower(), *(each.arn.lower() for each in app.policies if each.arn)}):
             other = names.setdefault(name, app.app)
             if other != app.app:
                 what = f"the name {name!r} belongs to the app {other!r} too"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import json
 from collections.abc import Callable, Mapping
@@ -195,6 +196,38 @@ def test_every_component_of_the_folder_is_tried_alone(project: Path) -> None:
     assert sorted(classes) == sorted(ALONE)
 
 
+def test_nothing_is_registered_in_the_order_of_a_set(project: Path) -> None:
+    """Its order changes from run to run, and with it the resources of a preview."""
+    unordered = [
+        f"{file.name}:{node.lineno}"
+        for file in sorted((project / "components").glob("*.py"))
+        for tree in [ast.parse(file.read_text(encoding="utf-8"))]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.For | ast.comprehension) and _is_set(node.iter)
+        for node in [node.iter]
+    ]
+    assert unordered == []
+
+
+def test_no_resource_is_made_inside_an_apply(project: Path) -> None:
+    """A preview would not show it while what it hangs on is unknown."""
+    inside = [
+        f"{file.name}:{made.lineno}"
+        for file in sorted((project / "components").glob("*.py"))
+        for call in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "apply"
+        for made in ast.walk(call)
+        if isinstance(made, ast.Call) and any(word.arg == "opts" for word in made.keywords)
+    ]
+    assert inside == []
+
+
+def _is_set(node: ast.expr) -> bool:
+    """Say whether an expression is a set where it stands; sorted(...) around one is a list."""
+    is_made = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in {"set", "frozenset"}
+    return is_made or isinstance(node, ast.Set | ast.SetComp)
+
+
 def test_everything_has_the_component_above_it(run: Recorded) -> None:
     tops = {item.urn for item in run.resources if not item.custom and not item.parent.count("::lockstep:")}
     assert tops
@@ -262,6 +295,18 @@ def test_the_role_of_an_app_and_of_a_controller_are_derived_alike() -> None:
 def test_a_role_without_a_name_or_rights_is_refused_whole() -> None:
     with pytest.raises(ValueError, match=r"(?s)derive_role\.name: 'A b'.*derive_role\.statements: there is none"):
         derive_role(ENVIRONMENT, name="A b", namespace="ops", service_account="scaler", statements=())
+
+
+# ----------------------------------------------------------------------------------------- which cluster, which account
+@pytest.mark.parametrize("name", ["AppAccess", "AppSecrets", "SecretsPlatform"])
+def test_objects_without_a_named_cluster_are_warned_of(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", lambda text, _resource: said.append(text))
+    alone(name, preview=True)
+    assert said == []
+    run_components(lambda: ALONE[name](None))
+    assert said
+    assert "Fix: pass providers=[ClusterConnection(...).kubernetes]" in said[0]
 
 
 # ------------------------------------------------------------------------------------------------------ what is unknown
