@@ -8,7 +8,8 @@ An app's namespace is expected to exist: whoever runs the app owns it. `AppNames
 they are then kept when the stack no longer names them, because everything in a namespace goes with it.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -16,9 +17,11 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from . import derivation
-from .arguments import CheckedArguments
+from .arguments import ArgumentProblem, CheckedArguments
 from .cluster_connection import warn_of_ambient_cluster
 from .identity import WorkloadIdentity, WorkloadIdentityArgs
+
+_NAMESPACE = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +35,13 @@ class AppNamespacesArgs(CheckedArguments):
 
     names: tuple[str, ...]
     create: bool
+
+    def check_values(self) -> Iterator[ArgumentProblem]:
+        """Yield names that Kubernetes would refuse."""
+        for name in self.names:
+            if not _NAMESPACE.fullmatch(name):
+                rule = "It is a DNS label: a-z, 0-9 and -"
+                yield self.problem("names", f"{name!r} does not fit", rule, "correct the name")
 
 
 class AppNamespaces(pulumi.ComponentResource):

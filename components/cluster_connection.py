@@ -6,17 +6,22 @@ so what depends on it is created after them and removed before them.
 """
 
 import json
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pulumi
 import pulumi_aws as aws
 import pulumi_kubernetes as kubernetes
 
-from .arguments import CheckedArguments
+from .arguments import ArgumentProblem, CheckedArguments
 from .cluster_facts import ClusterFacts
+from .derivation.arn import DNS_SUFFIXES, is_account, is_region
 
 #: Audience of the tokens that STS takes for roles of service accounts. Source: EKS user guide, IRSA.
 IRSA_AUDIENCE = "sts.amazonaws.com"
+
+_ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +45,17 @@ class ClusterConnectionArgs(CheckedArguments):
     create_oidc_provider: bool
     audiences: tuple[str, ...]
     role: str | None = None
+
+    def check_values(self) -> Iterator[ArgumentProblem]:
+        """Yield what would name another cluster, or none."""
+        for field, fits, rule, fix in (
+            ("region", is_region(self.region), "It is a region's name", "write it like eu-west-1"),
+            ("account", is_account(self.account), "It is 12 digits", "write them as a text"),
+            ("partition", self.partition in DNS_SUFFIXES, f"It is one of {', '.join(DNS_SUFFIXES)}", "correct it"),
+            ("role", self.role is None or _ROLE.fullmatch(self.role), "It is the ARN of a role", "write the full ARN"),
+        ):
+            if not fits:
+                yield self.problem(field, f"{getattr(self, field)!r} does not fit", rule, fix)
 
 
 class ClusterConnection(pulumi.ComponentResource):

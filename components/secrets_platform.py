@@ -4,12 +4,13 @@ Not done here: the cluster (cluster.py) and any app's access (app_access.py). Ea
 usable alone; here they are wired, once, so that a platform team imports one thing.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pulumi
 
 from .admission import AccessAdmission, AccessAdmissionArgs
-from .arguments import CheckedArguments
+from .arguments import ArgumentErrors, ArgumentProblem, CheckedArguments
 from .cluster_connection import warn_of_ambient_cluster
 from .csi_driver import SecretsStoreCsiDriver
 from .platform_needs import PlatformNeeds, driver_args
@@ -29,6 +30,14 @@ class SecretsPlatformArgs(CheckedArguments):
 
     settings: PlatformSettings
     needs: PlatformNeeds
+
+    def check_values(self) -> Iterator[ArgumentProblem]:
+        """Yield what driver or provider would refuse, before either is registered."""
+        for make in (lambda: driver_args(self.settings, self.needs), lambda: _provider_args(self.settings)):
+            try:
+                make()
+            except ArgumentErrors as errors:
+                yield from errors.problems
 
 
 class SecretsPlatform(pulumi.ComponentResource):

@@ -386,6 +386,23 @@ WRONG: Mapping[str, tuple[Callable[[], object], tuple[str, ...]]] = {
         lambda: ImageRepositoryArgs(repository="111122223333.dkr.ecr.eu-west-1.amazonaws.com/Provider:v1"),
         ("It is the name of an ECR repository, without a registry",),
     ),
+    "a platform whose parts would be refused one after the other": (
+        lambda: SecretsPlatformArgs(
+            settings=dataclasses.replace(PLATFORM, provider_image="provider:v1", chart_version="latest"), needs=NEEDS
+        ),
+        (
+            "SecretsStoreCsiDriverArgs.chart_version: 'latest' does not fit.",
+            "ProviderDaemonSetArgs.image: 'provider:v1' does not fit.",
+        ),
+    ),
+    "a connection to nowhere": (
+        lambda: dataclasses.replace(CONNECTION, region="eu", account="1", partition="AWS", role="deployer"),
+        ("region: 'eu' does", "account: '1' does", "partition: 'AWS' does", "role: 'deployer' does not fit. It is the"),
+    ),
+    "a namespace that is none": (
+        lambda: AppNamespacesArgs(names=("shop", "Shop_2"), create=True),
+        ("AppNamespacesArgs.names: 'Shop_2' does not fit. It is a DNS label",),
+    ),
     "a platform's settings of another kind": (
         lambda: SecretsPlatformArgs(settings=CLUSTER_SETTINGS, needs=NEEDS),  # type: ignore[arg-type]
         ("SecretsPlatformArgs.settings: a ClusterSettings does not fit. It is a PlatformSettings.",),
