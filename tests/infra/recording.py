@@ -270,11 +270,20 @@ def run_stack(
     return recorded
 
 
-def run_components(make: Callable[[], object], *, preview: bool = True) -> Recorded:
-    """Run a few components alone, without the project's program or configuration."""
+def run_components(
+    make: Callable[[], object], *, preview: bool = True, config: Mapping[str, str] | None = None
+) -> Recorded:
+    """Run a few components alone, or a program of somebody else, without the project's own configuration.
+
+    Args:
+        make: Registers them.
+        preview: Whether what only the other side can tell is unknown.
+        config: `lockstep:<key>` to value: the project is called so here.
+    """
     recorded = Recorded()
     nowhere = Path("/nonexistent")
-    contextvars.copy_context().run(_run_in_context, nowhere, "alone", {}, recorded, make, World(), preview=preview)
+    given = dict(config or {})
+    contextvars.copy_context().run(_run_in_context, nowhere, "alone", given, recorded, make, World(), preview=preview)
     return recorded
 
 
