@@ -8,9 +8,7 @@ them at once; the package's host asks it before Pulumi drops what it does not kn
 Annotations are evaluated by Pulumi to make the package's schema: no `from __future__ import annotations` here.
 """
 
-import difflib
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any, Final, NotRequired, TypedDict
 
 import pulumi
@@ -18,6 +16,7 @@ import pulumi
 from .app_access import AppAccess, AppAccessArgs
 from .derivation import AppAccess as AppAccessValue
 from .derivation import Environment, Identity, SpecErrors, derive_fleet, parse_specs
+from .package_arguments import ArgumentProblem, ArgumentsError, in_the_schemas_spelling, is_plain, misnamed
 
 #: Name of the package; part of every URN of its resources.
 PACKAGE: Final = "lockstep"
@@ -68,25 +67,6 @@ class AppSecrets(pulumi.ComponentResource):
         self.register_outputs({"roleArn": self.roleArn, "serviceAccount": self.serviceAccount})
 
 
-@dataclass(frozen=True, slots=True)
-class ArgumentProblem:
-    """One thing that is wrong with one argument: what, the rule and the fix."""
-
-    argument: str
-    text: str
-
-    def __str__(self) -> str:
-        return f"AppSecrets {self.argument}: {self.text}"
-
-
-class ArgumentsError(ValueError):
-    """All that is wrong with the arguments, by argument in the schema's order."""
-
-    def __init__(self, problems: Iterable[ArgumentProblem]) -> None:
-        self.problems = tuple(problems)
-        super().__init__("\n".join(map(str, self.problems)))
-
-
 def read_args(args: Mapping[str, Any]) -> tuple[dict[str, str], AppAccessValue]:
     """Read the arguments, in Python's spelling or the schema's.
 
@@ -96,13 +76,15 @@ def read_args(args: Mapping[str, Any]) -> tuple[dict[str, str], AppAccessValue]:
     Raises:
         ArgumentsError: Everything that is wrong: names, values, and each problem of the spec at its line.
     """
-    given = {_camel(key): value for key, value in args.items() if value is not None}
-    problems = list(_misnamed(given))
+    given = in_the_schemas_spelling(args)
+    problems = list(misnamed(given, _KNOWN, _REQUIRED))
+    flags = (key for key in sorted(given.keys() & _KNOWN) if is_plain(given[key]) and not isinstance(given[key], str))
+    problems += [ArgumentProblem(key, "it is no text. Fix: put it in quotes.") for key in flags]
     plain = {key: value for key, value in sorted(given.items()) if isinstance(value, str) and key in _KNOWN}
     environment = _environment(plain, problems) if plain.keys() >= _REQUIRED - {"spec"} else None
     access = _access(plain["spec"], environment, problems) if "spec" in plain else None
     if problems or access is None:
-        raise ArgumentsError(problems)
+        raise ArgumentsError("AppSecrets", problems)
     return plain, access
 
 
@@ -110,19 +92,6 @@ _REQUIRED: Final = AppSecretsArgs.__required_keys__
 _KNOWN: Final = _REQUIRED | AppSecretsArgs.__optional_keys__
 #: Fields of an environment that an argument has another name for.
 _ARGUMENTS: Final = {"name": "environment", "cluster": "clusterName"}
-
-
-def _misnamed(given: Mapping[str, Any]) -> Iterator[ArgumentProblem]:
-    for key in sorted(given.keys() - _KNOWN):
-        near = difflib.get_close_matches(key, sorted(_KNOWN), n=1)
-        fix = f"did you mean {near[0]!r}?" if near else "remove it."
-        yield ArgumentProblem(key, f"the argument is unknown. Fix: {fix}")
-    for key in sorted(_REQUIRED - given.keys()):
-        yield ArgumentProblem(key, "it is missing. Fix: give it.")
-    for key in sorted(given.keys() & _KNOWN):
-        if not isinstance(given[key], str):
-            rule = "What decides access is known before anything is placed"
-            yield ArgumentProblem(key, f"it is no plain text. {rule}. Fix: pass a literal, no output and no secret.")
 
 
 def _environment(given: Mapping[str, str], problems: list[ArgumentProblem]) -> Environment | None:
@@ -169,8 +138,3 @@ def _access(text: str, environment: Environment | None, problems: list[ArgumentP
         what = "`restrict` is placed by the project's own program only. Fix: remove it."
         problems.append(ArgumentProblem("spec", what))
     return fleet.apps[0]
-
-
-def _camel(key: str) -> str:
-    head, *rest = key.split("_")
-    return head + "".join(part.capitalize() for part in rest)

@@ -20,18 +20,23 @@ from pulumi.provider import main
 from pulumi.provider.experimental.component import ComponentProvider
 from pulumi.provider.provider import ConstructResult
 
-from .app_secrets import PACKAGE, AppSecrets, ArgumentsError, read_args
+from .app_secrets import PACKAGE, AppSecrets, read_args
+from .mount_platform import MountPlatform, read_platform_args
+from .package_arguments import ArgumentsError
 
 VERSION: Final = "0.1.0"
 #: Component → what reads its arguments and raises `ArgumentsError`.
-_READERS: Final[Mapping[str, Callable[[Mapping[str, Any]], object]]] = {"AppSecrets": read_args}
+_READERS: Final[Mapping[str, Callable[[Mapping[str, Any]], object]]] = {
+    "AppSecrets": read_args,
+    "MountPlatform": read_platform_args,
+}
 
 
 class StrictProvider(ComponentProvider):
     """The package's provider: checks arguments whole before anything is constructed."""
 
     def __init__(self) -> None:
-        super().__init__([AppSecrets], PACKAGE, version=VERSION)
+        super().__init__([AppSecrets, MountPlatform], PACKAGE, version=VERSION)
 
     def construct(
         self,

@@ -26,6 +26,7 @@ from components.eks_cluster import EksCluster, EksClusterArgs
 from components.flow_logs import FlowLogs, FlowLogsArgs
 from components.identity import WorkloadIdentity, WorkloadIdentityArgs
 from components.image_repository import ImageRepository, ImageRepositoryArgs
+from components.mount_platform import MountPlatform
 from components.network import Network, NetworkArgs
 from components.network_settings import GivenNetwork, NewNetwork
 from components.node_group import NodeGroup, NodeGroupArgs
@@ -140,6 +141,16 @@ ALONE: Mapping[str, Callable[[pulumi.ResourceOptions | None], pulumi.ComponentRe
         opts,
     ),
     "ImageRepository": lambda opts: ImageRepository("images", ImageRepositoryArgs(repository="a/provider"), opts),
+    "MountPlatform": lambda opts: MountPlatform(
+        "platform",
+        {
+            "providerImage": IMAGE,
+            "identities": ["irsa"],
+            "csiDriverChartRepository": "https://charts.example/driver",
+            "csiDriverChartVersion": "1.6.0",
+        },
+        opts,
+    ),
     "Network": _network,
     "NodeGroup": lambda opts: NodeGroup(
         "general",

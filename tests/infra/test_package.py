@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -31,8 +29,11 @@ from pulumi.runtime.proto import (
     status_pb2,
 )
 
-from components.app_secrets import ArgumentsError, read_args
+from components.app_secrets import read_args
+from components.mount_platform import read_platform_args
+from components.package_arguments import ArgumentsError
 from components.package_host import StrictProvider
+from components.stack_config import ConfigKey, load_stack_config
 
 SCHEMA = Path(__file__).parents[1] / "golden" / "package-schema.json"
 SPEC = "version: 1\napp: api\nnamespace: shop\nsecrets:\n  - name: ${environment}/api\n"
@@ -113,7 +114,7 @@ def package(project: Path, cwd: Path, more: Mapping[str, str] | None = None) -> 
         server.stop(grace=0).wait()
 
 
-def construct(stub: Any, address: str, args: Mapping[str, Any]) -> Any:  # noqa: ANN401 - generated types
+def construct(stub: Any, address: str, args: Mapping[str, Any], component: str = "AppSecrets") -> Any:  # noqa: ANN401 - generated types
     inputs = Struct()
     inputs.update(args)
     request = provider_pb2.ConstructRequest(
@@ -122,7 +123,7 @@ def construct(stub: Any, address: str, args: Mapping[str, Any]) -> Any:  # noqa:
         dryRun=True,
         parallel=4,
         monitorEndpoint=address,
-        type="lockstep:index:AppSecrets",
+        type=f"lockstep:index:{component}",
         name="api",
         inputs=inputs,
         accepts_output_values=True,
@@ -137,10 +138,10 @@ def clone(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("components", "provider_runtime"):
         shutil.copytree(project / name, copy / name, ignore=shutil.ignore_patterns("__pycache__", "venv"))
     shutil.copy(project / "requirements.txt", copy)
-    identity = copy / "components" / "identity.py"
-    text = identity.read_text(encoding="utf-8")
-    assert "derived by Lockstep" in text
-    identity.write_text(text.replace("derived by Lockstep", "from the copy"), encoding="utf-8")
+    for file in (copy / "components").rglob("*.py"):
+        text = file.read_text(encoding="utf-8")
+        if "derived by Lockstep" in text:
+            file.write_text(text.replace("derived by Lockstep", "from the copy"), encoding="utf-8")
     return copy
 
 
@@ -158,10 +159,10 @@ def started(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[t
         yield running
 
 
-def refusal(stub: Any, address: str, args: Mapping[str, Any]) -> dict[str, list[str]]:  # noqa: ANN401 - as above
+def refusal(stub: Any, address: str, args: Mapping[str, Any], component: str = "AppSecrets") -> dict[str, list[str]]:  # noqa: ANN401 - as above
     """Return argument → what is wrong with it, as the engine reads it from the status."""
     with pytest.raises(grpc.RpcError) as caught:
-        construct(stub, address, args)
+        construct(stub, address, args, component)
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     trailing: Any = caught.value.trailing_metadata()
     metadata = dict(trailing)
@@ -226,7 +227,7 @@ def test_a_secret_or_an_output_where_a_literal_must_stand_is_refused(started: tu
     unknown = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
     told = refusal(stub, address, ARGS | {"clusterName": secret, "oidcIssuer": unknown, "account": 111122223333})
     assert set(told) == {"clusterName", "oidcIssuer", "account"}
-    assert all("it is no plain text" in text for (text,) in told.values())
+    assert all("it is no plain value" in text for (text,) in told.values())
 
 
 @pytest.mark.parametrize(
@@ -234,8 +235,9 @@ def test_a_secret_or_an_output_where_a_literal_must_stand_is_refused(started: tu
     [
         ({"clusterNam": "dev"}, ["clusterNam: the argument is unknown. Fix: did you mean 'clusterName'?"]),
         ({"spec": None, "region": None}, ["region: it is missing. Fix: give it", "spec: it is missing. Fix: give it"]),
-        ({"account": 7}, ["account: it is no plain text"]),
-        ({"region": Output.from_input("eu-west-1")}, ["region: it is no plain text"]),
+        ({"account": 7}, ["account: it is no plain value"]),
+        ({"account": True}, ["account: it is no text. Fix: put it in quotes."]),
+        ({"region": Output.from_input("eu-west-1")}, ["region: it is no plain value"]),
         ({"spec": SPEC + "---\n" + SPEC.replace("api", "web")}, ["spec: it has 2 apps. One component places one app"]),
         ({"environment": "X", "clusterName": ""}, ["environment: 'X' does not fit", "clusterName: '' does not fit"]),
         ({"spec": "{", "region": "mars"}, ["region: 'mars' does not fit", "spec: spec:2:"]),
@@ -255,20 +257,58 @@ def test_pythons_own_spelling_of_arguments_is_taken() -> None:
     assert given == dict(sorted(ARGS.items()))
 
 
-def test_the_packages_requirements_name_every_import(project: Path, tmp_path: Path) -> None:
-    """Pulumi installs `components/requirements.txt` and nothing else before it starts the package."""
-    requirements = project / "components" / "requirements.txt"
-    assert requirements.read_text(encoding="utf-8") == "-r ../requirements.txt\n"
-    locked = set(
-        re.findall(r"^([a-z0-9._-]+)==", (project / "requirements.txt").read_text(encoding="utf-8"), re.MULTILINE)
-    )
-    script = f"import sys; sys.path.insert(0, {str(project)!r}); import components.package_host; print(*sys.modules)"
-    command = [sys.executable, "-c", script]
-    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)  # noqa: S603 - ours
-    loaded = {name.split(".")[0] for name in ended.stdout.split()} - {"components", "provider_runtime"}
-    made_of = importlib.metadata.packages_distributions()
-    used = {name: {dist.lower().replace("_", "-") for dist in made_of[name]} for name in loaded if name in made_of}
-    assert {"pulumi", "pulumi_aws", "yaml", "jmespath"} <= used.keys()
-    missing = {name for name, dists in used.items() if not dists & locked}
-    # Loaded by this environment's own start, and by grpc where it happens to be.
-    assert missing <= {"_distutils_hack", "grpc_tools"}
+PLATFORM = {
+    "providerImage": "registry.example/provider@sha256:" + "0" * 64,
+    "identities": ["podIdentity", "irsa"],
+    "csiDriverChartRepository": "https://charts.example/driver",
+    "csiDriverChartVersion": "1.6.0",
+    "refreshInterval": "5m",
+    "providerExtras": ["podMonitor"],
+}
+
+
+def test_a_program_in_any_language_places_the_platform(started: tuple[Engine, Any, str]) -> None:
+    engine, stub, address = started
+    answer = construct(stub, address, PLATFORM, "MountPlatform")
+    assert list(answer.state["audiences"]) == ["pods.eks.amazonaws.com", "sts.amazonaws.com"]
+    registered = {request.type: request for request in engine.registered}
+    assert registered["kubernetes:helm.sh/v3:Release"].object["version"] == "1.6.0"
+    pods = registered["kubernetes:apps/v1:DaemonSet"].object["spec"]["template"]["spec"]
+    assert pods["containers"][0]["image"] == PLATFORM["providerImage"]
+    assert "kubernetes:monitoring.coreos.com/v1:PodMonitor" in registered
+    assert "kubernetes:admissionregistration.k8s.io/v1:ValidatingAdmissionPolicy" in registered
+
+
+def test_what_is_wrong_with_the_platform_is_told_at_once(started: tuple[Engine, Any, str]) -> None:
+    _, stub, address = started
+    bad = {
+        "providerImage": "registry.example/provider:latest",
+        "identities": ["kiam"],
+        "csiDriverChartVersion": "1.x",
+        "refreshInterval": "5s",
+        "admision": "off",
+        "servesSync": "yes",
+        "extraAudiences": {"a": "b"},
+    }
+    told = refusal(stub, address, bad, "MountPlatform")
+    assert set(told) == {*bad, "csiDriverChartRepository"}
+    assert told["admision"] == ["the argument is unknown. Fix: did you mean 'admission'?"]
+    assert told["csiDriverChartRepository"] == ["it is missing. Fix: give it."]
+    assert told["extraAudiences"][0].startswith("it is no plain value")
+    assert told["identities"] == ["'kiam' does not fit. It is one of irsa, podIdentity. Fix: write irsa. [CFG007]"]
+
+
+def test_a_platform_needs_an_identity_and_its_defaults_are_the_projects(project: Path) -> None:
+    with pytest.raises(ArgumentsError) as caught:
+        read_platform_args(PLATFORM | {"identities": []})
+    assert [item.argument for item in caught.value.problems] == ["identities"]
+    left_out = {key: value for key, value in PLATFORM.items() if key not in {"refreshInterval", "providerExtras"}}
+    _, settings, needs = read_platform_args(left_out)
+    assert not needs.sync_secrets
+    defaults = load_stack_config(project, "dev", {}).values
+    assert settings.refresh_interval_seconds == 120
+    assert defaults[ConfigKey("lockstep:refreshInterval")] == "120s"
+    assert defaults[ConfigKey("lockstep:admission")] == settings.admission.value
+    assert defaults[ConfigKey("lockstep:preventEarlyPods")] == settings.prevents_early_pods.value
+    _, _, needs = read_platform_args(PLATFORM | {"kubernetesVersion": "1.37"})
+    assert needs.can_prevent_early_pods

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import ast
+import importlib.metadata
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,42 +21,42 @@ from lockstep.wheel import rename
 #: Everything that a build reads.
 SOURCES = ("components", "lockstep", "provider_runtime", "pyproject.toml", "README.md", "LICENSE")
 BUILD = "import sys; from setuptools import build_meta; build_meta.build_wheel(sys.argv[1])"
-#: A platform team's program, beside packages of its own that are called as ours are in their repository.
+#: A platform team's program, beside packages of its own that are called as ours are in their repository: the example's
+#: program as Pulumi would run it, and then everything else that the wheel holds.
 PROGRAM = """\
-import importlib, json, pkgutil, sys
+import importlib, json, pkgutil, runpy, sys
 import pulumi
 import components, provider_runtime
 import lockstep_components
-from lockstep_components.app_access import AppAccess, AppAccessArgs
-from lockstep_components.derivation import Environment, derive_fleet, parse_specs
 from lockstep_components.provider_observability import _shipped
 
-made = []
+made = {}
 
 class Mocks(pulumi.runtime.Mocks):
     def new_resource(self, args):
-        made.append(args.typ)
+        made.setdefault(args.typ, []).append(args.inputs)
         return f"{args.name}-id", args.inputs
 
     def call(self, args):
         return {}
 
-pulumi.runtime.set_mocks(Mocks())
+pulumi.runtime.set_mocks(Mocks(), project="api-secrets", stack="dev")
+config = {"account": "111122223333", "clusterName": "dev", "oidcIssuer": "https://oidc.example/id/A",
+          "kubeconfig": "{}"}
+pulumi.runtime.set_all_config({f"api-secrets:{key}": value for key, value in config.items()},
+                              ["api-secrets:kubeconfig"])
 
 @pulumi.runtime.test
 def program():
-    place = Environment(name="dev", region="eu-west-1", account="111122223333", cluster="dev",
-                        oidc_issuer="https://oidc.example/id/A")
-    specs = parse_specs("version: 1\\napp: api\\nnamespace: shop\\nsecrets:\\n  - name: a/b\\n", "spec")
-    for access in derive_fleet(specs, place).apps:
-        AppAccess("api", AppAccessArgs(access=access, platform=()))
+    runpy.run_path(sys.argv[1], run_name="__main__")
 
 program()
 for module in pkgutil.walk_packages(lockstep_components.__path__, "lockstep_components."):
     if module.name != "lockstep_components.policy_pack.pack":  # needs pulumi_policy
         importlib.import_module(module.name)
 ours = [name for name in sys.modules if name.split(".")[0] in {"components", "provider_runtime"}]
-print(json.dumps({"made": made, "theirs": [components.MINE, provider_runtime.MINE], "named": sorted(ours),
+print(json.dumps({"made": sorted(made), "policies": [item["policy"] for item in made["aws:iam/rolePolicy:RolePolicy"]],
+                  "theirs": [components.MINE, provider_runtime.MINE], "named": sorted(ours),
                   "dashboard": len(_shipped("dashboard.json")), "loaded": sorted(sys.modules)}))
 """
 
@@ -111,21 +114,39 @@ def test_the_wheel_takes_two_names_and_brings_no_daemon(installed: Path) -> None
     assert not (installed / "lockstep" / "wheel.py").exists()
 
 
-def test_a_team_imports_it_beside_packages_of_its_own(installed: Path, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def told(installed: Path, project: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Return what the program above says of itself."""
+    folder = tmp_path_factory.mktemp("program")
     for name in ("components", "provider_runtime"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "__init__.py").write_text(f"MINE = 'their {name}'\n", encoding="utf-8")
-    (tmp_path / "program.py").write_text(PROGRAM, encoding="utf-8")
+        (folder / name).mkdir()
+        (folder / name / "__init__.py").write_text(f"MINE = 'their {name}'\n", encoding="utf-8")
+    (folder / "program.py").write_text(PROGRAM, encoding="utf-8")
+    example = project / "examples" / "python-wheel" / "__main__.py"
     environment = {**os.environ, "PYTHONPATH": str(installed)}
-    command = [sys.executable, "program.py"]
     ended = subprocess.run(  # noqa: S603 - the program above
-        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=600
+        [sys.executable, "program.py", str(example)],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
     )
     assert ended.returncode == 0, ended.stderr
-    told = json.loads(ended.stdout)
-    assert {"aws:iam/role:Role", "aws:iam/rolePolicy:RolePolicy", "kubernetes:core/v1:ServiceAccount"} <= set(
-        told["made"]
-    )
+    answer: dict[str, Any] = json.loads(ended.stdout)
+    return answer
+
+
+def test_the_example_of_the_wheel_runs(told: dict[str, Any]) -> None:
+    wanted = {"aws:iam/role:Role", "kubernetes:core/v1:ServiceAccount"}
+    assert wanted | {"kubernetes:secrets-store.csi.x-k8s.io/v1:SecretProviderClass"} <= set(told["made"])
+    statements = json.loads(told["policies"][0])["Statement"]
+    secret = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:dev/api/database-??????"
+    assert statements[0]["Resource"] == [secret]
+
+
+def test_a_team_imports_it_beside_packages_of_its_own(told: dict[str, Any]) -> None:
     assert told["theirs"] == ["their components", "their provider_runtime"]
     assert told["named"] == ["components", "provider_runtime"], "and no module of ours under these names"
     assert told["dashboard"] > 1000
@@ -134,57 +155,19 @@ def test_a_team_imports_it_beside_packages_of_its_own(installed: Path, tmp_path:
     )
 
 
-#: Runs the example's program as Pulumi would, with its configuration.
-EXAMPLE = """\
-import json, runpy, sys
-import pulumi
-
-made = {}
-
-class Mocks(pulumi.runtime.Mocks):
-    def new_resource(self, args):
-        made.setdefault(args.typ, []).append(args.inputs)
-        return f"{args.name}-id", args.inputs
-
-    def call(self, args):
-        return {}
-
-pulumi.runtime.set_mocks(Mocks(), project="api-secrets", stack="dev")
-config = {"account": "111122223333", "clusterName": "dev", "oidcIssuer": "https://oidc.example/id/A",
-          "kubeconfig": "{}"}
-pulumi.runtime.set_all_config({f"api-secrets:{key}": value for key, value in config.items()},
-                              ["api-secrets:kubeconfig"])
-
-@pulumi.runtime.test
-def program():
-    runpy.run_path(sys.argv[1], run_name="__main__")
-
-program()
-print(json.dumps({"policies": [item["policy"] for item in made["aws:iam/rolePolicy:RolePolicy"]], "types": sorted(made),
-                  "named": [name for name in sys.modules if name.split(".")[0] == "components"]}))
-"""
-
-
-def test_the_example_of_the_wheel_runs(installed: Path, project: Path, tmp_path: Path) -> None:
-    (tmp_path / "run_example.py").write_text(EXAMPLE, encoding="utf-8")
-    program = project / "examples" / "python-wheel" / "__main__.py"
-    environment = {**os.environ, "PYTHONPATH": str(installed)}
-    ended = subprocess.run(  # noqa: S603 - our example
-        [sys.executable, "run_example.py", str(program)],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=600,
-    )
-    assert ended.returncode == 0, ended.stderr
-    told = json.loads(ended.stdout)
-    statements = json.loads(told["policies"][0])["Statement"]
-    secret = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:dev/api/database-??????"
-    assert statements[0]["Resource"] == [secret]
-    assert "kubernetes:secrets-store.csi.x-k8s.io/v1:SecretProviderClass" in told["types"]
-    assert told["named"] == [], "the repository's own name is not needed"
+def test_the_requirements_name_everything_that_the_components_import(told: dict[str, Any], project: Path) -> None:
+    """Pulumi installs `components/requirements.txt` and nothing else before it starts the package."""
+    requirements = project / "components" / "requirements.txt"
+    assert requirements.read_text(encoding="utf-8") == "-r ../requirements.txt\n"
+    text = (project / "requirements.txt").read_text(encoding="utf-8")
+    locked = set(re.findall(r"^([a-z0-9._-]+)==", text, re.MULTILINE))
+    made_of = importlib.metadata.packages_distributions()
+    loaded = {name.split(".")[0] for name in told["loaded"]} - {"components", "provider_runtime", "lockstep_components"}
+    used = {name: {dist.lower().replace("_", "-") for dist in made_of[name]} for name in loaded if name in made_of}
+    assert {"pulumi", "pulumi_aws", "yaml", "jmespath"} <= used.keys()
+    missing = {name for name, dists in used.items() if not dists & locked}
+    # Loaded by this environment's own start, and by grpc where it happens to be.
+    assert missing <= {"_distutils_hack", "grpc_tools"}
 
 
 def test_the_command_line_of_the_wheel_reads_specs(installed: Path, project: Path, tmp_path: Path) -> None:
