@@ -4,8 +4,8 @@ It reads the files as they are mounted, not the provider's answer, and it runs w
 when an object version differs) or when asked again, as every 5 minutes in the driver. So a value that changes under an
 unchanged version reaches the file and not the Secret: kept on purpose.
 
-Different from the driver: it runs at once and not in the background; type `kubernetes.io/tls` is refused, because its
-splitting of bundles is not played; Secrets of several pods are not raced for.
+Different from the driver: it runs at once and not in the background; of `kubernetes.io/tls` a PFX is refused, and what
+is wrong with a bundle is said in other words; Secrets of several pods are not raced for.
 
 Source: secrets-store-csi-driver 1.6.0, `controllers/secretproviderclasspodstatus_controller.go`, `pkg/util/secretutil`.
 """
@@ -13,9 +13,20 @@ Source: secrets-store-csi-driver 1.6.0, `controllers/secretproviderclasspodstatu
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
 from local.atomic_writer import load_contents, load_visible_paths
 from local.cluster_objects import ClusterObjects, PodStatus
@@ -24,6 +35,8 @@ from local.pods import ProviderClass, SyncedSecret
 MANAGED_LABEL: Final = "secrets-store.csi.k8s.io/managed"
 
 _TLS_TYPE: Final = "kubernetes.io/tls"
+_PEM_BLOCK: Final = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----\s.*?-----END \1-----", re.DOTALL)
+_CERTIFICATE: Final = b"CERTIFICATE"
 
 
 class SyncError(Exception):
@@ -77,8 +90,6 @@ def _render_secret(synced: SyncedSecret, namespace: str, files: Mapping[str, Pat
 
 
 def _load_data(synced: SyncedSecret, files: Mapping[str, Path]) -> dict[str, str]:
-    if synced.type.strip() == _TLS_TYPE:
-        raise SyncError(f"type {_TLS_TYPE} is not played by this node")
     data: dict[str, str] = {}
     for entry in synced.data:
         object_name, key = entry.object_name.strip(), entry.key.strip()
@@ -88,5 +99,44 @@ def _load_data(synced: SyncedSecret, files: Mapping[str, Path]) -> dict[str, str
             raise SyncError("key in secretObjects.data is empty")
         if object_name not in files:
             raise SyncError(f"file matching objectName {object_name} not found in the pod")
-        data[key] = base64.b64encode(load_contents(files[object_name])).decode()
+        content = load_contents(files[object_name])
+        if synced.type.strip() == _TLS_TYPE:
+            try:
+                content = _take_part(content, key)
+            except SyncError as error:
+                raise SyncError(f"failed to get cert data from file {files[object_name]}, err: {error}") from None
+        data[key] = base64.b64encode(content).decode()
     return data
+
+
+def _take_part(bundle: bytes, key: str) -> bytes:
+    """Return the part of a PEM bundle that a key of a TLS Secret holds: all certificates, or the last key.
+
+    A key is written in the traditional form, whatever form it came in.
+    """
+    blocks = [(found[1], found[0]) for found in _PEM_BLOCK.finditer(bundle)]
+    try:
+        match key:
+            case "tls.crt":
+                certificates = [text for kind, text in blocks if kind == _CERTIFICATE]
+                if not certificates:
+                    raise SyncError("no certificate in PEM; a PFX is not played by this node")
+                return b"".join(
+                    x509.load_pem_x509_certificate(text).public_bytes(Encoding.PEM) for text in certificates
+                )
+            case "tls.key":
+                keys = [text for kind, text in blocks if kind != _CERTIFICATE]
+                if not keys:
+                    raise SyncError("no private key in PEM; a PFX is not played by this node")
+                return _write_key(keys[-1])
+            case _:
+                raise SyncError(f"key '{key}' is not supported. Only 'tls.key' and 'tls.crt' are supported")
+    except (ValueError, UnsupportedAlgorithm):
+        raise SyncError("its PEM cannot be read") from None
+
+
+def _write_key(text: bytes) -> bytes:
+    key = load_pem_private_key(text, password=None)
+    if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
+        raise SyncError("unknown private key type found while getting key. Only rsa and ecdsa are supported")
+    return key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())

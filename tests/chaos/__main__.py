@@ -67,7 +67,8 @@ def main(arguments: Sequence[str]) -> int:
     if missing:
         print(f"on stand-ins of driver and API server: {'; '.join(missing)}. Fix: make e2e-tools, as root, with Go")
     kind = ChaosStage if missing or options.is_on_stand_ins else RealChaosStage
-    print(f"seed {options.seed}", flush=True)
+    parts = "stand-ins" if kind is ChaosStage else f"{toolbox.DRIVER.name}, Kubernetes {toolbox.KUBERNETES_VERSION}"
+    print(f"seed {options.seed}, on {parts}", flush=True)
     with kind(project=toolbox.PROJECT, report=Report(plain=True)) as stage:
         if options.plants:
             return _find_plants(stage, options)
@@ -97,7 +98,9 @@ def _run(stage: ChaosStage, options: Options, plant: str) -> Summary:
 
 
 def _print(summary: Summary) -> None:
+    values, strictly = summary.judged_values
     print(f"{summary.operations} operations in {summary.seconds:.0f} s, {summary.aws_calls} calls of AWS")
+    print(f"{values} values in files judged, {strictly} of them while no disturbance excused an old one")
     for title, counts in (("steps", summary.steps), ("mounts", summary.outcomes)):
         print(f"{title}: " + ", ".join(f"{name} {count}" for name, count in sorted(counts.items())))
     for operation, violation in summary.violations:

@@ -183,6 +183,7 @@ class _Connection:
         match fault:
             case FaultKind.SILENT:
                 await self._reader.read(1)  # until the caller gives up
+                call.ended = time.monotonic()
                 return False
             case FaultKind.RESET:
                 self._writer.transport.abort()
@@ -224,6 +225,7 @@ class _Connection:
                 call.answer = Answer.OTHER
             else:
                 call.numbers.update(_numbers(body) if request.action != "DescribeSecret" else {})
+                self._place.model.note_values(call)
                 call.missing = _missing(body) if request.action == "GetParameters" else ()
                 call.answer = Answer.VALUES if call.numbers else Answer.OTHER
         else:

@@ -28,6 +28,8 @@ from tests.chaos.world import ClassRule, Identity, parse_value, render_file
 SLOW_SECONDS: Final = 1.0
 #: Between the moment that an answer is sent and the moment that the provider has acted on it.
 SETTLE_SECONDS: Final = 1.0
+#: No call lasts longer: it is 30 s late, or as long unanswered as the provider waits.
+LONGEST_CALL_SECONDS: Final = 90.0
 
 _Value = TypeVar("_Value")
 
@@ -127,6 +129,11 @@ class Model:
         self.numbers: dict[str, Timeline[int]] = defaultdict(lambda: Timeline(0))
         self._access: dict[tuple[Identity, str], Timeline[bool]] = {}
         self._calls: dict[Identity, list[Call]] = defaultdict(list)
+        self._reads: dict[tuple[Identity, str, int], list[Call]] = defaultdict(list)
+        self.judged_values = 0
+        """Values that were looked at."""
+        self.judged_strictly = 0
+        """Those of them that no disturbance excused from being fresh."""
 
     def access(self, rule: ClassRule, name: str) -> Timeline[bool]:
         """Return whether the class's identity may read an object, over time."""
@@ -135,6 +142,12 @@ class Model:
     def note_call(self, call: Call) -> None:
         """Add a call when it begins; its answer is filled in later."""
         self._calls[call.identity].append(call)
+        self.note_values(call)
+
+    def note_values(self, call: Call) -> None:
+        """Add what a call was given, once that is known."""
+        for name, number in call.numbers.items():
+            self._reads[call.identity, name, number].append(call)
 
     def calls(self) -> int:
         """Return how many calls there were."""
@@ -142,9 +155,12 @@ class Model:
 
     def was_disturbed(self, identity: Identity, start: float, end: float) -> bool:
         """Whether a call for this identity, within the time, looked to the provider like an outage."""
-        return any(
-            call.is_disturbance for call in self._calls[identity] if call.began <= end and min(call.ended, end) >= start
-        )
+        for call in reversed(self._calls[identity]):
+            if call.began < start - LONGEST_CALL_SECONDS:
+                return False
+            if call.is_disturbance and call.began <= end and min(call.ended, end) >= start:
+                return True
+        return False
 
     def check(
         self, rule: ClassRule, content: Mapping[str, bytes], asked_at: float, answered_at: float
@@ -183,9 +199,10 @@ class Model:
         who = f"{identity.subject} as {identity.role}"
         earliest = asked_at - self.ages.longest - self.ages.slack
         is_disturbed = self.was_disturbed(identity, earliest, answered_at)
+        self.judged_values += 1
+        self.judged_strictly += not is_disturbed
         since = asked_at - self.ages.max_stale if is_disturbed else earliest
-        calls = tuple(self._calls[identity])
-        reads = [call for call in calls if call.numbers.get(name) == number and call.began <= answered_at]
+        reads = [call for call in self._reads[identity, name, number] if call.began <= answered_at]
         if not reads:
             yield Violation(rule="I2", text=f"{what} went to {who}, to whom AWS never gave it")
             return
@@ -194,20 +211,22 @@ class Model:
         if not is_disturbed and True not in self.access(rule, name).possible(earliest, answered_at):
             yield Violation(rule="I2", text=f"{what} went to {who}, whose right to it was gone")
         newest = max(call.ended for call in reads)
-        refusal = next(
-            (
-                call
-                for call in calls
-                if call.refuses(name) and newest < call.began and call.ended + SETTLE_SECONDS < asked_at
-            ),
-            None,
-        )
+        refusal = self._find_refusal(identity, name, after=newest, before=asked_at - SETTLE_SECONDS)
         if refusal is not None:
             yield Violation(
                 rule="I2",
                 text=f"{what} went to {who} {asked_at - refusal.ended:.1f} s after AWS had refused it, "
                 f"from a read {refusal.began - newest:.1f} s before that",
             )
+
+    def _find_refusal(self, identity: Identity, name: str, *, after: float, before: float) -> Call | None:
+        """Return a call that began after one moment, ended before another, and was refused the object."""
+        for call in reversed(self._calls[identity]):
+            if call.began <= after:
+                return None
+            if call.refuses(name) and call.ended < before:
+                return call
+        return None
 
 
 def _check_shape(rule: ClassRule, content: Mapping[str, bytes]) -> Iterator[Violation]:

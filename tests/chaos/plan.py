@@ -157,9 +157,17 @@ _TARGETS: Final = {
     Kind.FILL: tuple(PODS),
 }
 _ON_THE_DENIED: Final = 0.5
-_LARGEST_BURST: Final = 10
+_PERMITTED: Final = tuple(name for name, rule in PODS.items() if rule.is_permitted)
+#: Pods that never mount come seldom: kubelet waits before it tries them again, and the whole burst with it.
+_REFUSED: Final = tuple(name for name, rule in PODS.items() if not rule.is_permitted)
+_REFUSED_SHARE: Final = 0.1
+_SMALLEST_BURST: Final = 6
+_NEW_SHARE: Final = 0.4
+_TOKEN_WEIGHTS: Final = (96, 2, 2)
 _CLOCK_STEPS: Final = (7200.0, 800.0, -7200.0)
-_SHORT_DEADLINE_SECONDS: Final = 5.0
+#: Kubelet's own, and a short one.
+_DEADLINES: Final = (120.0, 5.0)
+_DEADLINE_WEIGHTS: Final = (80, 20)
 
 
 def plan(seed: int) -> Iterator[Step]:
@@ -215,13 +223,14 @@ def _draw_fault(draw: random.Random, running: Sequence[Step]) -> Step:
 
 
 def _draw_visits(draw: random.Random) -> tuple[Visit, ...]:
-    pods = draw.sample(tuple(PODS), draw.randint(3, _LARGEST_BURST))
+    pods = draw.sample(_PERMITTED, draw.randint(_SMALLEST_BURST, len(_PERMITTED)))
+    pods += [pod for pod in _REFUSED if draw.random() < _REFUSED_SHARE]
     return tuple(
         Visit(
             pod=pod,
-            is_new=draw.random() < 0.4,
-            token=draw.choices(list(TokenKind), [96, 2, 2])[0],
-            deadline_seconds=draw.choices((120.0, _SHORT_DEADLINE_SECONDS), (80, 20))[0],
+            is_new=draw.random() < _NEW_SHARE,
+            token=draw.choices(list(TokenKind), _TOKEN_WEIGHTS)[0],
+            deadline_seconds=draw.choices(_DEADLINES, _DEADLINE_WEIGHTS)[0],
         )
         for pod in pods
     )

@@ -33,10 +33,11 @@ from tests.chaos.stage import AGES, MOUNT_TIMEOUT_SECONDS, ChaosStage
 from tests.chaos.watching import LogTail, OutOfOrder, SocketWatch, find_leak, parse_mounts
 from tests.chaos.world import CLASS_OF, PARAMETERS, PODS, SECRETS, ClassRule
 
-_WORKERS: Final = 12
+_WORKERS: Final = 20
 _HEALTHY_SECONDS: Final = 8.0
 """So long after the last disturbance, calls that it held up have ended too."""
 _ATTEMPTS: Final = 3
+_DEADLINE_SECONDS: Final = 120.0
 _LATE_SECONDS: Final = 1.5
 """What a busy machine may add to a time limit before it counts."""
 _TOKEN_SECONDS: Final = 3600.0
@@ -67,6 +68,7 @@ class Summary:
         steps: By kind.
         outcomes: Mounts by how they ended.
         aws_calls: Calls that reached AWS's side.
+        judged_values: Values in files that were looked at, and those of them that no disturbance excused.
         violations: Operation number and what was broken; the run ends at the first.
     """
 
@@ -76,6 +78,7 @@ class Summary:
     steps: Counter[str] = field(default_factory=Counter)
     outcomes: Counter[str] = field(default_factory=Counter)
     aws_calls: int = 0
+    judged_values: tuple[int, int] = (0, 0)
     violations: list[tuple[int, Violation]] = field(default_factory=list)
 
 
@@ -130,6 +133,7 @@ class ChaosRun:
                     break
         self._summary.seconds = time.monotonic() - started
         self._summary.aws_calls = self._model.calls()
+        self._summary.judged_values = self._model.judged_values, self._model.judged_strictly
         self._finish()
         return self._summary
 
@@ -144,7 +148,9 @@ class ChaosRun:
         stage.reset_aws()
         for name, pod in stage.pods.items():
             self._unmount(name)
-            self._kubelet(120.0)._tokens.tokens(  # asked for now, so that a run without API server has them
+            self._stage.kubelet_for(
+                name, _DEADLINE_SECONDS
+            )._tokens.tokens(  # asked for now, so that a run without API server has them
                 namespace=pod.namespace,
                 service_account=pod.service_account,
                 pod_name=pod.name,
@@ -256,7 +262,7 @@ class ChaosRun:
     def _fill(self, name: str, *, is_full: bool) -> None:
         """Leave the pod's memory file system no page, or let it grow again; nothing where nothing is mounted."""
         target = self._target(name)
-        if not self._driver.is_mounted(target) or (not is_full and name not in self._filled):
+        if not self._stage.kubelet.driver.is_mounted(target) or (not is_full and name not in self._filled):
             return
         if not self._stage.limit_disk(target, is_full=is_full):
             return
@@ -264,11 +270,14 @@ class ChaosRun:
         (self._filled.add if is_full else self._filled.discard)(name)
 
     def _step_clock(self, seconds: float) -> None:
-        self._disorder.end("clock ahead")
+        for what in ("clock ahead", "clock behind"):
+            self._disorder.end(what)
         self._mark("clock", is_out=bool(seconds))
         self._stage.clock_file.write_text(str(seconds), encoding="utf-8")
         if seconds > _TOKEN_SECONDS:
             self._disorder.begin("clock ahead")
+        if seconds < 0:
+            self._disorder.begin("clock behind")
 
     def _restart(self, kind: Kind) -> None:
         match kind:
@@ -287,16 +296,20 @@ class ChaosRun:
     # ----------------------------------------------------------------------------------------------------------- mounts
 
     def _visit(self, visit: Visit) -> _Seen:
-        """Mount as kubelet would: after a failure not sooner than its first retry; a new volume is unmounted before."""
+        """Mount as kubelet would; a new volume is unmounted before.
+
+        Kubelet waits after every failure. Here it does only where that matters, after a code that leaves the directory
+        in place; after a final one nothing is left that could tell this mount from another pod's first.
+        """
         pod, target = self._stage.pods[visit.pod], self._target(visit.pod)
         time.sleep(max(0.0, self._retry_at.get(visit.pod, 0.0) - time.monotonic()))
         if visit.is_new and not self._unmount(visit.pod):
             now = time.monotonic()
             return _Seen(visit=visit, asked_at=now, answered_at=now, was_mounted=True, is_skipped=True)
         self._stage.tokens.kinds[pod.uid] = visit.token
-        was_mounted = self._driver.is_mounted(target)
+        was_mounted = self._stage.kubelet.driver.is_mounted(target)
         asked_at = time.monotonic()
-        outcome = self._kubelet(visit.deadline_seconds).start_pod(pod)
+        outcome = self._stage.kubelet_for(visit.pod, visit.deadline_seconds).start_pod(pod)
         answered_at = time.monotonic()
         return _Seen(
             visit=visit,
@@ -307,16 +320,9 @@ class ChaosRun:
             content=self._load(target),
         )
 
-    @property
-    def _driver(self) -> Any:  # noqa: ANN401 - a real one or the stand-in
-        return self._stage.kubelet.driver
-
-    def _kubelet(self, deadline_seconds: float) -> Any:  # noqa: ANN401 - as the stage's
-        return self._stage.kubelet_for(deadline_seconds)
-
     def _unmount(self, name: str) -> bool:
         try:
-            self._driver.unpublish(self._target(name))
+            self._stage.driver_of(name).unpublish(self._target(name))
         except grpc.RpcError:
             return False
         self._content.pop(name, None)
@@ -326,11 +332,11 @@ class ChaosRun:
 
     def _target(self, name: str) -> Path:
         pod = self._stage.pods[name]
-        target: Path = self._kubelet(120.0).target_path(pod, pod.volumes[0])
+        target: Path = self._stage.kubelet.target_path(pod, pod.volumes[0])
         return target
 
     def _load(self, target: Path) -> Mapping[str, bytes]:
-        if not self._driver.is_mounted(target):
+        if not self._stage.kubelet.driver.is_mounted(target):
             return {}
         return {path: load_contents(file) for path, file in load_visible_paths(target).items()}
 
@@ -352,7 +358,8 @@ class ChaosRun:
         before = self._content.get(name, {})
         provider_gave = bool(logged) and logged[-1]["outcome"] == "OK"
         if seen.failure is not None:
-            self._retry_at[name] = seen.answered_at + FIRST_RETRY_SECONDS
+            if seen.failure.code in NON_FINAL_CODES:
+                self._retry_at[name] = seen.answered_at + FIRST_RETRY_SECONDS
             self._judge_failure(seen, seen.failure, logged)
         is_new = seen.failure is None and (not seen.was_mounted or (provider_gave and name not in self._filled))
         is_changed = seen.was_mounted and dict(seen.content) != dict(before)
@@ -424,9 +431,11 @@ class ChaosRun:
         return (*signatures, *tuple(self._stage.faulty.session_secrets))
 
     def _is_token_expired(self, seen: _Seen) -> bool:
-        return seen.visit.token is TokenKind.EXPIRED or self._disorder.was_throughout(
-            "clock ahead", seen.asked_at, seen.answered_at
-        )
+        """Whether it had by the provider's clock: an old token is young again for a clock that is behind."""
+        span = seen.asked_at, seen.answered_at
+        if seen.visit.token is TokenKind.EXPIRED and not self._disorder.was("clock behind", *span):
+            return True
+        return self._disorder.was_throughout("clock ahead", *span)
 
     def _break(self, rule: str, text: str) -> None:
         self._summary.violations.append((self._summary.operations, Violation(rule=rule, text=text)))

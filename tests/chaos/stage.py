@@ -14,7 +14,7 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,6 +32,7 @@ from tests.chaos.faulty_aws import FaultyAws
 from tests.chaos.model import Ages, Model
 from tests.chaos.plan import TokenKind
 from tests.chaos.world import APPS, CLASSES, PARAMETERS, PODS, SECRETS, TRUSTS, ClassRule, render_value
+from tests.e2e.csi_driver import RealDriver
 from tests.e2e.real_stage import ApiTokens, RealStage
 
 #: Ages of the provider in a run, and how long it may take for one mount.
@@ -207,11 +208,16 @@ class ChaosStage(Stage):
         del target, is_full
         return False
 
-    def kubelet_for(self, deadline_seconds: float) -> Any:  # noqa: ANN401 - typed for the stand-in in Stage
-        """Return a kubelet of the node with a deadline of its own."""
+    def driver_of(self, pod_name: str) -> Any:  # noqa: ANN401 - a real one or the stand-in
+        """Return the driver that mounts for a pod."""
+        del pod_name
+        return self.kubelet.driver
+
+    def kubelet_for(self, pod_name: str, deadline_seconds: float) -> Any:  # noqa: ANN401 - as above
+        """Return a pod's kubelet, with a deadline of its own."""
         return Kubelet(
             root=self.work_dir / "kubelet",
-            driver=self.kubelet.driver,
+            driver=self.driver_of(pod_name),
             tokens=self.tokens,
             audiences=self.deployment.driver_values().audiences,
             are_tokens_secrets=self.are_tokens_secrets,
@@ -305,15 +311,29 @@ class ChaosStage(Stage):
 
 
 class RealChaosStage(ChaosStage, RealStage):
-    """The same on the real driver and API server."""
+    """The same on the real driver and API server.
+
+    Attributes:
+        drivers: One for each of two nodes. A driver asks its API server 20 times a second at most, and a mount that
+            succeeds is two requests: one driver alone would be what a run waits for.
+    """
 
     are_tokens_secrets = True
+    drivers: tuple[RealDriver, ...]
 
     def start_node(self) -> None:
         """Start the node; kubelet cannot tell by the driver's counters what came of a mount: many go on at a time."""
         super().start_node()
-        self.driver.counts_outcomes = False
-        self.log_paths = (self.driver.folder / "driver.log", self.control_plane.api_server.log_path)
+        second = self.new_driver(replace(self.driver.settings, node_name="node2"), name="csi2")
+        self.drivers = (self.driver, second)
+        for driver in self.drivers:
+            driver.counts_outcomes = False
+        logs = tuple(driver.folder / "driver.log" for driver in self.drivers)
+        self.log_paths = (*logs, self.control_plane.api_server.log_path)
+
+    def driver_of(self, pod_name: str) -> Any:  # noqa: ANN401 - as its base
+        """Return the driver of the pod's node."""
+        return self.drivers[list(PODS).index(pod_name) % len(self.drivers)]
 
     def make_tokens(self) -> ChaosTokens:
         """Return the API server's tokens."""
@@ -321,8 +341,9 @@ class RealChaosStage(ChaosStage, RealStage):
         return ChaosTokens(source=ApiTokens(kubelet=self.control_plane.kubelet), signing_key=key)
 
     def restart_driver(self) -> None:
-        """End the driver and start another one."""
-        self.driver.restart()
+        """End each driver and start another one."""
+        for driver in self.drivers:
+            driver.restart()
 
     def stop_api_server(self) -> None:
         """Stop the API server."""

@@ -104,7 +104,7 @@ CLASSES: Final = (
         app="alpha",
         identity=_identity("chaos-a", "alpha", "alpha"),
         files=_ALPHA_FILES,
-        pods=4,
+        pods=6,
         may_read=_ALPHA_OBJECTS,
     ),
     ClassRule(
@@ -112,7 +112,7 @@ CLASSES: Final = (
         app="beta",
         identity=_identity("chaos-b", "beta", "beta"),
         files=_BETA_FILES,
-        pods=4,
+        pods=6,
         may_read=frozenset({"chaos/shared", "chaos/beta"}),
     ),
     ClassRule(
@@ -120,7 +120,7 @@ CLASSES: Final = (
         app="gamma",
         identity=_identity("chaos-a", "gamma", "gamma"),
         files=_GAMMA_FILES,
-        pods=2,
+        pods=3,
         may_read=frozenset({"chaos/gamma", "/chaos/gamma/only"}),
     ),
     ClassRule(

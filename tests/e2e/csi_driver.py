@@ -82,6 +82,7 @@ class RealDriver:
         tool: Which version.
         counts_outcomes: Whether to tell a refresh from a masked error by the driver's counters, which needs that
             nothing else is mounted at the same time; without, a mount again is always a refresh.
+        environment: Of its process, beside the cleaned one.
     """
 
     control_plane: ControlPlane
@@ -89,6 +90,7 @@ class RealDriver:
     folder: Path
     tool: toolbox.Tool = toolbox.DRIVER
     counts_outcomes: bool = True
+    environment: Mapping[str, str] = field(default_factory=dict)
     cluster: PodObjects = field(init=False)
     _process: ChildProcess = field(init=False)
     _channel: grpc.Channel = field(init=False)
@@ -117,6 +119,7 @@ class RealDriver:
             ],
             log_path=self.folder / "driver.log",
             is_ready=lambda: socket.exists() and self._answers(),
+            environment=self.environment,
         )
         self._channel = grpc.insecure_channel(f"unix:{socket}", options=(("grpc.use_local_subchannel_pool", 1),))
 
@@ -161,7 +164,7 @@ class RealDriver:
             CallError: The driver's status.
         """
         was_mounted = self.is_mounted(request.target_path)
-        before = self._counts() if was_mounted and self.counts_outcomes else {}
+        before = self.counts() if was_mounted and self.counts_outcomes else {}
         context = request.volume_context
         message = messages.NodePublishVolumeRequest(
             volume_id=_volume_id(context[POD_UID_KEY], request.target_path),
@@ -187,7 +190,7 @@ class RealDriver:
         services.NodeStub(self._channel).NodeUnpublishVolume(message, timeout=_UNPUBLISH_SECONDS)
 
     def _remount_outcome(self, before: Mapping[str, float]) -> PublishOutcome:
-        after = self._counts()
+        after = self.counts()
         if after.get("rotation_reconcile_error_total", 0) > before.get("rotation_reconcile_error_total", 0):
             return PublishOutcome.ERROR_MASKED
         if after.get("rotation_reconcile_total", 0) > before.get("rotation_reconcile_total", 0):
@@ -195,7 +198,8 @@ class RealDriver:
         rotates = self.settings.rotation_interval_seconds is not None
         return PublishOutcome.NOT_DUE if rotates else PublishOutcome.ALREADY_MOUNTED
 
-    def _counts(self) -> dict[str, float]:
+    def counts(self) -> dict[str, float]:
+        """Return its counters, each summed over its labels."""
         connection = http.client.HTTPConnection("127.0.0.1", self._metrics_port, timeout=10)
         try:
             connection.request("GET", "/metrics")

@@ -150,11 +150,19 @@ class RealStage(Stage):
         self.driver = self.new_driver(settings)
         self.kubelet = self.kubelet_with(self.driver)
 
-    def new_driver(self, settings: DriverSettings, *, name: str = "csi") -> RealDriver:
+    def new_driver(
+        self, settings: DriverSettings, *, name: str = "csi", environment: Mapping[str, str] | None = None
+    ) -> RealDriver:
         """Start a driver; it ends with the stage."""
         folder = self.work_dir / name
         folder.mkdir(mode=0o700)
-        driver = RealDriver(control_plane=self.control_plane, settings=settings, folder=folder, tool=self.tool)
+        driver = RealDriver(
+            control_plane=self.control_plane,
+            settings=settings,
+            folder=folder,
+            tool=self.tool,
+            environment=environment or {},
+        )
         driver.start()
         self.down.callback(driver.close)
         self.down.callback(self._unmount_all, driver)

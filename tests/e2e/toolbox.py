@@ -24,11 +24,11 @@ MODULES: Final = Path(__file__).resolve().parent / "tools"
 FOLDER: Final = PROJECT / ".e2e"
 
 KUBERNETES_MINOR: Final = "1.36"
-_KUBERNETES_VERSION: Final = "v1.36.2"
+KUBERNETES_VERSION: Final = "v1.36.2"
 _DRIVER_MODULE: Final = "sigs.k8s.io/secrets-store-csi-driver"
 #: Kubernetes reads its own version from here; without it, whatever depends on a minor version misreads it.
 _KUBERNETES_FLAGS: Final = (
-    f"-X k8s.io/component-base/version.gitVersion={_KUBERNETES_VERSION} "
+    f"-X k8s.io/component-base/version.gitVersion={KUBERNETES_VERSION} "
     "-X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=36"
 )
 _MANIFESTS: Final = (
@@ -176,8 +176,14 @@ def _go(folder: Path, *words: str) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Build what is missing and say how long each took; 0 also on a machine that cannot run them (it says why)."""
+    """Build what is missing and say how long each took; 0 also on a machine that cannot run them (it says why).
+
+    `--can-run` builds nothing: 0 where the parts can run, else 1 and the reasons. `--node` builds a whole node's parts.
+    """
     reasons = missing_requirements()
+    if "--can-run" in arguments:
+        print("; ".join(reasons) or "the real parts can run here")
+        return 1 if reasons else 0
     if reasons:
         for reason in reasons:
             print(f"not built: {reason}")

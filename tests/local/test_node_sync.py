@@ -9,9 +9,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from local.pods import FailedMount, PodUid
 from provider_runtime.csi_v1alpha1 import service_pb2
+from tests.local.key_files import Bundle, make_bundles
 from tests.local.node_stage import CLASS, NAMESPACE, POD_UID, NodeStage, answer, make_class, make_pod, node_stage
 
 SECRET = "payments-env"
@@ -120,7 +123,9 @@ def test_the_regular_check_copies_without_a_new_version(tmp_path: Path) -> None:
         (_copy_of(("db.json", "A"), type=""), "secret type is empty"),
         (_copy_of(("db.json", "A"), secretName=""), "secret name is empty"),
         (_copy_of(), "data is empty"),
-        (_copy_of(("db.json", "tls.crt"), type="kubernetes.io/tls"), "type kubernetes.io/tls is not played"),
+        (_copy_of(("db.json", "tls.crt"), type="kubernetes.io/tls"), "failed to get cert data from file"),
+        (_copy_of(("db.json", "tls.key"), type="kubernetes.io/tls"), "no private key in PEM"),
+        (_copy_of(("db.json", "A"), type="kubernetes.io/tls"), "key 'A' is not supported"),
     ],
 )
 def test_a_secret_that_cannot_be_made_is_logged_and_neither_the_mount_nor_the_others_suffer(
@@ -132,6 +137,26 @@ def test_a_secret_that_cannot_be_made_is_logged_and_neither_the_mount_nor_the_ot
         assert stage.read(make_pod()) == {"db.json": b"one"}
         assert stage.cluster.secret_names() == ((NAMESPACE, "other"),)
         assert text in stage.driver.log[0]
+
+
+@pytest.mark.parametrize("bundle", make_bundles(), ids=lambda bundle: bundle.name)
+def test_a_tls_secret_holds_certificates_and_key_of_a_bundle(tmp_path: Path, bundle: Bundle) -> None:
+    """The real driver's tests expect the same of the same bundles."""
+    with node_stage(tmp_path) as stage:
+        _use(stage, _copy_of(("bundle", "tls.crt"), ("bundle", "tls.key"), type="kubernetes.io/tls"))
+        stage.provider.reply = answer(("bundle", bundle.content))
+        stage.kubelet.start_pod(make_pod())
+        assert _data(stage) == {"tls.crt": bundle.certificates, "tls.key": bundle.key}
+
+
+def test_a_key_of_another_kind_is_refused(tmp_path: Path) -> None:
+    key = ed25519.Ed25519PrivateKey.generate()
+    text = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    with node_stage(tmp_path) as stage:
+        _use(stage, _copy_of(("key", "tls.key"), type="kubernetes.io/tls"))
+        stage.provider.reply = answer(("key", text))
+        stage.kubelet.start_pod(make_pod())
+        assert "Only rsa and ecdsa are supported" in stage.driver.log[0]
 
 
 def test_without_the_right_to_write_secrets_none_is_written(tmp_path: Path) -> None:
