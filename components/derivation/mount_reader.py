@@ -30,6 +30,8 @@ def check_mounts(
     sync: Sequence[SyncEntry],
     default: tuple[str, Spot],
     problems: ProblemList,
+    *,
+    reads_something: bool,
 ) -> None:
     """Check that every mount that is named exists, that every mount is used, and that no path lies inside another.
 
@@ -39,6 +41,7 @@ def check_mounts(
         sync: Copies of mounted files.
         default: Path of the default mount and its place in the spec.
         problems: Where findings go.
+        reads_something: Whether the app names anything at all; that it does not is said elsewhere.
     """
     known = {mount.name: mount for mount in mounts}
     wanted = [(item.mount, item.mount_at) for item in objects] + [(item.mount, item.at) for item in sync]
@@ -48,7 +51,7 @@ def check_mounts(
             problems.add(at, "SPEC028", f"there is no mount {name!r}", rule, f"add {name!r} to 'mounts:' with its path")
     used = {item.mount for item in objects}
     for mount in mounts:
-        if objects and mount.name not in used:
+        if reads_something and mount.name not in used:
             rule = "A mount shows the files of its objects"
             fix = f"write 'mount: {mount.name}' in an object, or remove the mount"
             problems.add(mount.at, "SPEC028", f"the mount {mount.name!r} holds nothing", rule, fix)

@@ -150,7 +150,14 @@ RULE_CODE = Text(
     rule="It is the code of a rule of the linter",
     fix="write it as `lockstep lint` prints it, like LS802",
 )
-REASON = Text(pattern=r"[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*", limit=500, fix="say why in a sentence")
+#: Control characters, and those that turn the direction of what follows: a reviewer must see what is written.
+_HIDDEN = r"\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff"
+REASON = Text(
+    pattern=rf"[^{_HIDDEN}]*[^\s{_HIDDEN}][^{_HIDDEN}]*",
+    limit=500,
+    rule="It is one line of text without invisible characters",
+    fix="say why in a sentence",
+)
 
 ENCODING = Choice(words=("base64",))
 NON_TEXT = Choice(words=("render", "refuse"))

@@ -71,19 +71,21 @@ class _VariantReader:
         app, namespace = fields.text("app"), fields.text("namespace")
         failover = self._failover_regions()
         objects, files = self._memory.read(fields, failover, self._problems)
+        paths = tuple(self._paths())
         self._check_objects(objects, files)
         sync = self._sync(files)
         mount_path = fields.text("mountPath") or DEFAULT_MOUNT_PATH
         mounts = read_mounts(fields.get("mounts"))
         if self._is_whole("mounts"):
-            check_mounts(mounts, objects, sync, (mount_path, fields.at("mountPath")), self._problems)
+            default = (mount_path, fields.at("mountPath"))
+            reads = bool(objects or paths)
+            check_mounts(mounts, objects, sync, default, self._problems, reads_something=reads)
         chain, pod_identity = self._chain(), self._pod_identity()
         if chain and pod_identity and pod_identity.target_role:
             rule = "One second role reads: either the provider assumes it, or EKS"
             what = "'assumeRole' and 'podIdentity.targetRole' stand together"
             self._problems.add(chain.at, "SPEC029", what, rule, "remove one of them")
         renamed_from = self._renamed_from(app)
-        paths = tuple(self._paths())
         if app is None or namespace is None:
             return None
         identity = fields.text("identity")

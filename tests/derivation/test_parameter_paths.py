@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from components.derivation import AppAccess, FleetAccess, derive, derive_fleet, parse_specs
-from components.derivation.answers import Answers, ObjectId
+from components.derivation import AppAccess, FleetAccess, SpecErrors, derive, derive_fleet, parse_specs
+from components.derivation.answers import Answers, ObjectId, diagnose
 from components.derivation.diff import diff_fleets, read_derived
 from components.derivation.importer import NoteKind, import_apps
 from components.derivation.lint import DerivedStack, Finding, Given, Material, lint, read_material
@@ -94,6 +94,29 @@ def test_whoever_reads_by_path_reads_what_lies_below_it(name: str, *, allowed: b
         assert [str(spot) for spot in answer.spots] == ["app.yaml:7:11 parameterPaths[0].path"]
         assert answer.files == ()
     assert not answers.can_read("shop", parameter(name, account="999999999999")).is_allowed
+
+
+def test_a_mount_of_what_is_read_by_path_only_lacks_its_name_and_its_grant() -> None:
+    answers = Answers(fleet_of(HEAD + FLAGS + PATH))
+    assert answers.can_read("shop", parameter("prod/tree/a"), as_mount=True).is_denied
+    (diagnosis,) = diagnose(answers, "shop", name="/prod/tree/a")
+    missing = {finding.aspect.value: finding for finding in diagnosis.findings if finding.state.value == "missing"}
+    assert set(missing) == {"name", "grant"}
+    assert "by its path /prod/tree/* only" in missing["name"].text
+    assert missing["name"].fix == "list it under 'parameters:' of shop"
+
+
+def test_a_mount_beside_paths_still_holds_something() -> None:
+    with pytest.raises(SpecErrors) as caught:
+        parse_specs(f"{HEAD}{PATH}mounts: {{tls: /etc/tls}}\n", "app.yaml")
+    assert "the mount 'tls' holds nothing" in str(caught.value)
+
+
+@pytest.mark.parametrize("hidden", ["\u202e", "\u2066", "\u200b", "\x9b"])
+def test_a_reason_shows_all_that_it_says(hidden: str) -> None:
+    with pytest.raises(SpecErrors) as caught:
+        parse_specs(f"{HEAD}parameterPaths: [{{path: /x, reason: {json.dumps(f'a{hidden}b')}}}]\n", "app.yaml")
+    assert "without invisible characters" in str(caught.value)
 
 
 def test_a_parameter_that_is_named_as_well_is_read_by_its_name() -> None:

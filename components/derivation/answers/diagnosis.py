@@ -143,7 +143,7 @@ def _without_selector(name: str) -> str:
 
 
 def _diagnosis(answers: Answers, app: AppAccess, item: ObjectId | None, problem: MountProblem | None) -> Diagnosis:
-    answer = answers.can_read(app.app, item) if item else None
+    answer = answers.can_read(app.app, item, as_mount=True) if item else None
     checks = answer.identity if answer else answers.identity_of(app.app)
     findings: list[Finding] = []
     if answer:
@@ -168,6 +168,13 @@ def _diagnosis(answers: Answers, app: AppAccess, item: ObjectId | None, problem:
 
 def _name(answers: Answers, answer: ReadAnswer, problem: MountProblem | None) -> Finding:
     item = answer.item
+    path = answers.path_to(answer.app.app, item)
+    if not answer.grants and path is not None:
+        text = (
+            f"the spec of {answer.app.app} names {item.shown} by its path {path.shown} only, and no mount reads by path"
+        )
+        fix = f"list it under 'parameters:' of {answer.app.app}"
+        return Finding(aspect=Aspect.NAME, state=State.MISSING, text=text, fix=fix)
     if not answer.grants:
         similar = [name for name in answers.inventory.similar(item.shown) if name != item.shown]
         near = f"; specs name {' and '.join(similar)}" if similar else ""

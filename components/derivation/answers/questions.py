@@ -149,24 +149,27 @@ class Answers:
         """
         return self._know(app).reader.identity_checks()
 
-    def can_read(self, app: str, item: ObjectId, selector: Selector | None = None) -> ReadAnswer:
+    def can_read(
+        self, app: str, item: ObjectId, selector: Selector | None = None, *, as_mount: bool = False
+    ) -> ReadAnswer:
         """Answer whether an app can read an object.
 
         Args:
             app: Name of an app of this environment.
             item: As `Inventory.find` gives it, in the environment's region or another.
             selector: Which version; default: the ones that the app's classes ask for, else the current one.
+            as_mount: Whether a mount asks, which reads by name; else the app's own reads by path count as well.
 
         Raises:
             KeyError: There is no such app.
         """
         known = self._know(app)
-        by_path = ((item, Selector()),) if known.path_to(item) else ()
-        asked = known.asked_for(item) or by_path or tuple(_plain(known.access, item))
+        path = None if as_mount else known.path_to(item)
+        asked = known.asked_for(item) or (((item, Selector()),) if path else tuple(_plain(known.access, item)))
         if selector is not None:
             asked = tuple((where, selector) for where, _ in asked)
-        regions = tuple(self._region(known, where, chosen) for where, chosen in dict.fromkeys(asked))
-        places = dict.fromkeys(known.path_to(region.item) or region.item for region in regions)
+        regions = tuple(self._region(known, where, chosen, path) for where, chosen in dict.fromkeys(asked))
+        places = dict.fromkeys(path or region.item for region in regions)
         return ReadAnswer(
             app=known.access,
             item=item,
@@ -176,6 +179,14 @@ class Answers:
             files=known.files(item),
             notes=tuple(self._notes(known.reader, regions)),
         )
+
+    def path_to(self, app: str, item: ObjectId) -> ObjectId | None:
+        """Return the path by which an app itself reads what it may not read by name; None without one.
+
+        Raises:
+            KeyError: There is no such app.
+        """
+        return self._know(app).path_to(item)
 
     def who_reads(self, item: ObjectId) -> tuple[ReadAnswer, ...]:
         """Return the answers of every app that can read an object, sorted by app; unclear ones too."""
@@ -212,8 +223,9 @@ class Answers:
             self._known[app] = _KnownApp(Reader(self.fleet, access, boundary), self.inventory)
         return self._known[app]
 
-    def _region(self, known: _KnownApp, item: ObjectId, selector: Selector) -> RegionAnswer:
-        path = known.path_to(item)
+    def _region(
+        self, known: _KnownApp, item: ObjectId, selector: Selector, path: ObjectId | None = None
+    ) -> RegionAnswer:
         if path is not None:
             # The app's own SDK reads it with everything else below the path, and with the path's key.
             (grant,) = known.grants[path]
