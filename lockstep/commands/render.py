@@ -1,25 +1,29 @@
-"""`lockstep render`: what follows from app specs in one environment, as one document or a folder of files."""
+"""`lockstep render`: what follows from app specs, and what they stand on, as one document or a folder of files."""
 
 from __future__ import annotations
 
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lockstep.commands.arguments import Paths, read_specs
+from lockstep.commands.arguments import ProjectFolder, chosen_stack, read_specs
 from lockstep.exit_codes import ExitCode
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from components.derivation import FleetAccess
 
 _RENDER_EXAMPLE = """\b
-Example:
+Examples:
   lockstep render stacks/apps --environment dev --region eu-west-1 \\
     --account 111122223333 --cluster dev \\
     --oidc-issuer https://oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE
+  lockstep render --stack prod --format dir --output rendered/apps
+  lockstep render --stack prod --platform --format dir --output rendered/platform
 """
 
 
@@ -37,12 +41,20 @@ def register(app: typer.Typer) -> None:
 
 
 def render(  # noqa: PLR0917 - one option per value of the environment; the framework passes them by name
-    paths: Paths,
-    environment: Annotated[str, typer.Option(help="Value of ${environment}, and the overlay to use.")],
-    region: Annotated[str, typer.Option(help="Region of the cluster, like eu-west-1.")],
-    account: Annotated[str, typer.Option(help="AWS account, 12 digits.")],
-    oidc_issuer: Annotated[str, typer.Option(help="Issuer URL of the cluster, https://…")],
-    cluster: Annotated[str, typer.Option(help="Name of the EKS cluster.")],
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Spec files, or folders of them.", show_default=False)
+    ] = None,
+    environment: Annotated[
+        str | None, typer.Option(help="Value of ${environment}, and the overlay to use.", show_default=False)
+    ] = None,
+    region: Annotated[
+        str | None, typer.Option(help="Region of the cluster, like eu-west-1.", show_default=False)
+    ] = None,
+    account: Annotated[str | None, typer.Option(help="AWS account, 12 digits.", show_default=False)] = None,
+    oidc_issuer: Annotated[
+        str | None, typer.Option(help="Issuer URL of the cluster, https://…", show_default=False)
+    ] = None,
+    cluster: Annotated[str | None, typer.Option(help="Name of the EKS cluster.", show_default=False)] = None,
     partition: Annotated[str, typer.Option(help="aws, aws-cn or aws-us-gov.")] = "aws",
     identity: Annotated[str, typer.Option(help="irsa or podIdentity, for apps that name none.")] = "irsa",
     role_path: Annotated[str, typer.Option(help="IAM path of the roles.")] = "/",
@@ -51,6 +63,14 @@ def render(  # noqa: PLR0917 - one option per value of the environment; the fram
     guard_image: Annotated[
         str | None, typer.Option(help="Provider's image by digest, for a guard in every pod; see lockstep:guard.")
     ] = None,
+    project: ProjectFolder = Path(),
+    stack: Annotated[
+        str | None,
+        typer.Option(help="Take specs and environment of a stack instead of all the above.", show_default=False),
+    ] = None,
+    platform: Annotated[  # noqa: FBT002 - the framework passes options by name
+        bool, typer.Option("--platform", help="Of a stack: driver chart and values, provider, admission policies.")
+    ] = False,
     output_format: Annotated[
         Format, typer.Option("--format", help="One document, or a folder of files.")
     ] = Format.YAML,
@@ -58,42 +78,99 @@ def render(  # noqa: PLR0917 - one option per value of the environment; the fram
         Path | None, typer.Option(help="Folder for --format dir; new, empty, or from an earlier run.")
     ] = None,
 ) -> None:
-    """Print what follows from app specs in one environment: IAM, trust, SecretProviderClass, service account, mount."""
-    from components.derivation import Environment, Identity, derive_fleet, dump_json, dump_yaml, render_fleet  # noqa: PLC0415
+    """Print what follows from app specs in one environment: IAM, trust, SecretProviderClass, service account, mount.
 
+    Give specs and their environment, or a stack. With --platform it is what the stack's apps stand on, for clusters
+    that something else than Pulumi deploys to.
+    """
     if (output_format is Format.DIR) != (output is not None):
         raise typer.BadParameter("--format dir and --output FOLDER go together")
+    place = {
+        "--environment": environment,
+        "--region": region,
+        "--account": account,
+        "--oidc-issuer": oidc_issuer,
+        "--cluster": cluster,
+    }
+    given = [name for name, value in {**place, "PATHS": paths}.items() if value]
+    if stack is None:
+        _refuse_missing(place, paths, is_platform=platform)
+        options = {
+            "partition": partition,
+            "role_path": role_path,
+            "permissions_boundary": permissions_boundary,
+            "deployer_role": deployer_role,
+            "guard_image": guard_image,
+        }
+        fleet = _fleet(paths or [], place, identity, options)
+    elif given:
+        raise typer.BadParameter(f"--stack says what {', '.join(given)} would say: give one", param_hint="--stack")
+    elif platform:
+        _print_platform(project, stack, output_format, output)
+        return
+    else:
+        fleet = chosen_stack(project, stack).fleet()
+    _print_fleet(fleet, output_format, output)
+
+
+def _refuse_missing(place: Mapping[str, str | None], paths: Sequence[Path] | None, *, is_platform: bool) -> None:
+    if is_platform:
+        raise typer.BadParameter("a platform is a stack's: name it", param_hint="--stack")
+    missing = [name for name, value in place.items() if value is None] + ([] if paths else ["PATHS"])
+    if missing:
+        raise typer.BadParameter(f"missing: {', '.join(missing)}; or name a --stack")
+
+
+def _fleet(
+    paths: Sequence[Path], place: Mapping[str, str | None], identity: str, options: Mapping[str, Any]
+) -> FleetAccess:
+    from components.derivation import Environment, Identity, derive_fleet  # noqa: PLC0415
+
     if identity not in set(Identity):
         raise typer.BadParameter(f"{identity!r} is not one of {', '.join(Identity)}", param_hint="--identity")
-    place = Environment(
-        name=environment,
-        region=region,
-        account=account,
-        cluster=cluster,
-        oidc_issuer=oidc_issuer,
-        partition=partition,
+    environment = Environment(
+        name=place["--environment"] or "",
+        region=place["--region"] or "",
+        account=place["--account"] or "",
+        cluster=place["--cluster"] or "",
+        oidc_issuer=place["--oidc-issuer"] or "",
         default_identity=Identity(identity),
-        role_path=role_path,
-        permissions_boundary=permissions_boundary,
-        deployer_role=deployer_role,
-        guard_image=guard_image,
+        **options,
     )
-    fleet = derive_fleet(read_specs(paths), place)
-    if output is not None:
-        _write_folder(fleet, output)
+    return derive_fleet(read_specs(paths), environment)
+
+
+def _print_fleet(fleet: FleetAccess, output_format: Format, output: Path | None) -> None:
+    from components.derivation import render_fleet, render_fleet_files  # noqa: PLC0415
+
+    if output is None:
+        _print_document(render_fleet(fleet), output_format)
     else:
-        document = render_fleet(fleet)
-        sys.stdout.write(dump_json(document) if output_format is Format.JSON else dump_yaml(document))
+        _write_folder(render_fleet_files(fleet), output, f"{len(fleet.apps)} apps")
 
 
-def _write_folder(fleet: FleetAccess, folder: Path) -> None:
-    from components.derivation import render_fleet_files  # noqa: PLC0415
+def _print_platform(project: Path, stack: str, output_format: Format, output: Path | None) -> None:
+    from lockstep.platform_manifests import platform_manifests  # noqa: PLC0415
+
+    rendered = platform_manifests(project, chosen_stack(project, stack))
+    if output is None:
+        _print_document(rendered.document(), output_format)
+    else:
+        _write_folder(rendered.files(), output, f"the platform of {stack}")
+
+
+def _print_document(document: Mapping[str, object], output_format: Format) -> None:
+    from components.derivation import dump_json, dump_yaml  # noqa: PLC0415
+
+    sys.stdout.write(dump_json(document) if output_format is Format.JSON else dump_yaml(document))
+
+
+def _write_folder(files: Mapping[str, str], folder: Path, what: str) -> None:
     from lockstep.folder_output import FolderOccupiedError, replace_folder  # noqa: PLC0415
 
-    files = render_fleet_files(fleet)
     try:
         replace_folder(folder, files)
     except FolderOccupiedError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(ExitCode.INVALID_INPUT) from error
-    typer.echo(f"{len(files)} files of {len(fleet.apps)} apps in {folder}")
+    typer.echo(f"{len(files)} files of {what} in {folder}")

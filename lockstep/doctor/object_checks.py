@@ -29,12 +29,16 @@ _ENABLED: Final = "Enabled"
 
 def check_objects(expected: Expected, aws: AwsCalls) -> Iterator[Verdict]:
     """Yield the verdicts on every object, sorted, and on every customer key that specs name."""
-    grants = grants_by_object(grant for app in expected.apps for grant in app.grants)
+    every = [grant for app in expected.apps for grant in app.grants]
     looks = [
-        (Check("object", f"{item.shown} {item.region}"), partial(_object, item, named, expected, aws))
-        for item, named in sorted(grants.items())
+        (
+            Check("object", f"{item.shown}{'/*' if is_path else ''} {item.region}"),
+            partial(_object, item, named, expected, aws),
+        )
+        for is_path in (False, True)
+        for item, named in sorted(grants_by_object(each for each in every if each.is_path is is_path).items())
     ]
-    keys = sorted({(grant.region, grant.key) for named in grants.values() for grant in named if grant.key})
+    keys = sorted({(grant.region, grant.key) for grant in every if grant.key})
     looks += [(Check("kms.key", key), partial(_key, key, region, aws)) for region, key in keys]
     with ThreadPoolExecutor(_WORKERS) as pool:
         for verdicts in pool.map(lambda look: list(examine(look[0], look[1])), looks):
@@ -82,7 +86,7 @@ def _missing_secret(item: ObjectId, grants: Sequence[Grant], expected: Expected,
         region = item.region
         command = f"aws secretsmanager replicate-secret-to-regions --secret-id {item.name} --add-replica-regions"
         return check.fail(f"there is no such secret in {region}", f"{who}: `{command} Region={region}`")
-    return check.fail("there is no such secret", f"{who} makes it (a toolkit must not: README), or drop it")
+    return check.fail("there is no such secret", f"{who} makes it (a toolkit must not: docs/operations.md), or drop it")
 
 
 def _secret_problems(
@@ -113,6 +117,9 @@ def _parameter(
 ) -> Iterator[Verdict]:
     if item.account != expected.environment.account:
         raise UnseenError(f"it belongs to account {item.account}, whose parameters cannot be described by name")
+    if grants[0].is_path:
+        yield from _path(item, grants, aws, check)
+        return
     filters = [{"Key": "Name", "Option": "Equals", "Values": [item.shown]}]
     found = list(pages(aws, "ssm", "DescribeParameters", "Parameters", region=item.region, ParameterFilters=filters))
     if not found:
@@ -120,12 +127,27 @@ def _parameter(
             yield check.ok("the parameter is optional, and not there")
         else:
             who = listed(grant.owner for grant in grants if grant.owner) or "whoever owns it"
-            yield check.fail("there is no such parameter", f"{who} makes it (a toolkit must not: README)")
+            yield check.fail("there is no such parameter", f"{who} makes it (a toolkit must not: docs/operations.md)")
         return
     problems = list(_parameter_problems(item, grants, found[0], expected, aws))
     yield from (check.fail(what, fix) for what, fix in problems)
     if not problems:
         yield check.ok("the parameter is there, under the key that specs name")
+
+
+def _path(item: ObjectId, grants: Sequence[Grant], aws: AwsCalls, check: Check) -> Iterator[Verdict]:
+    """Look at what is below a path that an app reads by itself."""
+    path = f"/{item.name}"
+    filters = [{"Key": "Path", "Option": "Recursive", "Values": [path]}]
+    found = list(pages(aws, "ssm", "DescribeParameters", "Parameters", region=item.region, ParameterFilters=filters))
+    if not found:
+        yield check.warn(f"there is no parameter below {path}", "make one, or drop the path from the spec")
+        return
+    keys = sorted({str(each.get("KeyId") or "") for each in found if each.get("KeyId")})
+    problems = [problem for key in keys for problem in _key_problems(key, grants, item.region, aws)]
+    yield from (check.fail(what, fix) for what, fix in dict.fromkeys(problems))
+    if not problems:
+        yield check.ok(f"{len(found)} parameters are below it, under the key that specs name")
 
 
 def _parameter_problems(

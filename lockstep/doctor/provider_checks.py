@@ -9,7 +9,7 @@ from typing import Final
 from components.derivation import Identity
 from components.placement import NAMESPACE, OBJECT_PREFIX
 from lockstep.doctor.cluster_objects import ClusterObjects, Kind, Manifest
-from lockstep.doctor.driver_checks import RunningDriver, absent, find_driver, flags_of, host_paths
+from lockstep.doctor.driver_checks import RunningDriver, absent, absent_driver, find_driver, flags_of, host_paths
 from lockstep.doctor.expected import Expected
 from lockstep.doctor.verdicts import Check, UnseenError, Verdict, examine, listed
 
@@ -104,9 +104,11 @@ def _image(check: Check, expected: Expected, objects: ClusterObjects) -> Iterato
 
 def _socket(check: Check, expected: Expected, objects: ClusterObjects) -> Iterator[Verdict]:
     driver, provider = find_driver(objects), _provider(objects)
-    if driver is None or provider is None:
-        missing = "the driver's" if driver is None else "the provider's"
-        yield absent(check, expected, f"{missing} DaemonSet is not there")
+    if provider is None:
+        yield absent(check, expected, "the provider's DaemonSet is not there")
+        return
+    if driver is None:
+        yield absent_driver(check, expected, objects)
         return
     pod = provider["spec"]["template"]["spec"]
     container = next(each for each in pod["containers"] if each["name"] == _CONTAINER)

@@ -147,5 +147,7 @@ def _simulate(
 
 
 def _sample(text: str) -> str:
-    """Return an ARN that a pattern matches."""
+    """Return an ARN that a pattern matches: a secret's unknown suffix, or what is below a path."""
+    if text.endswith("/*"):
+        return f"{text.removesuffix('*')}sample"
     return text.removesuffix(UNKNOWN_SUFFIX) + _SAMPLE_SUFFIX if text.endswith(UNKNOWN_SUFFIX) else text

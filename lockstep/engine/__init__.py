@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from lockstep.engine.aws_provider import AwsProvider
 from lockstep.engine.digest import Diagnostic, Severity
-from lockstep.engine.kubernetes_manifests import KubernetesManifests, ObjectKey
+from lockstep.engine.kubernetes_manifests import KubernetesManifests, ObjectKey, render_manifest
 from lockstep.engine.program import EngineResult, Mode, run_program
 from lockstep.engine.resource_provider import ProviderError, ResourceProvider
 from lockstep.engine.stack_outputs import StackOutputs
@@ -34,5 +34,6 @@ __all__ = [
     "Severity",
     "StackOutputs",
     "StateFileError",
+    "render_manifest",
     "run_program",
 ]

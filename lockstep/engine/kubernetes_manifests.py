@@ -207,6 +207,15 @@ class KubernetesManifests:
         self._objects[key] = manifest
 
 
+def render_manifest(resource_type: str, inputs: Properties) -> dict[str, Json]:
+    """Return a resource's inputs as the object that they make; see `KubernetesManifests` for a Helm release.
+
+    Raises:
+        ProviderError: The type cannot be kept.
+    """
+    return _manifest(_kind(resource_type), inputs)
+
+
 def _kind(resource_type: str) -> _Kind:
     kind = _KINDS.get(resource_type)
     if kind is None:

@@ -29,7 +29,8 @@ from lockstep.project import load_project
 _SHOWN_STDERR = 4000
 #: A preview asks the cloud about every resource; past this something hangs.
 _TIMEOUT_SECONDS = 1800
-_PLACEHOLDERS = {
+#: Stand for what only a cluster could say, in runs that reach none.
+CLUSTER_PLACEHOLDERS = {
     "lockstep:clusterEndpoint": "https://cluster.offline.invalid",
     "lockstep:clusterCertificate": "bm90IGtub3duIG9mZmxpbmU=",
 }
@@ -185,7 +186,7 @@ def _run(
     project: Path, settings: StackSettings, mode: Mode, state: EngineState, overrides: Mapping[str, str]
 ) -> EngineResult:
     # What only a cluster could say reaches the Kubernetes provider's settings and nothing that decides access.
-    unknown = {} if settings.cluster_endpoint and settings.cluster_certificate else _PLACEHOLDERS
+    unknown = {} if settings.cluster_endpoint and settings.cluster_certificate else CLUSTER_PLACEHOLDERS
     return run_program(
         project_dir=project,
         stack=settings.stack,

@@ -157,7 +157,11 @@ class FakeAccount:
         return None
 
     def _DescribeParameters(self, *, region: str, ParameterFilters: list[State]) -> State:
-        (names,) = [each["Values"] for each in ParameterFilters if each["Key"] == "Name" and each["Option"] == "Equals"]
+        ((key, option, names),) = [(each["Key"], each["Option"], each["Values"]) for each in ParameterFilters]
+        if (key, option) == ("Path", "Recursive"):
+            below = [each for (place, name), each in self.parameters.items() if name.startswith(f"{names[0]}/")]
+            return {"Parameters": below}
+        assert (key, option) == ("Name", "Equals")
         return {"Parameters": [self.parameters[region, name] for name in names if (region, name) in self.parameters]}
 
     def _DescribeKey(self, *, region: str, KeyId: str) -> State | None:

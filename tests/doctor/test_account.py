@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from lockstep.doctor.endpoint_checks import check_names
 from lockstep.doctor.examination import Absent, Part, examine_aws, examine_cluster, required
 from lockstep.doctor.expected import Expected
 from lockstep.doctor.verdicts import Status, Verdict
+from lockstep.project import load_project
 from tests.doctor.healthy_account import FakeAccount, healthy_account, matching
 from tests.doctor.test_cluster import bad
 
@@ -234,6 +236,20 @@ def test_before_up_roles_associations_and_the_issuer_may_be_missing_and_secrets_
     assert bad(examine(dev, account)).keys() == {"iam.issuer", "iam.role", "eks.association"}
     account.secrets.clear()
     assert bad(examine(replace(dev, is_before_up=True), account)) == {"object": Status.FAIL}
+
+
+def test_what_an_app_reads_by_path_has_to_hold_something_under_its_key(project: Path, tmp_path: Path) -> None:
+    spec = "version: 1\napp: tree\nnamespace: tree\nsecrets: [{name: tree/a}]\nparameterPaths:\n"
+    (tmp_path / "tree.yaml").write_text(f"{spec}  - path: /dev/tree\n    reason: the flag library reads the tree\n")
+    expected = Expected.of(replace(load_project(project).stack("dev"), app_paths=(tmp_path,)))
+    account = healthy_account(expected)
+    verdicts = examine(expected, account)
+    assert bad(verdicts) == {}, [verdict for verdict in verdicts if verdict.status is not Status.OK]
+    assert "1 parameters are below it" in next(each.text for each in verdicts if each.subject.startswith("/dev/tree/*"))
+    matching(account.parameters, "/dev/tree/flag")["KeyId"] = OTHER_KEY
+    assert bad(examine(expected, account)) == {"object": Status.FAIL}
+    account.parameters.clear()
+    assert bad(examine(expected, account)) == {"object": Status.WARN}
 
 
 def test_names_resolve_to_private_or_public_addresses_or_not_at_all(prod: Expected) -> None:

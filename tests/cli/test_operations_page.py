@@ -1,0 +1,80 @@
+"""`docs/operations.md` says what is true: its commands parse, its settings exist, its tables are the program's."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import yaml
+
+from lockstep.doctor.compatibility import load_compatibility
+from lockstep.refresh.bell import ANNOTATION
+from provider_runtime.cache import REQUESTED_REPUBLISH_SECONDS
+from provider_runtime.config import FLAGS
+from tests.cli.test_reference import VERBS
+
+PAGE = "docs/operations.md"
+_CHECK = re.compile(r'"((?:agent|app|aws|cluster|driver|eks|endpoint|iam|kms|nodes|provider)\.[a-z]+|object)"')
+
+
+@pytest.fixture(scope="module")
+def page(project: Path) -> str:
+    return (project / PAGE).read_text(encoding="utf-8")
+
+
+def test_its_commands_parse(page: str) -> None:
+    blocks = re.findall(r"^```sh\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    commands = [shlex.split(line) for block in blocks for line in block.splitlines()]
+    inline = [shlex.split(text) for text in re.findall(r"`(lockstep [^`]+)`", page)]
+    assert len(commands) >= 8
+    for words in commands:
+        VERBS[" ".join(words[:2])].make_context(words[1], words[2:])
+    assert {" ".join(words[:2]) for words in inline} <= VERBS.keys()
+
+
+def test_its_settings_are_those_of_a_stack(page: str, project: Path) -> None:
+    known = yaml.safe_load((project / "Pulumi.yaml").read_text())["config"]
+    named = set(re.findall(r"`lockstep:([A-Za-z]+)`", page))
+    assert named
+    assert named <= known.keys()
+
+
+def test_every_check_of_the_doctor_has_its_row_and_no_other(page: str, project: Path) -> None:
+    rows = re.findall(r"^\| ((?:`[a-z.]+`(?:, )?)+) \|", page, re.MULTILINE)
+    told = {name for row in rows for name in re.findall(r"`([a-z.]+)`", row)}
+    files = sorted((project / "lockstep/doctor").glob("*_checks.py"))
+    made = {name for file in files for name in _CHECK.findall(file.read_text(encoding="utf-8"))}
+    assert told == made
+
+
+def test_its_versions_are_those_of_the_compatibility_table(page: str) -> None:
+    table = load_compatibility()
+    rows = re.findall(r"^\| driver (\S+) on Kubernetes (\S+) \| proved \| `(.+?)`", page, re.MULTILINE)
+    assert rows == [(row.version, row.proved_kubernetes, row.proved_by) for row in table.drivers]
+    oldest = ", ".join(f"{row.kubernetes} for driver {row.version}" for row in table.drivers)
+    assert f"from its chart: {oldest}." in page
+    words = " ".join(page.split())
+    first, second = (table.feature(setting).kubernetes for setting in ("admission", "preventEarlyPods"))
+    assert f"`lockstep:admission` needs {first}, `lockstep:preventEarlyPods` {second}." in words
+
+
+def test_the_table_s_proofs_are_what_the_tests_build() -> None:
+    """The versions that are called proved are those that `make e2e` runs."""
+    from tests.e2e import toolbox  # noqa: PLC0415
+
+    built = {toolbox.DRIVER.name, toolbox.OLD_DRIVER.name}
+    assert {f"secrets-store-csi-driver-{row.version}" for row in load_compatibility().drivers} == built
+
+
+def test_its_figures_of_a_refresh_are_the_program_s(page: str) -> None:
+    flags = {flag.name: flag.default for flag in FLAGS}
+    assert f"within {REQUESTED_REPUBLISH_SECONDS:.0f} s of the one before" in page
+    assert f"a value of at most {flags['first-mount-max-age'].removesuffix('s')} s" in page
+    assert f"without one, {flags['refresh-interval']})" in page
+    assert f"`{ANNOTATION}`" in page
+
+
+def test_the_readme_leads_to_it(project: Path) -> None:
+    assert "docs/operations.md" in (project / "README.md").read_text(encoding="utf-8")
