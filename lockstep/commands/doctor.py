@@ -113,6 +113,7 @@ def _objects(files: Sequence[Path], kubeconfig: Path | None, context: str | None
     from lockstep.cluster.kubeconfig import kubeconfig_files, load_kubeconfig  # noqa: PLC0415
     from lockstep.doctor.cluster_objects import FileObjects, LiveObjects  # noqa: PLC0415
     from lockstep.doctor.examination import Absent  # noqa: PLC0415
+    from lockstep.input_errors import InputError  # noqa: PLC0415
 
     if files:
         return FileObjects(files)
@@ -124,6 +125,8 @@ def _objects(files: Sequence[Path], kubeconfig: Path | None, context: str | None
         reader.get("/version")
     except ApiError as error:
         return Absent(error.reason)
+    except InputError as error:
+        return Absent(str(error))  # a session that expired hides the cluster, and AWS may still be asked
     return LiveObjects(reader)
 
 

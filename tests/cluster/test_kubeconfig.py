@@ -5,12 +5,19 @@ from __future__ import annotations
 import base64
 import json
 import os
+import ssl
 import sys
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from lockstep.cluster.api_server import ApiError, ClusterReader
 from lockstep.cluster.kubeconfig import ClusterAccess, User, kubeconfig_files, load_kubeconfig
@@ -169,3 +176,69 @@ def test_a_certificate_that_is_none_is_a_problem_of_the_kubeconfig() -> None:
     access = ClusterAccess(context="c", server="https://127.0.0.1:9", user=User(), authority=b"not PEM")
     with pytest.raises(InputError, match=r"kubeconfig context c: .*\[KUB003\]"):
         ClusterReader(access).get("/version")
+
+
+@pytest.fixture(scope="module")
+def identity() -> tuple[bytes, bytes]:
+    """Return a certificate for 127.0.0.1 that signed itself, and its key, both PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "kubernetes")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("kubernetes")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    text = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return certificate.public_bytes(serialization.Encoding.PEM), text
+
+
+@pytest.mark.filterwarnings("ignore:Unverified HTTPS request")  # the user is warned as well
+@pytest.mark.parametrize(
+    ("changes", "is_let_in"),
+    [
+        ({}, True),
+        ({"user": User()}, False),
+        ({"authority": b""}, False),
+        ({"server_name": ""}, False),
+        ({"server_name": "elsewhere"}, False),
+        ({"authority": b"", "server_name": "", "is_unverified": True}, True),
+    ],
+    ids=["all right", "no client certificate", "unknown authority", "other address", "other name", "unverified"],
+)
+def test_both_sides_are_verified(
+    identity: tuple[bytes, bytes], tmp_path: Path, changes: dict[str, Any], *, is_let_in: bool
+) -> None:
+    certificate, key = identity
+    pem = tmp_path / "server.pem"
+    pem.write_bytes(certificate + key)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(pem)
+    tls.load_verify_locations(pem)
+    tls.verify_mode = ssl.CERT_REQUIRED
+    with FakeApiServer(documents={"/version": {"gitVersion": "v1"}}, tls=tls) as server:
+        access = ClusterAccess(
+            context="c",
+            server=server.url,
+            user=User(certificate=certificate, key=key),
+            authority=certificate,
+            server_name="kubernetes",
+        )
+        reader = ClusterReader(replace(access, **changes))
+        try:
+            if is_let_in:
+                assert reader.get("/version") == {"gitVersion": "v1"}
+            else:
+                with pytest.raises(ApiError, match="cannot be reached"):
+                    reader.get("/version")
+        finally:
+            reader.close()

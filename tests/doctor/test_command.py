@@ -77,6 +77,18 @@ def test_a_server_that_cannot_be_reached_is_a_part_that_cannot_be_seen(
     assert main(["doctor", "--stack", "prod", "--kubeconfig", config, "--require", "cluster"]) == ExitCode.FINDINGS
 
 
+def test_a_plugin_that_gives_no_credentials_hides_the_cluster_and_nothing_else(
+    server: FakeApiServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plugin = {"apiVersion": "client.authentication.k8s.io/v1", "command": "/nonexistent/aws"}
+    with server:
+        config = str(server.kubeconfig(tmp_path / "config", {"exec": plugin}))
+        assert main(["doctor", "--stack", "prod", "--kubeconfig", config]) == ExitCode.FINE
+    out = capsys.readouterr().out
+    assert "[KUB004]" in out
+    assert "there are no AWS credentials" in out
+
+
 def test_wrong_input_has_the_codes_of_the_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor"]) == ExitCode.WRONG_USAGE
     assert "dev, local, prod, staging" in capsys.readouterr().err

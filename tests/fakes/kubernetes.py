@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import json
+import ssl
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -33,6 +34,7 @@ class FakeApiServer:
         tokens: Bearer tokens that are let in; empty lets everybody in.
         skew_seconds: By how much this server's clock is ahead.
         page_objects: Objects of one page.
+        tls: Serves HTTPS with it, and asks for client certificates if it does.
         patched: Called with path and object after each patch: the rest of the cluster.
         requests: Method and path of everything that was asked, without query.
     """
@@ -43,6 +45,7 @@ class FakeApiServer:
     tokens: set[str] = field(default_factory=set)
     skew_seconds: float = 0.0
     page_objects: int = 2
+    tls: ssl.SSLContext | None = None
     patched: Callable[[str, Object], None] = lambda _path, _item: None
     requests: list[tuple[str, str]] = field(default_factory=list)
     seen_tokens: list[str] = field(default_factory=list)
@@ -72,6 +75,8 @@ class FakeApiServer:
                 pass
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        if self.tls is not None:
+            self._server.socket = self.tls.wrap_socket(self._server.socket, server_side=True)
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
         return self
 
@@ -84,7 +89,7 @@ class FakeApiServer:
     @property
     def url(self) -> str:
         """Where it serves."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return f"http{'s' if self.tls else ''}://127.0.0.1:{self._server.server_address[1]}"
 
     def kubeconfig(self, path: Path, user: Mapping[str, Any] | None = None) -> Path:
         """Write a kubeconfig for a user of this server."""
