@@ -31,12 +31,8 @@ def check_objects(expected: Expected, aws: AwsCalls) -> Iterator[Verdict]:
     """Yield the verdicts on every object, sorted, and on every customer key that specs name."""
     every = [grant for app in expected.apps for grant in app.grants]
     looks = [
-        (
-            Check("object", f"{item.shown}{'/*' if is_path else ''} {item.region}"),
-            partial(_object, item, named, expected, aws),
-        )
-        for is_path in (False, True)
-        for item, named in sorted(grants_by_object(each for each in every if each.is_path is is_path).items())
+        (Check("object", f"{item.shown} {item.region}"), partial(_object, item, named, expected, aws))
+        for item, named in sorted(grants_by_object(every).items())
     ]
     keys = sorted({(grant.region, grant.key) for grant in every if grant.key})
     looks += [(Check("kms.key", key), partial(_key, key, region, aws)) for region, key in keys]
@@ -137,7 +133,7 @@ def _parameter(
 
 def _path(item: ObjectId, grants: Sequence[Grant], aws: AwsCalls, check: Check) -> Iterator[Verdict]:
     """Look at what is below a path that an app reads by itself."""
-    path = f"/{item.name}"
+    path = f"/{item.name.removesuffix('/*')}"
     filters = [{"Key": "Path", "Option": "Recursive", "Values": [path]}]
     found = list(pages(aws, "ssm", "DescribeParameters", "Parameters", region=item.region, ParameterFilters=filters))
     if not found:

@@ -256,8 +256,9 @@ def _add_objects(expected: Expected, made: FakeAccount) -> None:
                 **({"KmsKeyId": key} if key else {}),
             }
         else:
-            made.parameters[item.region, item.shown] = {
-                "Name": item.shown,
+            name = item.shown.replace("/*", "/flag")
+            made.parameters[item.region, name] = {
+                "Name": name,
                 "Version": 7,
                 "KeyId": key or "alias/aws/ssm",
             }
