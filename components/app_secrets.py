@@ -16,7 +16,7 @@ import pulumi
 from .app_access import AppAccess, AppAccessArgs
 from .derivation import AppAccess as AppAccessValue
 from .derivation import Environment, Identity, SpecErrors, derive_fleet, parse_specs
-from .package_arguments import ArgumentProblem, ArgumentsError, in_the_schemas_spelling, is_plain, misnamed
+from .package_arguments import PackageErrors, PackageProblem, in_the_schemas_spelling, is_plain, misnamed
 
 #: Name of the package; part of every URN of its resources.
 PACKAGE: Final = "lockstep"
@@ -74,17 +74,17 @@ def read_args(args: Mapping[str, Any]) -> tuple[dict[str, str], AppAccessValue]:
         Those that were given, under their names in the schema and sorted; and what the spec becomes with them.
 
     Raises:
-        ArgumentsError: Everything that is wrong: names, values, and each problem of the spec at its line.
+        PackageErrors: Everything that is wrong: names, values, and each problem of the spec at its line.
     """
     given = in_the_schemas_spelling(args)
     problems = list(misnamed(given, _KNOWN, _REQUIRED))
     flags = (key for key in sorted(given.keys() & _KNOWN) if is_plain(given[key]) and not isinstance(given[key], str))
-    problems += [ArgumentProblem(key, "it is no text. Fix: put it in quotes.") for key in flags]
+    problems += [PackageProblem(key, "it is no text. Fix: put it in quotes.") for key in flags]
     plain = {key: value for key, value in sorted(given.items()) if isinstance(value, str) and key in _KNOWN}
     environment = _environment(plain, problems) if plain.keys() >= _REQUIRED - {"spec"} else None
     access = _access(plain["spec"], environment, problems) if "spec" in plain else None
     if problems or access is None:
-        raise ArgumentsError("AppSecrets", problems)
+        raise PackageErrors("AppSecrets", problems)
     return plain, access
 
 
@@ -94,11 +94,11 @@ _KNOWN: Final = _REQUIRED | AppSecretsArgs.__optional_keys__
 _ARGUMENTS: Final = {"name": "environment", "cluster": "clusterName"}
 
 
-def _environment(given: Mapping[str, str], problems: list[ArgumentProblem]) -> Environment | None:
+def _environment(given: Mapping[str, str], problems: list[PackageProblem]) -> Environment | None:
     identity = given.get("identity", Identity.IRSA.value)
     known = [item.value for item in Identity]
     if identity not in known:
-        problems.append(ArgumentProblem("identity", f"{identity!r} is none of {', '.join(known)}. Fix: name one."))
+        problems.append(PackageProblem("identity", f"{identity!r} is none of {', '.join(known)}. Fix: name one."))
         identity = Identity.IRSA.value
     try:
         return Environment(
@@ -116,25 +116,25 @@ def _environment(given: Mapping[str, str], problems: list[ArgumentProblem]) -> E
         for problem in errors.problems:
             argument = _ARGUMENTS.get(problem.spot.field, problem.spot.field)
             text = f"{problem.what}. {problem.rule}. Fix: correct it. [{problem.code}]"
-            problems.append(ArgumentProblem(argument, text))
+            problems.append(PackageProblem(argument, text))
         return None
 
 
-def _access(text: str, environment: Environment | None, problems: list[ArgumentProblem]) -> AppAccessValue | None:
+def _access(text: str, environment: Environment | None, problems: list[PackageProblem]) -> AppAccessValue | None:
     """Derive, as far as the arguments allow: without an environment the spec is only read."""
     try:
         specs = parse_specs(text, "spec")
         if len(specs) != 1:
             what = f"it has {len(specs)} apps. One component places one app. Fix: use one component for each."
-            problems.append(ArgumentProblem("spec", what))
+            problems.append(PackageProblem("spec", what))
             return None
         if environment is None:
             return None
         fleet = derive_fleet(specs, environment)
     except SpecErrors as errors:
-        problems += [ArgumentProblem("spec", str(problem)) for problem in errors.problems]
+        problems += [PackageProblem("spec", str(problem)) for problem in errors.problems]
         return None
     if fleet.secret_policies:
         what = "`restrict` is placed by the project's own program only. Fix: remove it."
-        problems.append(ArgumentProblem("spec", what))
+        problems.append(PackageProblem("spec", what))
     return fleet.apps[0]

@@ -16,7 +16,7 @@ import pulumi
 from .app_secrets import PACKAGE
 from .derivation import Identity
 from .derivation.derive import AUDIENCES
-from .package_arguments import ArgumentProblem, ArgumentsError, in_the_schemas_spelling, is_plain, misnamed
+from .package_arguments import PackageErrors, PackageProblem, in_the_schemas_spelling, is_plain, misnamed
 from .platform_needs import PlatformNeeds
 from .platform_settings import PlatformSettings, read_platform
 from .secrets_platform import SecretsPlatform, SecretsPlatformArgs
@@ -94,7 +94,7 @@ def read_platform_args(args: Mapping[str, Any]) -> tuple[dict[str, Any], Platfor
         Those that were given, under their names in the schema and sorted; and what they mean.
 
     Raises:
-        ArgumentsError: Everything that is wrong.
+        PackageErrors: Everything that is wrong.
     """
     given = in_the_schemas_spelling(args)
     problems = list(misnamed(given, _KNOWN, _REQUIRED))
@@ -116,7 +116,7 @@ def read_platform_args(args: Mapping[str, Any]) -> tuple[dict[str, Any], Platfor
         argument = problem.key.removeprefix(f"{NAMESPACE}:")
         if argument not in named:
             text = f"{problem.what}. {problem.rule}. Fix: {problem.fix.rstrip('?.')}. [{problem.code}]"
-            problems.append(ArgumentProblem(argument, text))
+            problems.append(PackageProblem(argument, text))
     if problems:
-        raise ArgumentsError("MountPlatform", problems)
+        raise PackageErrors("MountPlatform", problems)
     return plain, settings, needs

@@ -22,10 +22,10 @@ from pulumi.provider.provider import ConstructResult
 
 from .app_secrets import PACKAGE, AppSecrets, read_args
 from .mount_platform import MountPlatform, read_platform_args
-from .package_arguments import ArgumentsError
+from .package_arguments import PackageErrors
 
 VERSION: Final = "0.1.0"
-#: Component → what reads its arguments and raises `ArgumentsError`.
+#: Component → what reads its arguments and raises `PackageErrors`.
 _READERS: Final[Mapping[str, Callable[[Mapping[str, Any]], object]]] = {
     "AppSecrets": read_args,
     "MountPlatform": read_platform_args,
@@ -54,7 +54,7 @@ class StrictProvider(ComponentProvider):
         if reader is not None:
             try:
                 reader(inputs)
-            except ArgumentsError as error:
+            except PackageErrors as error:
                 details = [
                     InputPropertyErrorDetails(property_path=item.argument, reason=item.text) for item in error.problems
                 ]

@@ -31,7 +31,7 @@ from pulumi.runtime.proto import (
 
 from components.app_secrets import read_args
 from components.mount_platform import read_platform_args
-from components.package_arguments import ArgumentsError
+from components.package_arguments import PackageErrors
 from components.package_host import StrictProvider
 from components.stack_config import ConfigKey, load_stack_config
 
@@ -244,7 +244,7 @@ def test_a_secret_or_an_output_where_a_literal_must_stand_is_refused(started: tu
     ],
 )
 def test_python_programs_are_told_the_same(change: dict[str, Any], texts: list[str]) -> None:
-    with pytest.raises(ArgumentsError) as caught:
+    with pytest.raises(PackageErrors) as caught:
         read_args({**ARGS, **change})
     told = str(caught.value)
     assert all(f"AppSecrets {text}" in told for text in texts), told
@@ -299,7 +299,7 @@ def test_what_is_wrong_with_the_platform_is_told_at_once(started: tuple[Engine, 
 
 
 def test_a_platform_needs_an_identity_and_its_defaults_are_the_projects(project: Path) -> None:
-    with pytest.raises(ArgumentsError) as caught:
+    with pytest.raises(PackageErrors) as caught:
         read_platform_args(PLATFORM | {"identities": []})
     assert [item.argument for item in caught.value.problems] == ["identities"]
     left_out = {key: value for key, value in PLATFORM.items() if key not in {"refreshInterval", "providerExtras"}}
