@@ -88,9 +88,11 @@ def parse_approvals(text: str, *, where: str, today: dt.date) -> Approvals:
         rule = "It has the keys version (1) and approvals (a list)"
         raise ApprovalsError(f"{where}: it is not a file of approvals. {rule}. Fix: correct it. [DIFF004]")
     entries = document["approvals"]
+    if entries is not None and not isinstance(entries, list):
+        raise ApprovalsError(f"{where} approvals: it is not a list. Fix: begin each approval with '- '. [DIFF004]")
     problems: list[str] = []
     items: list[Approval] = []
-    for index, entry in enumerate(entries if isinstance(entries, list) else []):
+    for index, entry in enumerate(entries or []):
         found = _parse(entry)
         if isinstance(found, Approval):
             items.append(found)
@@ -106,7 +108,9 @@ def _parse(entry: object) -> Approval | str:
     if not isinstance(entry, Mapping) or set(entry) != set(_KEYS):
         return f": it does not have exactly the keys {', '.join(_KEYS)}. Fix: complete it."
     for key in ("row", "spec"):
-        if not isinstance(entry[key], str) or not _DIGEST.fullmatch(entry[key]):
+        # An app that is gone has no access that could be named: its rows are accepted with an empty text.
+        is_gone = key == "spec" and entry[key] == ""
+        if not is_gone and (not isinstance(entry[key], str) or not _DIGEST.fullmatch(entry[key])):
             return f".{key}: it is not 16 hex digits, in quotes. Fix: copy it from the report."
     if type(entry["expires"]) is not dt.date:
         return ".expires: it is not a day like 2026-12-31. Fix: write one."

@@ -24,6 +24,8 @@ PAGE_LIMIT = 60_000
 _SENTENCES_SHOWN = 40
 _SAFE_CODE = re.compile(r"[A-Za-z0-9 _./:@=+*?,;()\[\]-]+")
 _SAFE_MARKER = re.compile(r"[A-Za-z0-9._/-]+")
+#: Characters of one name. The longest that AWS knows, an ARN of a secret, has fewer; the JSON has every name whole.
+_NAME_LIMIT = 700
 _FULL = ("", "app", "runs as", "what", "where", "owner", "terms", "why allowed", "spec", "risk", "row")
 _SHORT = ("", "app", "what", "risk", "row")
 
@@ -46,7 +48,7 @@ def render_markdown(
         stack: One of its stacks.
         plan: Finished Markdown lines about resources, for the end.
         first: Finished Markdown lines for the top, such as the diagnostics of a preview that failed.
-        limit: Characters of a page, at least 2,000.
+        limit: Characters of a page, at least 20,000.
     """
     head = [*_bounded(first, limit // 3), *_head(report, stack)]
     rows = stack.difference.rows
@@ -160,6 +162,8 @@ def code(text: str) -> str:
     """Return a text from an input as code that no markup, mention or table can break out of; "" stays empty."""
     if not text:
         return ""
+    if len(text) > _NAME_LIMIT:
+        text = f"{text[:_NAME_LIMIT]} (and {len(text) - _NAME_LIMIT} more characters)"
     text = visible(text)
     if _SAFE_CODE.fullmatch(text) and text == text.strip():
         return f"`{text}`"

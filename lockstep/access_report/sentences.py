@@ -5,11 +5,15 @@ A sentence is a tuple of words; a `Name` among them came from an input and is se
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable
 
 from components.derivation.arn import UNKNOWN_SUFFIX, Arn
 from components.derivation.diff import About, Change, Risk, Row
+from components.derivation.diff.actions import BY_PATH
 from components.derivation.diff.compare import WHOLE_APP
+from components.derivation.diff.reads import WHILE_ABSENT
+from components.derivation.diff.trust import SESSION_POLICY
 
 
 class Name(str):
@@ -19,6 +23,19 @@ class Name(str):
 
 
 Sentence = tuple[str, ...]
+
+#: Scripts with letters that look like Latin ones, and Latin letters of other kinds.
+_LOOKALIKES = (
+    "CYRILLIC",
+    "GREEK",
+    "ARMENIAN",
+    "CHEROKEE",
+    "COPTIC",
+    "LISU",
+    "FULLWIDTH",
+    "MATHEMATICAL",
+    "SMALL CAPITAL",
+)
 
 _SYMBOLS = {Change.GAINED: "+", Change.LOST: "-", Change.WIDENED: "~", Change.NARROWED: "~", Change.CHANGED: "~"}
 
@@ -38,8 +55,24 @@ def plain(sentence: Sentence) -> str:
 
 
 def visible(text: str) -> str:
-    """Make control and direction characters visible: they could hide, or rewrite, a line on a terminal."""
-    return "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in text)
+    """Make visible what deceives: control and direction characters, and letters that pass for Latin ones beside such.
+
+    They could hide or rewrite a line on a terminal, or let one name look like another.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    is_latin = any(char.isascii() and char.isalpha() for char in text)
+    return "".join(
+        _shown(char) if not char.isprintable() or (is_latin and _passes_for_latin(char)) else char for char in text
+    )
+
+
+def _shown(char: str) -> str:
+    return f"\\u{ord(char):04x}"
+
+
+def _passes_for_latin(char: str) -> bool:
+    return not char.isascii() and unicodedata.name(char, "").startswith(_LOOKALIKES)
 
 
 def what(row: Row) -> Sentence:
@@ -51,7 +84,7 @@ def what(row: Row) -> Sentence:
         case About.POWER | About.DENIAL:
             return (Name(parts[-2]), "on", Name(parts[-1]))
         case About.TRUST | About.UNKNOWN | About.IDENTITY:
-            return (Name(parts[0]),)
+            return (Name(parts[0]), *_let_through(row))
         case About.SYNC:
             return ("Kubernetes Secret", Name(parts[0]))
         case About.FILE | About.MODE:
@@ -60,6 +93,21 @@ def what(row: Row) -> Sentence:
             return ("class", Name(parts[0]), Name(parts[1]))
         case About.RESOURCE_POLICY:
             return ("policy of", *resource_words(parts[0]))
+
+
+_DENIED = "what it denies:"
+
+
+def _let_through(row: Row) -> Sentence:
+    """Return what a row about a session policy says that the policy lets through; () for any other row."""
+    if row.about is not About.IDENTITY or row.parts[0] != SESSION_POLICY or not row.parts[1:]:
+        return ()
+    kind, *parts = row.parts[1:]
+    if kind == About.READ and parts:
+        return ("for reading", *resource_words(parts[0]))
+    if len(parts) < 2:  # noqa: PLR2004 - a key or a region, or the report of somebody else's program
+        return ("for", Name(" ".join(row.parts[1:])))
+    return ("for", *((_DENIED,) if kind == About.DENIAL else ()), Name(parts[-2]), "on", Name(parts[-1]))
 
 
 def resource_words(resource: str) -> Sentence:
@@ -103,12 +151,15 @@ def _listed(texts: tuple[str, ...]) -> Sentence:
 
 
 def _read(row: Row) -> Sentence:
-    merged = row.before and row.after and "arn:" in (row.before[0] + row.after[0])
+    merged = all(any(_is_resource(text) for text in texts) for texts in (row.before, row.after))
+    if set(row.before) | set(row.after) == {WHILE_ABSENT}:
+        verb = "may be told" if row.after else "is no longer told"
+        return (*_app(row), verb, "that", *what(row), "does not exist, as long as it does not")
     match row.change:
         case Change.GAINED:
-            return (*_app(row), "gains read access to", *what(row))
+            return (*_app(row), "gains read access to", *_below(row.after), *what(row))
         case Change.LOST:
-            return (*_app(row), "loses read access to", *what(row))
+            return (*_app(row), "loses read access to", *_below(row.before), *what(row))
         case Change.WIDENED | Change.NARROWED if merged:
             old, new = (_resources(texts) for texts in (row.before, row.after))
             return (*_app(row), f"has its read access {row.change.value} from", *old, "to", *new)
@@ -120,13 +171,22 @@ def _read(row: Row) -> Sentence:
             return (*_app(row), "may read", *what(row), "in other ways than before")
 
 
+def _below(texts: tuple[str, ...]) -> Sentence:
+    return ("every parameter below",) if any(text.startswith(BY_PATH) for text in texts) else ()
+
+
 def _resources(texts: tuple[str, ...]) -> Sentence:
     """Return the resources among the terms of a merged row."""
     words: list[str] = []
     for text in texts:
-        if text.startswith("arn:") or text == "*":
+        if _is_resource(text):
             words += ["and", *resource_words(text)] if words else resource_words(text)
     return tuple(words)
+
+
+def _is_resource(text: str) -> bool:
+    """Say whether a term of a row is a resource, and no action with its conditions."""
+    return text.startswith("arn:") or text == "*"
 
 
 def _region(row: Row) -> Sentence:
@@ -180,11 +240,31 @@ def _identity(row: Row) -> Sentence:
     before, after = _listed(row.before), _listed(row.after)
     if row.parts == ("service account",) and row.before and row.after:
         return (*_app(row), "runs as", *after, "instead of", *before)
+    if row.parts == ("name",):
+        return (*_app(row), "was called", *before)
+    if row.parts[0] == SESSION_POLICY:
+        return _session_policy(row)
     if row.change is Change.GAINED:
         return (*_app(row), f"now has the {row.parts[0]}", *after)
     if row.change is Change.LOST:
         return (*_app(row), f"no longer has the {row.parts[0]}", *before)
     return (*_app(row), f"has another {row.parts[0]}:", *after, "instead of", *before)
+
+
+def _session_policy(row: Row) -> Sentence:
+    if not row.parts[1:]:
+        if row.change is Change.LOST:
+            return (*_app(row), "is no longer held back by a session policy")
+        return (*_app(row), "is now held back by a session policy, whatever its role allows")
+    if row.parts[1] == About.DENIAL:
+        verb = {Change.GAINED: "now denies", Change.LOST: "no longer denies"}.get(row.change, "denies otherwise")
+    else:
+        verb = {Change.GAINED: "now lets through", Change.LOST: "no longer lets through"}.get(
+            row.change, "lets through otherwise"
+        )
+    reading = ("the reading of",) if row.parts[1] == About.READ else ()
+    named = tuple(word for word in _let_through(row)[1:] if word != _DENIED)
+    return ("the session policy of", *_app(row), verb, *reading, *named)
 
 
 def _trust(row: Row) -> Sentence:
@@ -206,7 +286,8 @@ def _resource_policy(row: Row) -> Sentence:
     _, effect, who, action, _ = (*row.parts, "", "", "", "")[:5]
     when = {Change.GAINED: "now", Change.LOST: "no longer"}.get(row.change, "")
     verb = "denies" if effect == "Deny" else "allows"
-    end = "" if when else "under other conditions"
+    ends = {Change.WIDENED: "in more cases", Change.NARROWED: "in fewer cases"}
+    end = "" if when else ends.get(row.change, "under other conditions")
     told = ("the", *what(row), when, verb, Name(who), "the action", Name(action), end)
     return tuple(word for word in told if word)
 

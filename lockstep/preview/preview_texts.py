@@ -14,8 +14,9 @@ from lockstep.access_report import json_report, text_report
 from lockstep.access_report.markdown_report import code, render_markdown
 from lockstep.access_report.report import Report
 from lockstep.access_report.sentences import visible
+from lockstep.exit_codes import ExitCode
 from lockstep.preview.fleet_figures import NODES, PODS_PER_APP
-from lockstep.preview.preview_report import StackPreview
+from lockstep.preview.preview_report import StackPreview, exit_code
 from lockstep.preview.resource_plan import Diagnostic, PlannedResource, ResourcePlan, Weight
 
 _SIGNS = {"create": "+", "delete": "-", "update": "~", "import": "=", "replace": "±"}
@@ -138,6 +139,10 @@ def _plan_section(plan: ResourcePlan) -> list[str]:
 def render_json(report: Report, previews: tuple[StackPreview, ...]) -> str:
     """Return the access report's document with `previews` beside it: resources and diagnostics per stack."""
     document = json.loads(json_report.render_json(report))
+    code = exit_code(report, previews)
+    if code is not report.exit_code:
+        failed = code is ExitCode.INVALID_INPUT
+        document |= {"exitCode": int(code), "verdict": "the preview failed" if failed else "resources change"}
     document["previews"] = [_document(preview) for preview in previews]
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 

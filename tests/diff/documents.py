@@ -145,6 +145,7 @@ def apps(draw: st.DrawFn, name: str = "shop") -> AppDocument:
     return app(
         *draw(st.lists(statements(), max_size=4)),
         app=name,
+        role_arn=f"arn:aws:iam::{ACCOUNT}:role/{name}",
         trust=draw(trusts),
         boundary=boundary,
         classes=tuple(draw(st.lists(classes(), max_size=1))),

@@ -1,20 +1,27 @@
 """Real-shaped pairs and the reports that they give, compared to the byte: one pair per kind of row, in both directions.
 
-A case is two rendered documents (`before.json`, `after.json`), or the previews of a change and of its way back
-(`there.json`, `back.json`). Two cases are diffs that a careless reviewer would approve and should not.
+A case is two texts of specs (`before.yaml`, `after.yaml`), two rendered documents (`before.json`, `after.json`), or the
+previews of a change and of its way back (`there.json`, `back.json`). Two cases are diffs that a careless reviewer would
+approve and should not. Beside specs, `before.settings.json` and its like change the environment.
 """
 
 from __future__ import annotations
 
+import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import jsonschema
 import pytest
 
-from components.derivation.diff import About, Change
+from components.derivation import Environment, FleetAccess, derive_fleet, parse_specs, render_fleet
+from components.derivation.diff import About, Change, FleetDocuments, diff_fleets, read_derived, read_rendered
 from lockstep.access_diff import DiffRequest, diff_sides
+from lockstep.access_report.json_report import SCHEMA_FILE, render_json, render_sarif
 from lockstep.access_report.markdown_report import render_markdown
-from lockstep.access_report.report import Report
+from lockstep.access_report.report import Report, StackReport
 from lockstep.access_report.text_report import render_text
 from lockstep.exit_codes import ExitCode
 
@@ -22,9 +29,34 @@ CORPUS = Path(__file__).parent / "corpus"
 CASES = sorted(path.name for path in CORPUS.iterdir())
 
 
+PROD = Environment(
+    name="prod",
+    region="eu-west-1",
+    account="111122223333",
+    cluster="prod",
+    oidc_issuer="https://oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE",
+    deployer_role="arn:aws:iam::111122223333:role/deployer",
+)
+
+
+def fleet_of(folder: Path, side: str) -> FleetAccess:
+    """Derive one side of a case of specs."""
+    settings = folder / f"{side}.settings.json"
+    changes: dict[str, Any] = json.loads(settings.read_text(encoding="utf-8")) if settings.exists() else {}
+    specs = parse_specs((folder / f"{side}.yaml").read_text(encoding="utf-8"), source="apps.yaml")
+    return derive_fleet(specs, replace(PROD, **changes))
+
+
+def report_of(before: FleetDocuments, after: FleetDocuments) -> Report:
+    return Report(project="", stacks=(StackReport(stack="prod", difference=diff_fleets(before, after)),))
+
+
 def reports(case: str) -> dict[str, Report]:
     """Return the report of a case in both directions: `there` and `back`."""
     folder = CORPUS / case
+    if (folder / "before.yaml").exists():
+        before, after = (read_derived(fleet_of(folder, side)) for side in ("before", "after"))
+        return {"there": report_of(before, after), "back": report_of(after, before)}
     if (folder / "before.json").exists():
         sides = (str(folder / "before.json"), str(folder / "after.json"))
         asked = {"there": sides, "back": sides[::-1]}
@@ -51,6 +83,111 @@ def test_the_way_back_is_the_mirror(case: str) -> None:
         Counter((row.about, row.parts, row.change) for row in report.rows) for report in reports(case).values()
     )
     assert there == Counter({(about, parts, change.mirror): n for (about, parts, change), n in back.items()})
+
+
+SPEC_CASES = [case for case in CASES if (CORPUS / case / "before.yaml").exists()]
+
+
+@pytest.mark.parametrize("case", SPEC_CASES)
+def test_rendered_specs_make_the_same_rows(case: str) -> None:
+    """What `lockstep render` prints leaves nothing out that decides access; it only knows no owner and no line."""
+    fleets = [fleet_of(CORPUS / case, side) for side in ("before", "after")]
+    rendered = [read_rendered(json.loads(json.dumps(render_fleet(fleet)))) for fleet in fleets]
+    for one, other in (
+        (report_of(*rendered), reports(case)["there"]),
+        (report_of(*rendered[::-1]), reports(case)["back"]),
+    ):
+        assert [(row.about, row.change, row.parts, row.before, row.after, row.details) for row in one.rows] == [
+            (row.about, row.change, row.parts, row.before, row.after, row.details) for row in other.rows
+        ]
+
+
+#: Of SARIF 2.1.0 what code scanning reads, as its documentation requires it.
+SARIF_SHAPE = {
+    "type": "object",
+    "required": ["$schema", "version", "runs"],
+    "properties": {
+        "version": {"const": "2.1.0"},
+        "runs": {
+            "type": "array",
+            "minItems": 1,
+            "items": {
+                "type": "object",
+                "required": ["tool", "results"],
+                "properties": {
+                    "tool": {
+                        "type": "object",
+                        "required": ["driver"],
+                        "properties": {
+                            "driver": {
+                                "type": "object",
+                                "required": ["name", "rules"],
+                                "properties": {
+                                    "rules": {
+                                        "type": "array",
+                                        "items": {
+                                            "type": "object",
+                                            "required": ["id", "shortDescription"],
+                                            "properties": {
+                                                "shortDescription": {"type": "object", "required": ["text"]}
+                                            },
+                                        },
+                                    }
+                                },
+                            }
+                        },
+                    },
+                    "results": {
+                        "type": "array",
+                        "items": {
+                            "type": "object",
+                            "required": ["ruleId", "level", "message", "locations", "partialFingerprints"],
+                            "properties": {
+                                "level": {"enum": ["none", "note", "warning", "error"]},
+                                "message": {"required": ["text"], "properties": {"text": {"minLength": 1}}},
+                                "locations": {
+                                    "minItems": 1,
+                                    "items": {
+                                        "required": ["physicalLocation"],
+                                        "properties": {
+                                            "physicalLocation": {
+                                                "required": ["artifactLocation", "region"],
+                                                "properties": {
+                                                    "artifactLocation": {
+                                                        "required": ["uri"],
+                                                        "properties": {"uri": {"pattern": "^[^/].*"}},
+                                                    },
+                                                    "region": {
+                                                        "required": ["startLine"],
+                                                        "properties": {"startLine": {"type": "integer", "minimum": 1}},
+                                                    },
+                                                },
+                                            }
+                                        },
+                                    },
+                                },
+                            },
+                        },
+                    },
+                },
+            },
+        },
+    },
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_report_follows_the_schemas_for_programs(case: str) -> None:
+    schema: Any = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
+    for report in reports(case).values():
+        jsonschema.validate(json.loads(render_json(report)), schema)
+        sarif = json.loads(render_sarif(report))
+        jsonschema.validate(sarif, SARIF_SHAPE)
+        (run,) = sarif["runs"]
+        rules = [rule["id"] for rule in run["tool"]["driver"]["rules"]]
+        assert {result["ruleId"] for result in run["results"]} == set(rules)
+        assert len(rules) == len(set(rules))
+        assert len(run["results"]) == len(report.rows)
 
 
 def test_the_corpus_has_every_kind_of_row_in_both_directions() -> None:

@@ -268,6 +268,30 @@ def test_in_ci_a_document_needs_approvals_of_a_revision(
     assert run(*asked, "HEAD:approvals.yaml")[0] == ExitCode.NEEDS_APPROVAL
 
 
+def test_rows_that_are_of_no_app_can_be_approved_too(run: Run, repository: Path) -> None:
+    """A secret's policy and a resource that nobody reads have a state of their own, and it must be that state."""
+    for case, way in (("resource_policy", ("before.json", "after.json")), ("unknown_type", ("there.json",))):
+        sides = [str(CORPUS / case / name) for name in way]
+        (stack,) = json.loads(run(*sides, "--format", "json")[1])["stacks"]
+        open_rows = [row for row in stack["rows"] if row["needsApproval"]]
+        assert open_rows
+        entries = [
+            f'- {{row: "{row["row"]}", spec: "{row["spec"]}", expires: 2999-12-31, reason: agreed}}'
+            for row in open_rows
+        ]
+        (repository / "a.yaml").write_text("version: 1\napprovals:\n" + "\n".join(entries) + "\n", encoding="utf-8")
+        assert run(*sides, "--approvals", "a.yaml")[0] == ExitCode.FINDINGS
+        other = (repository / "a.yaml").read_text(encoding="utf-8").replace(open_rows[0]["spec"], "0" * 16)
+        (repository / "a.yaml").write_text(other, encoding="utf-8")
+        assert run(*sides, "--approvals", "a.yaml")[0] == ExitCode.NEEDS_APPROVAL
+
+
+def test_approvals_that_are_no_list_are_no_empty_list(run: Run, repository: Path) -> None:
+    on_base(repository, "version: 1\napprovals: {row: x}\n")
+    code, out = run("HEAD~1", "HEAD", "--approvals", "approvals.yaml")
+    assert (code, out.partition(":")[0]) == (ExitCode.INVALID_INPUT, "approvals.yaml approvals")
+
+
 def test_every_mistake_in_a_file_of_approvals_is_shown(run: Run, repository: Path) -> None:
     text = (
         "version: 1\napprovals:\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from components.derivation import dump_json, parse_specs, render_fleet, render_json
+from components.derivation import Environment, dump_json, parse_specs, render_fleet, render_json
 from components.derivation.diff import (
+    About,
     FleetDocuments,
     diff_fleets,
     read_derived,
@@ -19,11 +21,12 @@ from components.derivation.diff import (
     read_rendered,
     read_sides,
 )
+from components.derivation.diff.documents import SECOND_ROLE
 from components.derivation.fleet import derive_fleet
 from lockstep.engine import EngineResult, EngineState, run_program
 from lockstep.preview.offline_provider import offline_providers
 from lockstep.project import ProjectStack, load_project
-from tests.derivation.random_specs import SpecText, spec_texts
+from tests.derivation.random_specs import ACCOUNT, REGION, SpecText, spec_texts
 from tests.derivation.test_derive import ENVIRONMENT
 
 _RUNS: dict[str, EngineResult] = {}
@@ -83,6 +86,33 @@ def test_rendered_json_says_everything_that_the_derivation_does(spec: SpecText, 
     assert diff_fleets(*sides).rows == ()
     assert diff_fleets(empty, rendered).rows == diff_fleets(empty, derived).rows
     assert all(row.spec.startswith("app.yaml:") for row in diff_fleets(empty, rendered).rows if row.about == "read")
+
+
+PLACE = Environment(
+    name="prod", region=REGION, account=ACCOUNT, cluster="prod", oidc_issuer="https://oidc.example/id/X"
+)
+
+
+SECOND = "version: 1\napp: shop\nnamespace: shop\nsecrets:\n  - {name: prod/db, file: db}\n"
+ROLE = "arn:aws:iam::999988887777:role/readers"
+
+
+@pytest.mark.parametrize(
+    "how",
+    [f"assumeRole: {{role: '{ROLE}'}}\n", f"identity: podIdentity\npodIdentity: {{targetRole: '{ROLE}'}}\n"],
+)
+def test_an_input_without_the_second_roles_permissions_claims_nothing_about_them(how: str) -> None:
+    """A preview has no resources of another account: that is no loss, and no mount that fails."""
+    derived = read_derived(derive_fleet(parse_specs(SECOND + how), PLACE))
+    app = derived.apps["shop"]
+    previewed = replace(
+        derived, apps={"shop": replace(app, policies={k: v for k, v in app.policies.items() if k != SECOND_ROLE})}
+    )
+    assert diff_fleets(derived, previewed).rows == ()
+    assert diff_fleets(previewed, derived).rows == ()
+    rows = diff_fleets(FleetDocuments(environment="prod"), previewed).rows
+    assert About.MOUNT_WITHOUT_GRANT not in {row.about for row in rows}
+    assert any(text.startswith("second role: ") for row in rows for text in row.after), "who reads is said"
 
 
 def test_a_preview_against_the_deployed_state_shows_the_change_and_nothing_else(

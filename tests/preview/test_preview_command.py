@@ -202,11 +202,31 @@ def test_a_saved_preview_is_not_made_again(run: Run) -> None:
     assert (code, "[DIFF002]" in text) == (ExitCode.INVALID_INPUT, True)
 
 
+PREVIEWS = sorted(path.parent.name for path in CORPUS.glob("*/there.json"))
+
+
+@pytest.mark.parametrize("case", PREVIEWS)
+def test_the_json_of_every_preview_follows_the_schema_and_tells_the_exit_code(run: Run, case: str) -> None:
+    schema = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
+    for way in ("there", "back"):
+        code, text = run("--digest", str(CORPUS / case / f"{way}.json"), "--format", "json")
+        document = json.loads(text)
+        jsonschema.validate(document, schema)
+        assert document["exitCode"] == code
+
+
+def test_the_json_of_a_preview_that_failed_says_so(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "events.json").write_text("\n".join([*STREAM, VIOLATION]), encoding="utf-8")
+    code, text = run("--digest", "events.json", "--format", "json")
+    document = json.loads(text)
+    jsonschema.validate(document, json.loads(SCHEMA_FILE.read_text(encoding="utf-8")))
+    assert (code, document["exitCode"], document["verdict"]) == (1, 1, "the preview failed")
+
+
 def test_the_json_report_is_the_access_report_with_previews_beside_it(run: Run) -> None:
     document = json.loads(run("--digest", str(ENGINE_CASE), "--format", "json")[1])
-    previews = document.pop("previews")
     jsonschema.validate(document, json.loads(SCHEMA_FILE.read_text(encoding="utf-8")))
-    (preview,) = previews
+    (preview,) = document["previews"]
     deleted = {resource["name"] for resource in preview["resources"] if resource["operation"] == "delete"}
     assert deleted == {"reports", "reports-secrets"}
     assert all(set(resource) >= {"component", "operation", "type", "name"} for resource in preview["resources"])

@@ -10,6 +10,9 @@ from enum import StrEnum
 
 from .patterns import Pattern
 
+#: Reads every parameter below a path, however exact the path is; so it is never what a mount needs.
+BY_PATH = "ssm:GetParametersByPath"
+
 
 class Power(StrEnum):
     """What an action lets one do, the gravest first."""

@@ -10,12 +10,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ..arn import Arn
-from .actions import spelled
+from .actions import BY_PATH, spelled
 from .documents import AppDocument, PolicyText, ResourcePolicyDocument, Undecided
 from .facts import About, FactList, Facts, Subject, Way
 from .mounts import Need, add_mounts
 from .patterns import contains
-from .reads import BY_PATH, add_reads
+from .reads import add_reads
 from .statements import Atom, UnreadablePolicyError, read_policy, without_superfluous
 from .trust import add_trust
 
@@ -53,7 +53,7 @@ def read_app(app: AppDocument) -> AppFacts:
         _add_unknown(facts, "session policy", str(error))
         accounts = ()
     needs = add_mounts(facts, app)
-    if app.is_whole and not facts.of(About.UNKNOWN):
+    if app.is_whole and not app.reads_elsewhere and not facts.of(About.UNKNOWN):
         _add_mismatches(facts, app, needs, accounts)
     return AppFacts(facts=facts.facts(), accounts=accounts, files_of=_files_of(facts, needs))
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from .conditions import is_weaker_or_equal, tests_text
+from .conditions import changed_values, is_weaker_or_equal, tests_text
 from .facts import HIDDEN, About, Facts, Subject, Terms, Way
 from .patterns import contains
 from .rows import Change, Row
-from .trust import OWN
+from .trust import OWN, SESSION_POLICY
 
 _NOTHING = Terms()
 _NOT_SHOWN = "(not shown)"
@@ -38,7 +38,7 @@ def compare(before: Side, after: Side, *, environment: str, app: str) -> list[Ro
             continue
         blank = Row(environment=environment, app=app, about=subject.about, change=Change.CHANGED, parts=subject.parts)
         rows += _rows(blank, old, new)
-    rows = _merged(_folded(rows, before, after))
+    rows = _merged(_folded(_session_folded(rows), before, after))
     if any(_is_hidden(About.READ, side.facts) for side in (before, after)):
         rows = [row for row in rows if row.about not in _MATCHED]
     rows = [_doubted(row, before, after) for row in rows]
@@ -67,13 +67,25 @@ def _rows(blank: Row, old: Terms | None, new: Terms | None) -> Iterator[Row]:
 def _between(blank: Row, old: Terms, new: Terms, *, change: Change) -> Row:
     before, after = _terms_texts(old), _terms_texts(new)
     same = set(before) & set(after)
+    changed: tuple[str, ...] = ()
+    if len(old.ways) == len(new.ways) == 1:
+        changed = changed_values(next(iter(old.ways)).tests, next(iter(new.ways)).tests)
     return replace(
         blank,
         change=change,
         regions=_regions(new),
         before=tuple(text for text in before if text not in same),
         after=tuple(text for text in after if text not in same),
+        details=(*changed, *_hidden_changes(old, new)),
         why=new.why,
+    )
+
+
+def _hidden_changes(old: Terms, new: Terms) -> tuple[str, ...]:
+    """Say that a text changes which is not shown."""
+    names = [name for name in sorted(old.texts.keys() & new.texts.keys()) if name.startswith(HIDDEN)]
+    return tuple(
+        f"another {name.removeprefix(HIDDEN)} {_NOT_SHOWN}" for name in names if old.texts[name] != new.texts[name]
     )
 
 
@@ -155,11 +167,10 @@ def _read_rows(blank: Row, old: Terms, new: Terms) -> Iterator[Row]:
 
 
 def _set_change(before: set[str], after: set[str]) -> Change:
-    if "*" in after - before or before < after:
-        return Change.WIDENED if "*" not in before else Change.CHANGED
-    if "*" in before or after < before:
-        return Change.NARROWED
-    return Change.CHANGED
+    wider, narrower = "*" in after or before <= after, "*" in before or after <= before
+    if wider is narrower:
+        return Change.CHANGED
+    return Change.WIDENED if wider else Change.NARROWED
 
 
 def _regions(terms: Terms) -> tuple[str, ...]:
@@ -190,6 +201,24 @@ def _mode_change(before: str, after: str) -> Change:
     if old & ~new and new & ~old:
         return Change.CHANGED
     return Change.WIDENED if new & ~old else Change.NARROWED
+
+
+def _session_folded(rows: list[Row]) -> list[Row]:
+    """Put what a new session policy lets through (or an old one did) into its row; leave out what another row says.
+
+    A policy that comes or goes is one change, however much it names. One that stays and follows the role's own policy
+    says nothing new.
+    """
+    inside = [row for row in rows if row.about is About.IDENTITY and row.parts[0] == SESSION_POLICY and row.parts[1:]]
+    if not inside:
+        return rows
+    rest = [row for row in rows if row not in inside]
+    whole = next((row for row in rest if row.about is About.IDENTITY and row.parts == (SESSION_POLICY,)), None)
+    if whole is not None:
+        lines = tuple(sorted(f"lets through {' '.join(row.parts[1:])}" for row in inside))
+        return [replace(row, details=lines) if row is whole else row for row in rest]
+    told = {(row.parts, row.change) for row in rest if row.about in {About.READ, About.REGION, About.POWER, About.KEY}}
+    return [*rest, *(row for row in inside if (row.parts[2:], row.change) not in told)]
 
 
 def _folded(rows: list[Row], before: Side, after: Side) -> list[Row]:

@@ -39,6 +39,8 @@ _SPELLING = {
 _IF_EXISTS = "IfExists"
 _LIKE = frozenset({"StringLike", "ArnLike"})
 _POSITIVE = frozenset({"StringEquals", "StringLike", "ArnLike"})
+#: The negation of each: it holds where no value matches.
+_NEGATIVE = {"StringNotEquals": "StringEquals", "StringNotLike": "StringLike", "ArnNotLike": "ArnLike"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -56,9 +58,8 @@ class Test:
         """Build a test in its one spelling."""
         texts = sorted(set(values))
         base, optional = operator.removesuffix(_IF_EXISTS), operator.endswith(_IF_EXISTS)
-        if base == "ArnEquals":
-            base = "ArnLike"
-        if base in _LIKE:
+        base = {"ArnEquals": "ArnLike", "ArnNotEquals": "ArnNotLike"}.get(base, base)
+        if base in _LIKE or _NEGATIVE.get(base) in _LIKE:
             texts = sorted({normalise(text) for text in texts})
         if base == "StringLike" and not any(has_wildcard(text) for text in texts):
             base = "StringEquals"
@@ -71,7 +72,13 @@ class Test:
             return True
         base, other_base = self.operator.removesuffix(_IF_EXISTS), other.operator.removesuffix(_IF_EXISTS)
         stricter = other.operator.endswith(_IF_EXISTS) or not self.operator.endswith(_IF_EXISTS)
-        if self.key != other.key or not stricter or not {base, other_base} <= _POSITIVE:
+        if self.key != other.key or not stricter:
+            return False
+        if base in _NEGATIVE and other_base in _NEGATIVE:
+            # Whoever refuses more lets through less.
+            mine, theirs = _NEGATIVE[base], _NEGATIVE[other_base]
+            return all(any(_covers(mine, value, theirs, wide) for value in self.values) for wide in other.values)
+        if not {base, other_base} <= _POSITIVE:
             return False
         return all(any(_covers(other_base, wide, base, value) for wide in other.values) for value in self.values)
 
@@ -129,6 +136,17 @@ def texts_of(value: object) -> list[str]:
 def is_weaker_or_equal(wide: Tests, narrow: Tests) -> bool:
     """Say whether whatever passes `narrow` passes `wide`: each test of `wide` follows from one of `narrow`."""
     return all(any(given.implies(asked) for given in narrow) for asked in wide)
+
+
+def changed_values(before: Tests, after: Tests) -> tuple[str, ...]:
+    """Say which values come and go where the same tests stay: a list of roles is long, and its change is short."""
+    old, new = ({(test.operator, test.key): set(test.values) for test in tests} for tests in (before, after))
+    lines: list[str] = []
+    for operator, key in sorted(old.keys() & new.keys()):
+        gone, come = old[operator, key] - new[operator, key], new[operator, key] - old[operator, key]
+        lines += [f"{key} {operator}: now also {value}" for value in sorted(come)]
+        lines += [f"{key} {operator}: no longer {value}" for value in sorted(gone)]
+    return tuple(lines)
 
 
 def tests_text(tests: Tests) -> str:

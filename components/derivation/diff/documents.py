@@ -26,6 +26,9 @@ class Undecided:
 
 PolicyText: TypeAlias = "str | Document | Undecided"
 
+#: Name of the policy of a second role: what whoever owns that role must allow.
+SECOND_ROLE = "permissions of the second role"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
@@ -54,7 +57,8 @@ class AppDocument:
         service_accounts: Manifests.
         classes: Manifests of SecretProviderClasses.
         mount_paths: Class name → path in the container; None when the input shows no pods.
-        chain_role: A second role that reads instead of the first, "" for none; `policies` then hold what it must allow.
+        chain_role: A second role that reads instead of the first, "" for none. What it must allow stands in `policies`
+            under `SECOND_ROLE`, where the input shows it.
         owner: "" unknown.
         places: IAM resource → where its grant comes from; no part of the comparison.
         spec: `file:line` of the app; no part of the comparison.
@@ -76,6 +80,11 @@ class AppDocument:
     places: Mapping[str, Place] = field(default_factory=dict, compare=False)
     spec: str = field(default="", compare=False)
     is_whole: bool = field(default=True, compare=False)
+
+    @property
+    def reads_elsewhere(self) -> bool:
+        """Whether a second role reads whose permissions the input does not show: they stand in its own account."""
+        return bool(self.chain_role) and SECOND_ROLE not in self.policies
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,21 +164,23 @@ def _rendered_app(name: str, app: Document) -> AppDocument:
         f"policy {label}": _policy(item) for label, item in zip(labels, policies, strict=True)
     }
     if "permissions" in chain:
-        named["permissions of the second role"] = _policy(chain["permissions"])
+        named[SECOND_ROLE] = _policy(chain["permissions"])
+    associations = _documents(app, "podIdentityAssociation")
+    classes = (*_documents(app, "secretProviderClass"), *_documents(app, "secretProviderClasses"))
     return AppDocument(
         app=name,
         role_arn=_text(app, "roleArn"),
         boundary=_text(app, "permissionsBoundary"),
         trust=_policy(app["trust"]) if "trust" in app else None,
         policies=named,
-        associations=_documents(app, "podIdentityAssociation"),
+        associations=associations,
         service_accounts=_documents(app, "serviceAccount"),
-        classes=(*_documents(app, "secretProviderClass"), *_documents(app, "secretProviderClasses")),
+        classes=classes,
         mount_paths=mount_paths(
             (*_documents(app, "volume"), *_documents(app, "volumes")),
             (*_documents(app, "volumeMount"), *_documents(app, "volumeMounts")),
         ),
-        chain_role=_text(chain, "roleArn"),
+        chain_role=_text(chain, "roleArn") or second_role(associations, classes),
         owner=_text(app, "owner"),
         # Of several lines that ask for one object the first one counts.
         places={
@@ -178,6 +189,13 @@ def _rendered_app(name: str, app: Document) -> AppDocument:
         },
         spec=_text(app, "spec"),
     )
+
+
+def second_role(associations: Iterable[Document], classes: Iterable[Document]) -> str:
+    """Return the role that reads in place of an app's own, which EKS or the provider assumes; "" for none."""
+    named = [_text(association, "targetRoleArn") for association in associations]
+    named += [_text(_inner(_inner(manifest, "spec"), "parameters"), "assumeRoleArn") for manifest in classes]
+    return next(filter(None, named), "")
 
 
 def mount_paths(volumes: Iterable[Document], volume_mounts: Iterable[Document]) -> dict[str, str]:

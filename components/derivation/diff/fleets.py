@@ -15,7 +15,7 @@ from ..arn import Arn
 from .app_facts import NOTHING, AppFacts, read_app, read_resource_policy
 from .compare import Side, compare
 from .conditions import tests_text
-from .documents import AppDocument, FleetDocuments, Place, ResourcePolicyDocument
+from .documents import SECOND_ROLE, AppDocument, FleetDocuments, Place, ResourcePolicyDocument
 from .facts import About, Facts, Way
 from .patterns import contains
 from .risks import add_risks
@@ -57,9 +57,11 @@ def diff_fleets(before: FleetDocuments, after: FleetDocuments, *, is_protected: 
     rows: list[Row] = []
     undecided: set[str] = set()
     reformatted: list[str] = []
-    for name in sorted(before.apps.keys() | after.apps.keys()):
-        found, open_questions, is_same_text = _diff_app(name, before.apps.get(name), after.apps.get(name), environment)
-        rows += (_risky(row, before.apps.get(name), after.apps.get(name), is_protected) for row in found)
+    earlier = _renamed(before.apps, after.apps)
+    for name in sorted((before.apps.keys() | after.apps.keys()) - set(earlier.values())):
+        old, new = before.apps.get(earlier.get(name, name)), after.apps.get(name)
+        found, open_questions, is_same_text = _diff_app(name, old, new, environment)
+        rows += (_risky(row, old, new, is_protected) for row in found)
         undecided |= open_questions
         if not found and not is_same_text and before.origin == after.origin:
             reformatted.append(name)
@@ -74,28 +76,51 @@ def diff_fleets(before: FleetDocuments, after: FleetDocuments, *, is_protected: 
     )
 
 
+def _renamed(before: Mapping[str, AppDocument], after: Mapping[str, AppDocument]) -> dict[str, str]:
+    """Return new name → old name of apps that only changed their name: they keep their role, and nobody else has it."""
+    sides = []
+    for own, other in ((before, after), (after, before)):
+        users: dict[str, list[str]] = {}
+        for name, app in own.items():
+            users.setdefault(app.role_arn, []).append(name)
+        sides.append({role: names[0] for role, names in users.items() if role and len(names) == 1})
+        sides[-1] = {role: name for role, name in sides[-1].items() if name not in other}
+    return {new: sides[0][role] for role, new in sorted(sides[1].items()) if role in sides[0]}
+
+
 def _diff_app(
     name: str, before: AppDocument | None, after: AppDocument | None, environment: str
 ) -> tuple[list[Row], set[str], bool]:
     """Return rows, what neither side knows, and whether the documents are the same."""
+    renamed: list[Row] = []
     if before is not None and after is not None:
         before, after = _comparable(before, after)
-        if before == after:
+        if before.app != after.app:
+            blank = Row(environment=environment, app=name, about=About.IDENTITY, change=Change.CHANGED, parts=("name",))
+            renamed = [replace(blank, before=(before.app,), after=(after.app,))]
+            before = replace(before, app=after.app)
+        elif before == after:
             open_questions = read_app(after).facts if _may_be_undecided(after) else {}
             return [], _unknown_in(name, open_questions, open_questions), True
     old = NOTHING if before is None else read_app(before)
     new = NOTHING if after is None else read_app(after)
-    rows = compare(_side(old), _side(new), environment=environment, app=name)
+    rows = [*renamed, *compare(_side(old), _side(new), environment=environment, app=name)]
     digest = "" if after is None else spec_digest(new.facts)
     rows = [_placed(row, before, after, old, new, digest) for row in rows]
     return rows, _unknown_in(name, old.facts, new.facts), False
 
 
 def _comparable(before: AppDocument, after: AppDocument) -> tuple[AppDocument, AppDocument]:
-    """Leave out what only one of the two inputs can show: a preview has no pods."""
+    """Leave out what only one of the two inputs can show: a preview has no pods, and no roles of other accounts."""
     if before.mount_paths is None or after.mount_paths is None:
-        return replace(before, mount_paths=None), replace(after, mount_paths=None)
+        before, after = replace(before, mount_paths=None), replace(after, mount_paths=None)
+    if before.reads_elsewhere is not after.reads_elsewhere and before.chain_role and after.chain_role:
+        before, after = _without_second_role(before), _without_second_role(after)
     return before, after
+
+
+def _without_second_role(app: AppDocument) -> AppDocument:
+    return replace(app, policies={name: text for name, text in app.policies.items() if name != SECOND_ROLE})
 
 
 def _may_be_undecided(app: AppDocument) -> bool:
@@ -167,9 +192,10 @@ def _diff_resource_policies(before: FleetDocuments, after: FleetDocuments, envir
         if old == new:
             continue
         sides = [Side(facts=read_resource_policy(side) if side else {}, files_of={}) for side in (old, new)]
+        digest = spec_digest(sides[1].facts) if new else ""
         for row in compare(sides[0], sides[1], environment=environment, app=""):
             there = new or old
-            yield replace(row, owner=there.owner if there else "")
+            yield replace(row, owner=there.owner if there else "", spec_digest=digest)
 
 
 def _paired(
@@ -197,6 +223,14 @@ def _diff_unread(before: FleetDocuments, after: FleetDocuments, environment: str
         blank = Row(environment=environment, app="", about=About.UNKNOWN, change=Change.CHANGED, parts=(place,))
         if place in after.unread:
             change = Change.CHANGED if place in before.unread else Change.GAINED
-            yield replace(blank, change=change, after=(after.unread[place].reason,))
+            found = after.unread[place]
+            yield replace(
+                blank, change=change, after=(found.reason,), spec_digest=_slow_digest(place, found.fingerprint)
+            )
         else:
             yield replace(blank, change=Change.LOST, before=(before.unread[place].reason,))
+
+
+def _slow_digest(place: str, fingerprint: str) -> str:
+    """Return what an approval of an unread resource holds for; slow to make, because its properties may be anything."""
+    return hashlib.scrypt(fingerprint.encode(), salt=place.encode(), n=2**14, r=8, p=1, dklen=8).hex()

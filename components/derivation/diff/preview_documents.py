@@ -22,6 +22,7 @@ from .documents import (
     ResourcePolicyDocument,
     Undecided,
     Unread,
+    second_role,
 )
 from .preview_resources import Resource, Sides, undecided
 
@@ -310,6 +311,7 @@ class _Side:
             associations=tuple(holder.associations),
             service_accounts=tuple(holder.service_accounts),
             classes=tuple(holder.classes),
+            chain_role=second_role(holder.associations, holder.classes),
             undecided=dict(sorted(questions.items())),
             is_whole=self._sides.is_whole and (holder.role is not None or holder.name.startswith("class ")),
         )

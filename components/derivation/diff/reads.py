@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from ..arn import UNKNOWN_SUFFIX, Arn
+from ..arn import UNKNOWN_SUFFIX, Arn, has_random_suffix
 from .actions import Power, power_of, reads_of, spelled
 from .conditions import Test, Tests, tests_text
 from .facts import About, FactList, Subject, Way
@@ -20,8 +20,6 @@ _CONTEXTS = {
     "kms:EncryptionContext:SecretARN": "secretsmanager",
     "kms:EncryptionContext:PARAMETER_ARN": "ssm",
 }
-#: Reads everything below its resource, and so is never what a mount needs.
-BY_PATH = "ssm:GetParametersByPath"
 _VIA = "kms:ViaService"
 #: Name of a way that only lets AWS say "not found": the ARN that is asked about while a secret does not exist.
 WHILE_ABSENT = "while it does not exist"
@@ -54,11 +52,17 @@ def _extent(action: str, resource: str) -> str:
 
 
 def _absent_folded(resources: set[str]) -> dict[str, str]:
-    """Return resource → the one that it is part of: a bare name belongs to the same name with a suffix."""
-    return {
-        text: text + UNKNOWN_SUFFIX if ":secret:" in text and text + UNKNOWN_SUFFIX in resources else text
-        for text in resources
-    }
+    """Return resource → the one that it is part of: a bare name belongs to the same name with a suffix.
+
+    Only a bare name that can be no secret's whole ARN: `db-AbC123` may be the secret `db`, and a pattern may be many.
+    """
+
+    def is_absent(text: str) -> bool:
+        arn = Arn.parse(text)
+        bare = arn is not None and arn.service == "secretsmanager" and not has_random_suffix(arn)
+        return bare and not has_wildcard(text) and text + UNKNOWN_SUFFIX in resources
+
+    return {text: text + UNKNOWN_SUFFIX if is_absent(text) else text for text in resources}
 
 
 def _add_allowed(facts: FactList, atom: Atom, readable: dict[str, str]) -> None:

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..arn import Arn
-from .actions import Power
+from .actions import BY_PATH, Power
 from .compare import WHOLE_APP
 from .facts import About
 from .patterns import has_wildcard
 from .reads import is_wide
 from .rows import Change, Risk, Row
-from .trust import ANY, OWN
+from .trust import ANY, OWN, SESSION_POLICY
 
 
 def add_risks(row: Row, *, account: str, is_new: bool, is_protected: bool) -> Row:
@@ -45,10 +45,13 @@ def _read(row: Row, account: str) -> set[Risk]:
     resources = [row.parts[0]]
     if row.change is Change.WIDENED and row.after and row.after[0] == row.parts[0]:
         resources = [row.after[0]]
-    risks = {Risk.WILDCARD} if any(is_wide(text) for text in resources) or "*" in row.regions else set()
+    # Leave for a path is leave for every parameter below it.
+    below = any(text.startswith(BY_PATH) for text in (*row.before, *row.after))
+    wide = below or any(is_wide(text) for text in resources) or "*" in row.regions
+    risks = {Risk.WILDCARD} if wide else set()
     if account and any(_other_account(text, account) for text in resources):
         risks.add(Risk.CROSS_ACCOUNT)
-    if row.change in {Change.WIDENED, Change.CHANGED} and not risks & {Risk.WILDCARD}:
+    if row.change in {Change.WIDENED, Change.CHANGED} and not risks & {Risk.WILDCARD} and row.broadens:
         risks.add(Risk.LOOSENED)
     return risks
 
@@ -86,7 +89,7 @@ def _trust(row: Row, account: str) -> set[Risk]:
 
 
 def _identity(row: Row, account: str) -> set[Risk]:
-    if row.parts == ("permissions boundary",):
+    if row.parts == ("permissions boundary",) or row.parts[0] == SESSION_POLICY:
         return {Risk.LOOSENED}
     if row.parts in {("service account",), (WHOLE_APP,)}:
         return {Risk.NEW_PRINCIPAL}

@@ -68,6 +68,10 @@ MEANINGS: dict[Risk, str] = {
     Risk.FAILS: "a mount will fail: it asks for what nothing allows",
 }
 
+#: The one way of a read that reads nothing; see reads.py.
+_WHILE_ABSENT = "while it does not exist"
+#: What takes away from access while it is there.
+_FENCES = frozenset({("permissions boundary",), ("session policy",)})
 #: What gives somebody access when it grows; everything else that grows is a change, and no more.
 _ACCESS = frozenset(
     {
@@ -130,10 +134,16 @@ class Row:
             return self.change not in {Change.GAINED, Change.WIDENED}
         if self.about is About.RESOURCE_POLICY and "Deny" in self.parts:
             return self.change not in {Change.GAINED, Change.WIDENED}
+        if self.about is About.READ and set(self.before) | set(self.after) == {_WHILE_ABSENT}:
+            return False  # AWS may say "not found", and nothing else
         if self.about is About.KEY:
             return Risk.UNBOUND_KEY in self.risks
-        if self.about is About.IDENTITY and self.parts == ("permissions boundary",):
+        if self.about is About.IDENTITY and self.parts in _FENCES:
             return self.change is not Change.GAINED
+        if self.about is About.IDENTITY and About.DENIAL.value in self.parts[1:2]:
+            return self.change not in {Change.GAINED, Change.WIDENED}
+        if self.about is About.IDENTITY and self.parts == ("name",):
+            return False
         return self.about in _ACCESS and self.change not in {Change.LOST, Change.NARROWED}
 
     @property

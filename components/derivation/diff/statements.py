@@ -69,9 +69,9 @@ def read_policy(document: object, where: str) -> tuple[Atom, ...]:
     """
     if isinstance(document, str):
         try:
-            document = json.loads(document)
-        except ValueError:
-            raise UnreadablePolicyError(f"{where} is not JSON") from None
+            document = json.loads(document, object_pairs_hook=_once)
+        except (ValueError, RecursionError):
+            raise UnreadablePolicyError(f"{where} is not JSON with each key once") from None
     if not isinstance(document, Mapping):
         raise UnreadablePolicyError(f"{where} is not a policy document")
     statements = document.get("Statement", [])
@@ -87,12 +87,23 @@ def read_policy(document: object, where: str) -> tuple[Atom, ...]:
     return tuple(atoms)
 
 
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Refuse a key that stands twice: readers differ about which one counts."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key stands twice")
+    return found
+
+
 def _label(statement: Mapping[str, object], number: int) -> str:
     sid = statement.get("Sid")
     return f"statement {sid}" if isinstance(sid, str) and sid else f"statement {number}"
 
 
 def _atoms(statement: Mapping[str, object], why: str) -> Iterator[Atom]:
+    for key in ("Action", "Resource", "Principal"):
+        if key in statement and f"Not{key}" in statement:
+            raise ValueError(f"{key} and Not{key} stand together")
     effect = Effect(str(statement.get("Effect")))
     tests = read_tests(statement.get("Condition"))
     actions = _patterns(statement, "Action", "NotAction", lower=True)

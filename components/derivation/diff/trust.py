@@ -8,7 +8,6 @@ Source: EKS user guide (IRSA: `sub` and `aud` of the issuer; Pod Identity: reque
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
@@ -16,6 +15,8 @@ from .actions import spelled
 from .conditions import Test, Tests
 from .documents import AppDocument, Undecided
 from .facts import HIDDEN, About, FactList, Subject, Way
+from .patterns import has_wildcard
+from .reads import add_reads
 from .statements import Atom, Effect, read_policy
 
 _ANNOTATION = "eks.amazonaws.com/role-arn"
@@ -24,6 +25,7 @@ _SUBJECT = "system:serviceaccount:"
 _TAGS = ("aws:RequestTag/kubernetes-namespace", "aws:RequestTag/kubernetes-service-account")
 OWN = "its own service account"
 ANY = "any service account"
+SESSION_POLICY = "session policy"
 
 
 def add_trust(facts: FactList, app: AppDocument, atoms: Iterable[Atom]) -> tuple[str, ...]:
@@ -84,7 +86,7 @@ def _irsa(tests: Tests, host: str) -> Iterator[tuple[tuple[str, str], Tests]]:
         return
     for value in subjects[0].values:
         who = value.removeprefix(_SUBJECT).replace(":", "/", 1) if value.startswith(_SUBJECT) else f"subject {value}"
-        plain = subjects[0].operator == "StringEquals" or "*" not in value
+        plain = subjects[0].operator == "StringEquals" or not has_wildcard(value)
         rest = Tests(replace(test, key=_claim(test.key, host)) for test in tests - {subjects[0]})
         yield (mechanism, who if plain else f"{who} (pattern)"), rest
 
@@ -122,12 +124,10 @@ def _add_identity(facts: FactList, app: AppDocument, own: tuple[str, ...]) -> No
         add("cluster of the association", _text(association, "clusterName"))
         if _text(association, "roleArn") != app.role_arn:
             add("role of the association", _text(association, "roleArn"))
-        add("target role of the association", _text(association, "targetRoleArn"))
         if association.get("disableSessionTags") is True:
             add("session tags", "disabled")
-        policy = association.get("policy")
-        if policy:
-            add("session policy", _policy_digest(policy))
+        if association.get("policy"):
+            _add_session_policy(facts, association["policy"])
         if _text(association, "externalId"):
             parts = ("external id",)
             facts.add(
@@ -141,13 +141,19 @@ def _add_identity(facts: FactList, app: AppDocument, own: tuple[str, ...]) -> No
             add("role annotation", named)
 
 
-def _policy_digest(policy: object) -> str:
-    """Return a short name of a session policy's meaning: such a policy only ever takes away."""
+def _add_session_policy(facts: FactList, policy: object) -> None:
+    """Add that there is a session policy, and each thing that it lets through: it only ever takes away."""
+    facts.add(Subject(about=About.IDENTITY, parts=(SESSION_POLICY,)))
     if isinstance(policy, Undecided):
-        return policy.reason
-    atoms = read_policy(policy, "session policy")
-    meaning = sorted(f"{a.effect} {a.action} {a.resource} {sorted(map(str, a.tests))}" for a in set(atoms))
-    return f"{len(meaning)} rules, {hashlib.sha256(chr(10).join(meaning).encode()).hexdigest()[:12]}"
+        facts.add(Subject(about=About.UNKNOWN, parts=(SESSION_POLICY,)), texts={"value": policy.reason})
+        return
+    own = FactList()
+    add_reads(own, read_policy(policy, SESSION_POLICY))
+    for subject, terms in own.facts().items():
+        inside = Subject(about=About.IDENTITY, parts=(SESSION_POLICY, subject.about.value, *subject.parts))
+        facts.add(inside, texts=terms.texts)
+        for way in terms.ways:
+            facts.add(inside, way=way, why=SESSION_POLICY)
 
 
 def _text(document: Mapping[str, object], key: str) -> str:
