@@ -30,22 +30,25 @@ def document_of_events(events: Iterable[object]) -> dict[str, object]:
     summary: Mapping[str, object] = {}
     config: Mapping[str, object] = {}
     known = 0
+    told: list[Mapping[str, object]] = []
     for event in events:
         if not isinstance(event, Mapping):
             raise NotEventsError("a line is no engine event")
+        told.append(event)
         known += "sequence" in event or any(str(key).endswith("Event") for key in event)
         if isinstance(prelude := event.get("preludeEvent"), Mapping):
             config = _mapping(prelude, "config")
         elif isinstance(resource := event.get("resourcePreEvent"), Mapping):
             steps += _step(_mapping(resource, "metadata"))
-        elif isinstance(told := event.get("diagnosticEvent"), Mapping):
-            diagnostics += _diagnostic(told)
+        elif isinstance(said := event.get("diagnosticEvent"), Mapping):
+            diagnostics += _diagnostic(said)
         elif isinstance(policy := event.get("policyEvent"), Mapping):
             diagnostics.append(_violation(policy))
         elif isinstance(end := event.get("summaryEvent"), Mapping):
             summary = _mapping(end, "resourceChanges")
     if not known:
         raise NotEventsError("no line is an engine event")
+    _add_outputs(steps, told)
     return {"config": config, "steps": steps, "diagnostics": diagnostics, "changeSummary": summary}
 
 
@@ -61,11 +64,27 @@ def _step(metadata: Mapping[str, object]) -> list[dict[str, object]]:
     return [step]
 
 
+def _add_outputs(steps: Iterable[dict[str, object]], events: Iterable[Mapping[str, object]]) -> None:
+    """Give each step the outputs that are told last: a component's come after it, and stand in no other event."""
+    outputs: dict[str, Mapping[str, object]] = {}
+    for event in events:
+        metadata = _mapping(_mapping(event, "resOutputsEvent"), "metadata")
+        found = _mapping(_mapping(metadata, "new"), "outputs")
+        if found:
+            outputs[str(metadata.get("urn"))] = found
+    for step in steps:
+        state = step.get("newState")
+        if isinstance(state, dict) and step["urn"] in outputs:
+            state["outputs"] = outputs[str(step["urn"])]
+
+
 def _diagnostic(event: Mapping[str, object]) -> list[dict[str, object]]:
     if event.get("ephemeral") is True or event.get("severity") == "debug":
         return []
     text = _COLOUR.sub("", f"{event.get('prefix', '')}{event.get('message', '')}").strip()
-    return [{"urn": event.get("urn", ""), "message": text, "severity": event.get("severity", "info")}]
+    # `info#err` is what a program wrote to its standard error.
+    severity = str(event.get("severity", "info")).partition("#")[0]
+    return [{"urn": event.get("urn", ""), "message": text, "severity": severity}]
 
 
 def _violation(event: Mapping[str, object]) -> dict[str, object]:

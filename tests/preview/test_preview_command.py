@@ -202,6 +202,56 @@ def test_a_saved_preview_is_not_made_again(run: Run) -> None:
     assert (code, "[DIFF002]" in text) == (ExitCode.INVALID_INPUT, True)
 
 
+#: As `pulumi` 3.274 streams a component and, later, what the component registers as its outputs.
+COMPONENT = [
+    event(
+        **{
+            kind: {
+                "metadata": {
+                    "op": "create",
+                    "urn": "urn:pulumi:prod::billing::lockstep:apps:AppAccess::shop",
+                    "type": "lockstep:apps:AppAccess",
+                    "old": None,
+                    "new": {
+                        "type": "lockstep:apps:AppAccess",
+                        "urn": "urn:pulumi:prod::billing::lockstep:apps:AppAccess::shop",
+                        "id": "",
+                        "parent": "urn:pulumi:prod::billing::pulumi:pulumi:Stack::billing-prod",
+                        "inputs": {},
+                        "outputs": outputs,
+                        "provider": "",
+                    },
+                    "detailedDiff": None,
+                    "logical": True,
+                    "provider": "",
+                },
+                "planning": True,
+            }
+        }
+    )
+    for kind, outputs in (
+        ("resourcePreEvent", {}),
+        ("resOutputsEvent", {}),
+        ("resOutputsEvent", {"app": "shop", "roleArn": "arn:aws:iam::111122223333:role/prod-shop"}),
+    )
+]
+
+
+def test_what_a_component_says_only_at_its_end_is_not_lost(run: Run, tmp_path: Path) -> None:
+    """At a first preview nothing else of the stream knows the role of an app."""
+    end = event(summaryEvent={"resourceChanges": {"create": 1}, "isPreview": True, "result": "succeeded"})
+    (tmp_path / "events.json").write_text("\n".join([*COMPONENT, end]), encoding="utf-8")
+    assert "role: arn:aws:iam::111122223333:role/prod-shop" in run("--digest", "events.json")[1]
+
+
+def test_what_a_program_writes_to_its_standard_error_is_no_kind_of_its_own(run: Run, tmp_path: Path) -> None:
+    said = event(diagnosticEvent={"message": "error: missing executor\n\n", "severity": "info#err", "color": "never"})
+    (tmp_path / "events.json").write_text("\n".join([said, event(cancelEvent={})]), encoding="utf-8")
+    _, text = run("--digest", "events.json")
+    assert "info: error: missing executor" in text
+    assert "#err" not in text
+
+
 PREVIEWS = sorted(path.parent.name for path in CORPUS.glob("*/there.json"))
 
 

@@ -13,7 +13,7 @@ from .conditions import changed_values, is_weaker_or_equal, tests_text
 from .facts import HIDDEN, About, Facts, Subject, Terms, Way
 from .patterns import contains
 from .rows import Change, Row
-from .trust import OWN, SESSION_POLICY
+from .trust import ANY, OWN, PATTERN, SESSION_POLICY
 
 _NOTHING = Terms()
 _NOT_SHOWN = "(not shown)"
@@ -27,6 +27,7 @@ class Side:
 
     facts: Facts
     files_of: Mapping[Subject, tuple[Subject, ...]]
+    accounts: tuple[str, ...] = ()
 
 
 def compare(before: Side, after: Side, *, environment: str, app: str) -> list[Row]:
@@ -38,7 +39,7 @@ def compare(before: Side, after: Side, *, environment: str, app: str) -> list[Ro
             continue
         blank = Row(environment=environment, app=app, about=subject.about, change=Change.CHANGED, parts=subject.parts)
         rows += _rows(blank, old, new)
-    rows = _merged(_folded(_session_folded(rows), before, after))
+    rows = _merged(_folded(_session_folded(_trust_folded(rows, before, after)), before, after))
     if any(_is_hidden(About.READ, side.facts) for side in (before, after)):
         rows = [row for row in rows if row.about not in _MATCHED]
     rows = [_doubted(row, before, after) for row in rows]
@@ -201,6 +202,41 @@ def _mode_change(before: str, after: str) -> Change:
     if old & ~new and new & ~old:
         return Change.CHANGED
     return Change.WIDENED if new & ~old else Change.NARROWED
+
+
+def _trust_folded(rows: list[Row], before: Side, after: Side) -> list[Row]:
+    """Leave out that somebody loses a trust (or gains one) whom a wider one lets in anyway."""
+    trusts = [row for row in rows if row.about is About.TRUST]
+    sides = {Change.GAINED: (after, before), Change.LOST: (before, after)}
+    told: list[Row] = []
+    for wide in trusts:
+        if wide.change not in sides:
+            continue
+        own, other = sides[wide.change]
+        ways = own.facts[Subject(about=About.TRUST, parts=wide.parts)].ways
+        for row in trusts:
+            if row.change is not wide.change.mirror or not _is_among(row.parts[0], wide.parts[0], other.accounts):
+                continue
+            if _lets_through(ways, other.facts[Subject(about=About.TRUST, parts=row.parts)].ways):
+                told.append(row)
+    return [row for row in rows if row not in told]
+
+
+def _is_among(who: str, wide: str, accounts: tuple[str, ...]) -> bool:
+    """Say whether a trusted one is among those that a wider trust of the same mechanism names."""
+    mechanism, name = _mechanism_of(who)
+    other_mechanism, pattern = _mechanism_of(wide)
+    if mechanism != other_mechanism or name == pattern:
+        return False
+    if pattern == ANY:
+        return True
+    names = accounts if name == OWN else (name.removesuffix(PATTERN),)
+    return pattern.endswith(PATTERN) and all(contains(pattern.removesuffix(PATTERN), item) for item in names)
+
+
+def _mechanism_of(who: str) -> tuple[str, str]:
+    mechanism, _, name = who.rpartition(": ")
+    return mechanism, name
 
 
 def _session_folded(rows: list[Row]) -> list[Row]:

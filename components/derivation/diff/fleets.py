@@ -134,7 +134,7 @@ def _unknown_in(name: str, old: Facts, new: Facts) -> set[str]:
 
 
 def _side(app: AppFacts) -> Side:
-    return Side(facts=app.facts, files_of=app.files_of)
+    return Side(facts=app.facts, files_of=app.files_of, accounts=app.accounts)
 
 
 def spec_digest(facts: Facts) -> str:

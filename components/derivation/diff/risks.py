@@ -33,6 +33,8 @@ def add_risks(row: Row, *, account: str, is_new: bool, is_protected: bool) -> Ro
         risks.add(Risk.CROSS_OWNER)
     if not row.is_certain:
         risks.add(Risk.UNKNOWN)
+    if row.about is About.TRUST and row.change is Change.GAINED and not is_new and row.parts[0].startswith("IRSA"):
+        risks.add(Risk.NEW_PRINCIPAL)  # the same name in another cluster is somebody else
     row = row.with_risks(risks)
     if not row.broadens:
         # A loss is no risk. What a failing mount or a key in another account is stays said.

@@ -25,6 +25,7 @@ _SUBJECT = "system:serviceaccount:"
 _TAGS = ("aws:RequestTag/kubernetes-namespace", "aws:RequestTag/kubernetes-service-account")
 OWN = "its own service account"
 ANY = "any service account"
+PATTERN = " (pattern)"
 SESSION_POLICY = "session policy"
 
 
@@ -88,7 +89,7 @@ def _irsa(tests: Tests, host: str) -> Iterator[tuple[tuple[str, str], Tests]]:
         who = value.removeprefix(_SUBJECT).replace(":", "/", 1) if value.startswith(_SUBJECT) else f"subject {value}"
         plain = subjects[0].operator == "StringEquals" or not has_wildcard(value)
         rest = Tests(replace(test, key=_claim(test.key, host)) for test in tests - {subjects[0]})
-        yield (mechanism, who if plain else f"{who} (pattern)"), rest
+        yield (mechanism, who if plain else f"{who}{PATTERN}"), rest
 
 
 def _claim(key: str, host: str) -> str:
