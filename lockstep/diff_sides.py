@@ -98,10 +98,10 @@ def read_side(
     path = Path(argument)
     shared = shared or SharedDerivation()
     try:
-        if path.is_file():
-            return _read_file(path, argument)
         if path.is_dir():
             return _read_folder(path, argument, stack, shared)
+        if path.exists():  # a pipe too, such as a shell's `<(pulumi preview --json)`
+            return _read_file(path, argument)
         return _read_revision(argument, project_folder, stack, shared)
     except GitTreeError as error:
         raise SideError(f"{error} [DIFF001]") from None

@@ -157,9 +157,9 @@ def _read(row: Row) -> Sentence:
         return (*_app(row), verb, "that", *what(row), "does not exist, as long as it does not")
     match row.change:
         case Change.GAINED:
-            return (*_app(row), "gains read access to", *_below(row.after), *what(row))
+            return (*_app(row), "gains read access to", *_read_what(row))
         case Change.LOST:
-            return (*_app(row), "loses read access to", *_below(row.before), *what(row))
+            return (*_app(row), "loses read access to", *_read_what(row))
         case Change.WIDENED | Change.NARROWED if merged:
             old, new = (_resources(texts) for texts in (row.before, row.after))
             return (*_app(row), f"has its read access {row.change.value} from", *old, "to", *new)
@@ -171,8 +171,12 @@ def _read(row: Row) -> Sentence:
             return (*_app(row), "may read", *what(row), "in other ways than before")
 
 
-def _below(texts: tuple[str, ...]) -> Sentence:
-    return ("every parameter below",) if any(text.startswith(BY_PATH) for text in texts) else ()
+def _read_what(row: Row) -> Sentence:
+    """Return what is read; leave for a path is leave for every parameter below it."""
+    words = what(row)
+    if len(words) > 1 and any(text.startswith(BY_PATH) for text in (*row.before, *row.after)):
+        return ("every parameter below", Name(words[1].removesuffix("*")), *words[2:])
+    return words
 
 
 def _resources(texts: tuple[str, ...]) -> Sentence:
@@ -236,7 +240,7 @@ def _identity(row: Row) -> Sentence:
     if row.parts == (WHOLE_APP,):
         if row.change is Change.LOST:
             return (*_app(row), "is gone")
-        return (*_app(row), "is new and runs as", *_listed(row.workloads))
+        return (*_app(row), "is new", *(("and runs as", *_listed(row.workloads)) if row.workloads else ()))
     before, after = _listed(row.before), _listed(row.after)
     if row.parts == ("service account",) and row.before and row.after:
         return (*_app(row), "runs as", *after, "instead of", *before)

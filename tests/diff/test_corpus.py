@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,7 @@ def report_of(before: FleetDocuments, after: FleetDocuments) -> Report:
     return Report(project="", stacks=(StackReport(stack="prod", difference=diff_fleets(before, after)),))
 
 
+@cache
 def reports(case: str) -> dict[str, Report]:
     """Return the report of a case in both directions: `there` and `back`."""
     folder = CORPUS / case

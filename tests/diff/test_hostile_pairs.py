@@ -59,7 +59,7 @@ def test_a_statement_that_allows_more_than_it_names_is_marked(statement: dict[st
 
 def test_leave_for_a_path_is_said_to_be_leave_for_everything_below() -> None:
     (row,) = gains(allow("ssm:GetParametersByPath", f"arn:aws:ssm:eu-west-1:{ACCOUNT}:parameter/prod/shop"))
-    assert plain(sentence(row)) == "app shop gains read access to every parameter below parameter /prod/shop"
+    assert plain(sentence(row)) == "app shop gains read access to every parameter below /prod/shop/"
 
 
 @pytest.mark.parametrize(

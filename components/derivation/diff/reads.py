@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from ..arn import UNKNOWN_SUFFIX, Arn, has_random_suffix
-from .actions import Power, power_of, reads_of, spelled
+from .actions import BY_PATH, Power, power_of, reads_of, spelled
 from .conditions import Test, Tests, tests_text
 from .facts import About, FactList, Subject, Way
 from .patterns import Pattern, has_wildcard
