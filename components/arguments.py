@@ -52,7 +52,7 @@ class ArgumentErrors(ValueError):  # noqa: N818 - it holds every problem of one 
 
 
 class CheckedArguments:
-    """Base of the arguments of a component: their types are checked first, then `check_values`.
+    """Base of the arguments of a component, and of the settings in them: types are checked first, then `check_values`.
 
     Raises:
         ArgumentErrors: At construction, with every problem.
@@ -113,6 +113,8 @@ def _fits(value: object, hint: Any) -> bool:  # noqa: ANN401 - a type as `typing
         return isinstance(value, list) and all(_fits(item, inside[0]) for item in value)
     if isinstance(origin, type):
         return isinstance(value, origin)
+    if hint is Any:
+        return True
     if hint in {int, float}:
         return isinstance(value, hint) and not isinstance(value, bool)
     return isinstance(value, hint) if isinstance(hint, type) else True

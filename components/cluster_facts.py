@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
+from .arguments import CheckedArguments
 from .derivation import AppAccess, Identity
 from .settings import NO_ISSUER
 
@@ -22,7 +23,7 @@ class ClusterError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClusterFacts:
+class ClusterFacts(CheckedArguments):
     """What is needed of a cluster to place something in it.
 
     Attributes:

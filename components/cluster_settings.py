@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from .arguments import CheckedArguments
 from .settings_reader import SettingsReader
 
 #: Add-ons that a cluster cannot do without, each with a pinned version. Source: EKS user guide, add-ons.
@@ -54,7 +55,7 @@ class TaintEffect(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NodeGroupSettings:
+class NodeGroupSettings(CheckedArguments):
     """One managed node group.
 
     Attributes:
@@ -76,7 +77,7 @@ class NodeGroupSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClusterSettings:
+class ClusterSettings(CheckedArguments):
     """A cluster to make.
 
     Attributes:

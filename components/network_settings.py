@@ -10,7 +10,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any, TypeAlias
 
+from .arguments import CheckedArguments
 from .cluster_settings import RETENTION_DAYS
 from .derivation.arn import is_account
 from .settings_reader import SettingsReader
@@ -25,6 +27,10 @@ _VPC = re.compile(r"vpc-[0-9a-f]{8,17}")
 _SUBNET = re.compile(r"subnet-[0-9a-f]{8,17}")
 
 
+#: An id, or an output of the caller's program that will be one; Pulumi's type for that is not known here.
+NetworkId: TypeAlias = Any
+
+
 class Nat(StrEnum):
     """How nodes reach the internet."""
 
@@ -34,7 +40,7 @@ class Nat(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NewNetwork:
+class NewNetwork(CheckedArguments):
     """A network to make.
 
     Attributes:
@@ -73,7 +79,7 @@ class NewNetwork:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GivenNetwork:
+class GivenNetwork(CheckedArguments):
     """A network that exists.
 
     A program that makes them itself may pass outputs for the ids; a stack's settings are texts.
@@ -84,10 +90,10 @@ class GivenNetwork:
         public_subnets: Of load balancers; nothing is placed there, they are handed on.
     """
 
-    vpc_id: str
-    private_subnets: tuple[str, ...]
-    intra_subnets: tuple[str, ...]
-    public_subnets: tuple[str, ...] = ()
+    vpc_id: NetworkId
+    private_subnets: tuple[NetworkId, ...]
+    intra_subnets: tuple[NetworkId, ...]
+    public_subnets: tuple[NetworkId, ...] = ()
 
 
 NetworkSettings = NewNetwork | GivenNetwork

@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from .arguments import CheckedArguments
 from .derivation import AppAccess
 from .derivation.derive import AUDIENCES
 from .driver_values import SecretsStoreCsiDriverArgs
@@ -21,7 +22,7 @@ _PREVENTING_SINCE = (1, 37)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PlatformNeeds:
+class PlatformNeeds(CheckedArguments):
     """What decides the driver's values beside the platform's own settings.
 
     Attributes:

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
+from .arguments import CheckedArguments
 from .settings_reader import SettingsReader
 
 
@@ -64,7 +65,7 @@ REPOSITORY = re.compile(r"(?:[a-z0-9]+(?:[._-][a-z0-9]+)*/)*[a-z0-9]+(?:[._-][a-
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PlatformSettings:
+class PlatformSettings(CheckedArguments):
     """The platform's part of a stack's settings. Field by field the keys of Pulumi.yaml, which documents them.
 
     Attributes:

@@ -414,6 +414,22 @@ WRONG: Mapping[str, tuple[Callable[[], object], tuple[str, ...]]] = {
         lambda: AppNamespacesArgs(names=("shop", "Shop_2"), create=True),
         ("AppNamespacesArgs.names: 'Shop_2' does not fit. It is a DNS label",),
     ),
+    "settings that would be read letter by letter, and a number for a text": (
+        lambda: NewNetwork(cidr="10.20.0.0/16", zones="eu-west-1a", nat="none", flow_log_days=True),  # type: ignore[arg-type]
+        (
+            "NewNetwork.zones: 'eu-west-1a' does not fit. It is a tuple of a text.",
+            "NewNetwork.nat: 'none' does not fit. It is a Nat. Fix: pass Nat.NONE or Nat.SINGLE or Nat.PER_ZONE",
+            "NewNetwork.flow_log_days: True does not fit. It is a whole number or None.",
+        ),
+    ),
+    "nodes of one type": (
+        lambda: dataclasses.replace(NODES, instance_types="m7i.large", min_size="2"),  # type: ignore[arg-type]
+        ("NodeGroupSettings.instance_types: 'm7i.large' does", "NodeGroupSettings.min_size: '2' does not fit."),
+    ),
+    "an admission mode as a word": (
+        lambda: dataclasses.replace(PLATFORM, admission="warn", guard="always"),  # type: ignore[arg-type]
+        ("PlatformSettings.admission: 'warn' does not fit.", "Fix: pass When.AUTO or When.ALWAYS or When.NEVER"),
+    ),
     "a platform's settings of another kind": (
         lambda: SecretsPlatformArgs(settings=CLUSTER_SETTINGS, needs=NEEDS),  # type: ignore[arg-type]
         ("SecretsPlatformArgs.settings: a ClusterSettings does not fit. It is a PlatformSettings.",),
