@@ -22,7 +22,7 @@ FUZZ_READY := $(FUZZ)/.ready
 FUZZ_SECONDS ?= 60
 PYTEST_ARGS ?=
 
-.PHONY: help dev local test e2e-tools e2e chaos fuzz lint fmt golden proto lock image check clean bench benchdiff benchpreview benchscale
+.PHONY: help dev local test e2e-tools e2e e2e-node chaos fuzz lint fmt golden proto lock image check clean bench benchdiff benchpreview benchscale
 
 help: ## show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -53,7 +53,7 @@ local: dev ## the main job on the embedded stack: emulated AWS, the real program
 	@$(BIN)/python -m local $(ARGS)
 
 test: dev ## every test (PYTEST_ARGS='-k rotation' for some)
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --ignore=tests/e2e $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --ignore=tests/e2e --ignore=tests/e2e_node $(PYTEST_ARGS)
 
 e2e-tools: dev ## build the real parts (CSI driver, API server, etcd) from Go modules into .e2e; says what is missing
 	@$(BIN)/python -m tests.e2e.toolbox
@@ -63,6 +63,10 @@ e2e: e2e-tools ## the product on the real driver and API server (needs Go and ro
 
 chaos: e2e-tools ## random faults against random mounts on the real parts, 10 minutes (ARGS='--seed N --operations M', ARGS=--planted)
 	@$(BIN)/python -m tests.chaos $(ARGS)
+
+e2e-node: dev ## a whole node: kubelet, containerd, the DaemonSets as rendered (needs Go, root, Debian packages; says which)
+	@$(BIN)/python -m tests.e2e.toolbox --node
+	@$(BIN)/python -m tests.e2e_node $(PYTEST_ARGS)
 
 fuzz: $(FUZZ_READY) ## fuzz the provider's parsers, coverage-guided and bounded (FUZZ_SECONDS=60 in all)
 	@$(FUZZ)/bin/python -m tests.fuzz.session --seconds $(FUZZ_SECONDS)

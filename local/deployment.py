@@ -58,6 +58,7 @@ class Deployment:
         aws: Where AWS resources go.
         kubernetes: Where Kubernetes objects go.
         state_path: The engine's state, written after each change.
+        config: Settings instead of the stack's own, by full key.
     """
 
     project: Path
@@ -65,6 +66,7 @@ class Deployment:
     aws: AwsProvider
     kubernetes: KubernetesManifests
     state_path: Path
+    config: dict[str, str] = field(default_factory=dict)
     _written_by_hand: dict[tuple[str, str], Manifest] = field(default_factory=dict, init=False)
 
     def preview(self, apps: Path | None = None) -> EngineResult:
@@ -76,7 +78,7 @@ class Deployment:
         return self._run("up", apps)
 
     def _run(self, mode: str, apps: Path | None) -> EngineResult:
-        overrides = {"lockstep:apps": f'["{apps}"]'} if apps else {}
+        overrides = {**self.config, **({"lockstep:apps": f'["{apps}"]'} if apps else {})}
         result = run_program(
             project_dir=self.project,
             stack=self.stack,

@@ -83,7 +83,7 @@ class Stage:
             with self.report.step("the Pulumi program runs: preview, then up"):
                 self._deploy()
             with self.report.step("the provider starts on its socket"):
-                self._start_provider()
+                self.start_provider()
             self.start_node()
             on_error.pop_all()
         return self
@@ -153,7 +153,8 @@ class Stage:
             state_path=self.work_dir / "state.json",
         )
 
-    def _start_provider(self) -> None:
+    def start_provider(self) -> None:
+        """Start the provider."""
         socket_dir = self.work_dir / "providers"
         socket_dir.mkdir(mode=_FOLDER_MODE)
         self.provider = ProviderProcess(

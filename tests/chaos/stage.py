@@ -150,7 +150,8 @@ class ChaosStage(Stage):
         self.deployment = self.make_deployment(self._aws())
         self.deployment.up(APPS)
 
-    def _start_provider(self) -> None:
+    def start_provider(self) -> None:
+        """Start the place that breaks calls, and the provider behind it."""
         self.faulty = FaultyAws(upstream=self.emulator.endpoint, model=Model(AGES))
         self.down.enter_context(self.faulty)
         socket_dir = self.work_dir / "providers"

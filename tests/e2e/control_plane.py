@@ -1,10 +1,11 @@
-"""A real control plane on loopback: etcd, kube-apiserver and the garbage collector of the controller manager.
+"""A real control plane: etcd, kube-apiserver, and of the controllers the garbage collector or, for a real node, all.
 
 Users are static tokens: an admin, the node's kubelet, and the driver's service account, so that the driver has exactly
 the rights of its own manifests. Service account tokens are signed by a key made for the run; the server serves its
 public half, which is what the emulated STS is given.
 
-Not done here: nodes (real_node.py). ServiceAccount admission is off, because no controller makes `default` accounts.
+Not done here: nodes (real_node.py, and tests/e2e_node for one with containers). On loopback the driver is a process
+and its manifests are applied here; ServiceAccount admission is off, because no controller makes `default` accounts.
 """
 
 from __future__ import annotations
@@ -29,6 +30,10 @@ NODE: Final = "node1"
 DRIVER_ACCOUNT: Final = "system:serviceaccount:kube-system:secrets-store-csi-driver"
 
 _SERVICE_RANGE: Final = "10.96.0.0/24"
+#: Of the service `kubernetes`: the first address of the range. It has to be one of the machine's, as nothing routes it.
+SERVICE_ADDRESS: Final = "10.96.0.1"
+_HTTPS_PORT: Final = 443
+_PRIVATE_KEY: Final = "accounts.key"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -40,11 +45,14 @@ class ControlPlane:
         issuer: `iss` of service account tokens, an https URL.
         collects_garbage: Whether what belongs to a pod goes with it. Off for pods that the API server never saw: their
             statuses would go at once.
+        node_address: An address of this machine that containers reach. The server then listens on it and on the first
+            address of the service range, all controllers and the scheduler run, and nothing of the driver is applied.
     """
 
     folder: Path
     issuer: str
     collects_garbage: bool = True
+    node_address: str | None = None
     admin: KubernetesApi = field(init=False)
     kubelet: KubernetesApi = field(init=False)
     _driver_token: str = field(init=False, default_factory=lambda: secrets.token_hex(16))
@@ -56,9 +64,13 @@ class ControlPlane:
             on_error.callback(self._down.close)
             etcd_url = self._start_etcd()
             self._start_api_server(etcd_url)
-            self._apply_driver_manifests()
-            if self.collects_garbage:
-                self._start_garbage_collector()
+            if self.node_address is not None:
+                self._start_controllers("*")
+                self._start_scheduler()
+            else:
+                self._apply_driver_manifests()
+                if self.collects_garbage:
+                    self._start_controllers("garbage-collector-controller,namespace-controller")
             on_error.pop_all()
         return self
 
@@ -69,6 +81,11 @@ class ControlPlane:
     def driver_kubeconfig(self) -> Path:
         """Kubeconfig of the driver's service account."""
         return self._kubeconfig("driver", self._driver_token)
+
+    @property
+    def kubelet_kubeconfig(self) -> Path:
+        """Kubeconfig of the node's kubelet."""
+        return self._kubeconfig("kubelet", self.kubelet.token)
 
     def key_document(self) -> dict[str, object]:
         """Return the issuer's public keys, as the server publishes them (RFC 7517)."""
@@ -101,7 +118,7 @@ class ControlPlane:
         return client
 
     def _start_api_server(self, etcd_url: str) -> None:
-        port = free_port()
+        port = free_port() if self.node_address is None else _HTTPS_PORT
         keys = self.folder / "keys"
         keys.mkdir(mode=0o700)
         private, public = _write_key_pair(keys)
@@ -115,7 +132,7 @@ class ControlPlane:
         tokens.chmod(0o600)
         # The server makes a certificate of its own at its first start; it is its own authority.
         certificate = self.folder / "certificates" / "apiserver.crt"
-        url = f"https://127.0.0.1:{port}"
+        url = f"https://{self.node_address or '127.0.0.1'}:{port}"
 
         def is_ready() -> bool:
             if not certificate.exists():
@@ -128,7 +145,7 @@ class ControlPlane:
             command=[
                 str(toolbox.API_SERVER.path),
                 f"--etcd-servers={etcd_url}",
-                "--bind-address=127.0.0.1",
+                *self._place_flags(),
                 f"--secure-port={port}",
                 f"--cert-dir={certificate.parent}",
                 f"--service-cluster-ip-range={_SERVICE_RANGE}",
@@ -138,7 +155,6 @@ class ControlPlane:
                 "--api-audiences=kubernetes",
                 "--authorization-mode=Node,RBAC",
                 f"--token-auth-file={tokens}",
-                "--disable-admission-plugins=ServiceAccount",
                 "--allow-privileged=true",
             ],
             log_path=self.folder / "kube-apiserver.log",
@@ -148,6 +164,11 @@ class ControlPlane:
         self._down.callback(self.api_server.stop)
         self.kubelet = self.admin.as_user(kubelet)
 
+    def _place_flags(self) -> list[str]:
+        if self.node_address is None:
+            return ["--bind-address=127.0.0.1", "--disable-admission-plugins=ServiceAccount"]
+        return ["--bind-address=0.0.0.0", f"--advertise-address={self.node_address}"]
+
     def _apply_driver_manifests(self) -> None:
         """Apply what the driver ships: its custom resources and its rights, those for copying Secrets included."""
         for path in sorted(toolbox.manifests().iterdir()):
@@ -156,13 +177,16 @@ class ControlPlane:
                     self.admin.apply(manifest)
         self.admin.create({"apiVersion": "v1", "kind": "Node", "metadata": {"name": NODE}})
 
-    def _start_garbage_collector(self) -> None:
+    def _start_controllers(self, names: str) -> None:
         manager = ChildProcess(
             name="kube-controller-manager",
             command=[
                 str(toolbox.CONTROLLER_MANAGER.path),
                 f"--kubeconfig={self._kubeconfig('admin', self.admin.token)}",
-                "--controllers=garbage-collector-controller,namespace-controller",
+                f"--controllers={names}",
+                # What pods need to call the server: a token of their account, and the server's certificate.
+                f"--service-account-private-key-file={self.folder / 'keys' / _PRIVATE_KEY}",
+                f"--root-ca-file={self.admin.certificate}",
                 "--leader-elect=false",
                 "--secure-port=0",
             ],
@@ -171,6 +195,21 @@ class ControlPlane:
         )
         manager.start()
         self._down.callback(manager.stop)
+
+    def _start_scheduler(self) -> None:
+        scheduler = ChildProcess(
+            name="kube-scheduler",
+            command=[
+                str(toolbox.SCHEDULER.path),
+                f"--kubeconfig={self._kubeconfig('admin', self.admin.token)}",
+                "--leader-elect=false",
+                "--secure-port=0",
+            ],
+            log_path=self.folder / "kube-scheduler.log",
+            is_ready=lambda: True,
+        )
+        scheduler.start()
+        self._down.callback(scheduler.stop)
 
     def _kubeconfig(self, name: str, token: str) -> Path:
         path = self.folder / "keys" / f"{name}.kubeconfig"
@@ -207,7 +246,7 @@ def _listens(url: str) -> bool:
 
 def _write_key_pair(folder: Path) -> tuple[Path, Path]:
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    private, public = folder / "accounts.key", folder / "accounts.pub"
+    private, public = folder / _PRIVATE_KEY, folder / "accounts.pub"
     private.touch(mode=0o600)
     private.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()))
     public.write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))

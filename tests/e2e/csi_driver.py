@@ -167,7 +167,7 @@ class RealDriver:
         before = self.counts() if was_mounted and self.counts_outcomes else {}
         context = request.volume_context
         message = messages.NodePublishVolumeRequest(
-            volume_id=_volume_id(context[POD_UID_KEY], request.target_path),
+            volume_id=volume_id(context[POD_UID_KEY], request.target_path),
             target_path=str(request.target_path),
             readonly=request.read_only,
             secrets=dict(request.secrets or {}),
@@ -186,7 +186,7 @@ class RealDriver:
     def unpublish(self, target: Path) -> None:
         """Unmount and remove the target."""
         pod_uid = target.parents[3].name
-        message = messages.NodeUnpublishVolumeRequest(volume_id=_volume_id(pod_uid, target), target_path=str(target))
+        message = messages.NodeUnpublishVolumeRequest(volume_id=volume_id(pod_uid, target), target_path=str(target))
         services.NodeStub(self._channel).NodeUnpublishVolume(message, timeout=_UNPUBLISH_SECONDS)
 
     def _remount_outcome(self, before: Mapping[str, float]) -> PublishOutcome:
@@ -236,7 +236,8 @@ def wait_for(condition: Any, *, seconds: float = 10.0, what: str) -> Any:  # noq
         time.sleep(0.05)
 
 
-def _volume_id(pod_uid: str, target: Path) -> str:
+def volume_id(pod_uid: str, target: Path) -> str:
+    """Return the id that kubelet gives an inline volume."""
     # kubelet: the digest of pod uid and volume name; a target is .../kubernetes.io~csi/<volume>/mount.
     return "csi-" + hashlib.sha256(f"{pod_uid}{target.parent.name}".encode()).hexdigest()
 

@@ -44,6 +44,7 @@ class RealDeployment(Deployment):
     def up(self, apps: Path | None = None) -> EngineResult:
         """Run the program, then apply what changed and delete what went."""
         result = Deployment.up(self, apps)
+        self.place_releases([item for key, item in self.kubernetes.objects.items() if key.kind in _NOT_APPLIED])
         objects = {key: item for key, item in self.kubernetes.objects.items() if key.kind not in _NOT_APPLIED}
         for key in sorted(objects, key=_order):
             if self._applied.get(key) != objects[key]:
@@ -53,6 +54,9 @@ class RealDeployment(Deployment):
         self._applied = dict(objects)
         time.sleep(_WATCH_SECONDS)
         return result
+
+    def place_releases(self, releases: Sequence[Mapping[str, Any]]) -> None:
+        """Do what Helm would; nothing here, where the driver is a process."""
 
     def write_class(self, namespace: str, name: str, copied_from: str, **parameters: str) -> None:
         """Write a class by hand, in the API server too."""

@@ -88,11 +88,37 @@ API_SERVER: Final = _kubernetes("kube-apiserver")
 CONTROLLER_MANAGER: Final = _kubernetes("kube-controller-manager")
 SCHEDULER: Final = _kubernetes("kube-scheduler")
 KUBELET: Final = _kubernetes("kubelet")
+#: Renders the driver's chart, which lies in the driver's own module.
+HELM: Final = Tool(name="helm", module="helm", package="helm.sh/helm/v3/cmd/helm")
+
+
+def _own(name: str) -> Tool:
+    return Tool(name=name, module=name, package=f"lockstep.example/e2e/{name}")
+
+
+#: The sidecars of the driver's DaemonSet; stand-ins of ours, because not every module proxy serves the real ones.
+REGISTRAR: Final = _own("node-driver-registrar")
+LIVENESS_PROBE: Final = _own("livenessprobe")
 
 #: What tier B runs on, quickest first.
 TIER_B: Final = (DRIVER, OLD_DRIVER, ETCD, API_SERVER, CONTROLLER_MANAGER)
 #: What a whole node needs besides.
-TIER_C: Final = (*TIER_B, SCHEDULER, KUBELET)
+TIER_C: Final = (*TIER_B, SCHEDULER, KUBELET, HELM, REGISTRAR, LIVENESS_PROBE)
+
+#: Program of a node → the Debian package that brings it. Looked up on PATH, an absolute path as it stands.
+NODE_PROGRAMS: Final = {
+    "containerd": "containerd",
+    "ctr": "containerd",
+    "runc": "runc",
+    "/usr/lib/cni/bridge": "containernetworking-plugins",
+    "/usr/lib/cni/host-local": "containernetworking-plugins",
+    "/usr/lib/cni/loopback": "containernetworking-plugins",
+    "/bin/busybox": "busybox-static",
+    "ip": "iproute2",
+    "nsenter": "util-linux",
+    "pivot_root": "util-linux",
+    "unshare": "util-linux",
+}
 
 
 def missing_requirements() -> tuple[str, ...]:
@@ -107,6 +133,19 @@ def missing_requirements() -> tuple[str, ...]:
     return tuple(reasons)
 
 
+def missing_node_requirements() -> tuple[str, ...]:
+    """Say why this machine cannot run a whole node; () when it can. Nothing is installed here."""
+    reasons = missing_requirements()
+    absent = {name: package for name, package in NODE_PROGRAMS.items() if shutil.which(name) is None}
+    if absent:
+        packages = " ".join(sorted(set(absent.values())))
+        reasons += (f"a node needs {', '.join(absent)}. Fix on Debian: apt-get install {packages}",)
+    kinds = Path("/proc/filesystems")
+    if kinds.exists() and "overlay" not in kinds.read_text(encoding="utf-8"):
+        reasons += ("the kernel has no overlayfs, which containers need",)
+    return reasons
+
+
 def missing_tools(tools: tuple[Tool, ...] = TIER_B) -> tuple[str, ...]:
     """Return the names of programs that are not built, or were built from something else."""
     version = _go_version()
@@ -116,6 +155,11 @@ def missing_tools(tools: tuple[Tool, ...] = TIER_B) -> tuple[str, ...]:
 def manifests(tool: Tool = DRIVER) -> Path:
     """Return the folder of a driver's own manifests."""
     return FOLDER / "manifests" / tool.name
+
+
+def chart() -> Path:
+    """Return the driver's Helm chart, in the module cache of the Go toolchain."""
+    return _module_folder(DRIVER) / "charts" / "secrets-store-csi-driver"
 
 
 def build(tool: Tool) -> float | None:
@@ -139,8 +183,13 @@ def build(tool: Tool) -> float | None:
     return time.monotonic() - started
 
 
+def _module_folder(tool: Tool) -> Path:
+    _go(MODULES / tool.module, "mod", "download", _DRIVER_MODULE)
+    return Path(_go(MODULES / tool.module, "list", "-m", "-f", "{{.Dir}}", _DRIVER_MODULE).strip())
+
+
 def _copy_manifests(tool: Tool) -> None:
-    module = Path(_go(MODULES / tool.module, "list", "-m", "-f", "{{.Dir}}", _DRIVER_MODULE).strip())
+    module = _module_folder(tool)
     folder = manifests(tool)
     folder.mkdir(parents=True, exist_ok=True)
     for name in _MANIFESTS:
