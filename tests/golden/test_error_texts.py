@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -19,23 +20,17 @@ NOT_SHOWN = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_a_broken_spec_is_reported_in_these_words(case: str, *, rewrite_golden: bool) -> None:
-    report = report_of(case)
-    expected = FOLDER / case / "expected.txt"
-    if rewrite_golden:
-        expected.parent.mkdir(exist_ok=True)
-        expected.write_text(report, encoding="utf-8")
-    assert report.encode() == expected.read_bytes()
+@dataclass(frozen=True, kw_only=True)
+class Reports:
+    """Report of every case, and the places that added a problem: file and line."""
+
+    texts: Mapping[str, str]
+    reached: frozenset[tuple[str, int]]
 
 
-def test_every_code_has_a_golden_text() -> None:
-    shown = "".join((FOLDER / case / "expected.txt").read_text(encoding="utf-8") for case in CASES)
-    assert {code for code in CODES if f"[{code}]" not in shown} == set()
-
-
-def test_every_place_that_reports_a_problem_is_shown_by_a_case(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One code has many texts; so every call that adds a problem must be reached by some case."""
+@pytest.fixture(scope="module")
+def reports() -> Reports:
+    """Run every case once."""
     reached: set[tuple[str, int]] = set()
     add = ProblemList.add
 
@@ -44,13 +39,32 @@ def test_every_place_that_reports_a_problem_is_shown_by_a_case(project: Path, mo
         reached.add((Path(caller.f_code.co_filename).name, caller.f_lineno))
         add(self, *args, **named)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(ProblemList, "add", noting)
-    for case in CASES:
-        report_of(case)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ProblemList, "add", noting)
+        texts = {case: report_of(case) for case in CASES}
+    return Reports(texts=texts, reached=frozenset(reached))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_broken_spec_is_reported_in_these_words(case: str, reports: Reports, *, rewrite_golden: bool) -> None:
+    expected = FOLDER / case / "expected.txt"
+    if rewrite_golden:
+        expected.parent.mkdir(exist_ok=True)
+        expected.write_text(reports.texts[case], encoding="utf-8")
+    assert reports.texts[case].encode() == expected.read_bytes()
+
+
+def test_every_code_has_a_golden_text() -> None:
+    shown = "".join((FOLDER / case / "expected.txt").read_text(encoding="utf-8") for case in CASES)
+    assert {code for code in CODES if f"[{code}]" not in shown} == set()
+
+
+def test_every_place_that_reports_a_problem_is_shown_by_a_case(reports: Reports, project: Path) -> None:
+    """One code has many texts; so every call that adds a problem must be reached by some case."""
     missed = {
         (name, text)
         for name, first, last, text in _places(project / "components" / "derivation")
-        if not any((name, line) in reached for line in range(first, last + 1))
+        if not any((name, line) in reports.reached for line in range(first, last + 1))
     }
     assert {(name, text) for name, text in missed if not any(n == name and t in text for n, t in NOT_SHOWN)} == set()
     assert len(missed) == len(NOT_SHOWN), "what is shown now needs no excuse"
