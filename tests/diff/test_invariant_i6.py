@@ -9,11 +9,14 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.derivation.diff import Difference, FleetDocuments, diff_fleets
 from components.derivation.diff.app_facts import read_app
+from components.derivation.diff.compare import _set_change
+from components.derivation.diff.rows import Change
 from tests.diff.documents import app, fleet, fleets, policy, reformatted, secret
 
 LEAN = settings(max_examples=25, deadline=None)
@@ -104,3 +107,18 @@ def _rendered(*names: str) -> dict[str, object]:
 def test_an_empty_difference_says_so() -> None:
     assert Difference(environment="prod").is_empty
     assert not diff_fleets(fleet(), fleet(app())).is_empty
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "change"),
+    [
+        ({"eu"}, {"*"}, Change.WIDENED),
+        ({"eu"}, {"eu", "us"}, Change.WIDENED),
+        ({"*"}, {"*", "eu"}, Change.CHANGED),
+        ({"eu"}, {"us"}, Change.CHANGED),
+        ({"us"}, {"*", "eu"}, Change.WIDENED),
+    ],
+)
+def test_regions_widen_one_way_and_narrow_the_other(before: set[str], after: set[str], change: Change) -> None:
+    assert _set_change(before, after) is change
+    assert _set_change(after, before) is change.mirror
