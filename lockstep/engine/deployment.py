@@ -82,8 +82,6 @@ class Deployment:
         self._providers = providers
         self.journal = journal
         self._default_providers = threading.Lock()
-        #: URN of a dependant that had to go first → its properties that come from what is replaced.
-        self._fed_by_replaced: dict[Urn, tuple[str, ...]] = {}
 
     # ------------------------------------------------------------------------------------------------- registration
     def register(self, goal: Goal) -> ResourceState:
@@ -139,7 +137,8 @@ class Deployment:
         if not goal.custom:
             return self._register_component(target)
         if goal.type.startswith("pulumi:providers:"):
-            return self._register_provider(target)
+            version: dict[str, Json] = {"version": goal.version} if goal.version else {}
+            return self._register_provider(replace(target, inputs={**target.inputs, **version}))
         if not target.provider:
             default = self._default_provider(goal)
             target = replace(target, provider=f"{default.urn}::{default.id or UNKNOWN}")
@@ -214,11 +213,12 @@ class Deployment:
     def _recreate(
         self, old: ResourceState, target: ResourceState, goal: Goal, provider: ResourceProvider, inputs: Properties
     ) -> ResourceState:
-        """Create again what had to go because something that it depends on was replaced."""
-        found = provider.diff(goal.type, reveal_properties(old.inputs), inputs)
-        diff = replace(found, replace_keys=tuple(sorted({*found.replace_keys, *self._fed_by_replaced[old.urn]})))
+        """Create again what had to go because something that it depends on was replaced.
+
+        Its inputs are not compared any more, so the step names no reason: Pulumi's has none either.
+        """
         new = self._created(target, goal, provider, inputs)
-        self.journal.record(Step(operation=Operation.REPLACE, urn=target.urn, old=old, new=new, diff=diff))
+        self.journal.record(Step(operation=Operation.REPLACE, urn=target.urn, old=old, new=new))
         return new
 
     def _remove_with_dependants(self, old: ResourceState) -> None:
@@ -244,10 +244,8 @@ class Deployment:
                 continue
             inputs = reveal_properties(record.inputs)
             unsettled = inputs | dict.fromkeys(fed, UNKNOWN)
-            keys = self._provider_of(record.type).diff(record.type, inputs, unsettled).replace_keys
-            if keys:
+            if self._provider_of(record.type).diff(record.type, inputs, unsettled).replace_keys:
                 doomed[record.urn] = record
-                self._fed_by_replaced[record.urn] = keys
         return list(doomed.values())
 
     # --------------------------------------------------------------------------- components, providers, inheritance

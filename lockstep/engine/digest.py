@@ -4,8 +4,10 @@ Not done here: deciding on steps (deployment.py, removal.py). The document has P
 `diagnostics`, `changeSummary`, `duration`. Secrets stand in it as `[secret]`; what is unknown at preview stands in it
 as Pulumi's sentinel.
 
-Two things differ from Pulumi on purpose: steps are in one fixed order (dependencies first, then by URN; deletions last,
-in reverse), where Pulumi prints them as they happen, and `duration` is only present when it was measured.
+Three things differ from Pulumi on purpose: steps are in one fixed order (dependencies first, then by URN; deletions
+last, in reverse), where Pulumi prints them as they happen; `newState` has the id and the outputs that a step gives,
+where Pulumi writes it down before the provider has answered; and `duration` is only present when it was measured. The
+rest is compared with the real engine's by `make e2e-pulumi`.
 
 Source: pulumi `pkg/backend/display/json.go` (`ShowPreviewDigest`) and `sdk/go/common/apitype` (`ResourceV3`).
 """

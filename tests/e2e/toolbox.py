@@ -2,7 +2,8 @@
 
 Pinned by the go.mod and go.sum files in `tests/e2e/tools`. A part is built again only when its module files or the Go
 toolchain have changed; what is there says so in a stamp beside it. The driver's manifests (custom resource definitions,
-rights) are copied out of its module, never kept in the repository.
+rights) and Pulumi's start script of Python programs are copied out of their modules, never kept in the repository.
+`--pulumi` builds the Pulumi CLI instead, which needs Go and nothing else.
 
 Not done here: running anything (control_plane.py, csi_driver.py).
 """
@@ -31,6 +32,8 @@ _KUBERNETES_FLAGS: Final = (
     f"-X k8s.io/component-base/version.gitVersion={KUBERNETES_VERSION} "
     "-X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=36"
 )
+_PULUMI_VERSION: Final = "v3.274.1"
+_PULUMI_SDK: Final = "github.com/pulumi/pulumi/sdk/v3"
 _MANIFESTS: Final = (
     "secrets-store.csi.x-k8s.io_secretproviderclasses.yaml",
     "secrets-store.csi.x-k8s.io_secretproviderclasspodstatuses.yaml",
@@ -52,12 +55,14 @@ class Tool:
         module: Folder below `tools` with its go.mod and go.sum.
         package: Go package of the program.
         linker_flags: Further `-ldflags`.
+        tags: Go build tags.
     """
 
     name: str
     module: str
     package: str
     linker_flags: str = ""
+    tags: str = ""
 
     @property
     def path(self) -> Path:
@@ -68,6 +73,7 @@ class Tool:
         """Return what the program was built from: module files, package, flags and toolchain."""
         files = [path.read_bytes() for path in sorted((MODULES / self.module).iterdir())]
         parts = [*files, self.package.encode(), self.linker_flags.encode(), go_version.encode()]
+        parts += [self.tags.encode()] if self.tags else []
         return hashlib.sha256(b"\0".join(parts)).hexdigest()
 
 
@@ -100,6 +106,17 @@ def _own(name: str) -> Tool:
 REGISTRAR: Final = _own("node-driver-registrar")
 LIVENESS_PROBE: Final = _own("livenessprobe")
 
+#: The CLI asks plugins for versions that fit its own; `grpcnotrace` is upstream's tag for a smaller program.
+PULUMI: Final = Tool(
+    name="pulumi",
+    module="pulumi",
+    package="github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
+    linker_flags=f"-X {_PULUMI_SDK}/go/common/version.Version={_PULUMI_VERSION}",
+    tags="grpcnotrace",
+)
+#: Pulumi's own start script of Python programs, from the SDK's module.
+PULUMI_START_SCRIPT: Final = FOLDER / "bin" / "pulumi-language-python-exec"
+
 #: What tier B runs on, quickest first.
 TIER_B: Final = (DRIVER, OLD_DRIVER, ETCD, API_SERVER, CONTROLLER_MANAGER)
 #: What a whole node needs besides.
@@ -128,9 +145,12 @@ def missing_requirements() -> tuple[str, ...]:
         reasons.append(f"the driver mounts, which needs Linux and not {sys.platform}")
     elif os.geteuid() != 0:
         reasons.append("the driver mounts, which needs root")
-    if shutil.which("go") is None:
-        reasons.append("go is not on PATH, and the parts are built from Go modules")
-    return tuple(reasons)
+    return (*reasons, *missing_go())
+
+
+def missing_go() -> tuple[str, ...]:
+    """Say why this machine cannot build the parts; () when it can."""
+    return () if shutil.which("go") else ("go is not on PATH, and the parts are built from Go modules",)
 
 
 def missing_node_requirements() -> tuple[str, ...]:
@@ -159,7 +179,7 @@ def manifests(tool: Tool = DRIVER) -> Path:
 
 def chart() -> Path:
     """Return the driver's Helm chart, in the module cache of the Go toolchain."""
-    return _module_folder(DRIVER) / "charts" / "secrets-store-csi-driver"
+    return _module_folder(DRIVER, _DRIVER_MODULE) / "charts" / "secrets-store-csi-driver"
 
 
 def build(tool: Tool) -> float | None:
@@ -175,25 +195,29 @@ def build(tool: Tool) -> float | None:
     tool.path.parent.mkdir(parents=True, exist_ok=True)
     partial = tool.path.with_name(f"{tool.name}.partial")
     flags = f"-s -w {tool.linker_flags}".strip()
-    _go(MODULES / tool.module, "build", "-trimpath", f"-ldflags={flags}", "-o", str(partial), tool.package)
+    words = ["build", "-trimpath", f"-tags={tool.tags}", f"-ldflags={flags}", "-o", str(partial), tool.package]
+    _go(MODULES / tool.module, *words)
     if tool.package.startswith(_DRIVER_MODULE):
         _copy_manifests(tool)
+    if tool is PULUMI:
+        script = _module_folder(tool, _PULUMI_SDK) / "python" / "cmd" / PULUMI_START_SCRIPT.name
+        shutil.copyfile(script, PULUMI_START_SCRIPT)
     partial.replace(tool.path)
     _stamp(tool).write_text(tool.digest(version), encoding="utf-8")
     return time.monotonic() - started
 
 
-def _module_folder(tool: Tool) -> Path:
-    _go(MODULES / tool.module, "mod", "download", _DRIVER_MODULE)
-    return Path(_go(MODULES / tool.module, "list", "-m", "-f", "{{.Dir}}", _DRIVER_MODULE).strip())
-
-
 def _copy_manifests(tool: Tool) -> None:
-    module = _module_folder(tool)
     folder = manifests(tool)
     folder.mkdir(parents=True, exist_ok=True)
     for name in _MANIFESTS:
-        shutil.copyfile(module / "deploy" / name, folder / name)
+        shutil.copyfile(_module_folder(tool, _DRIVER_MODULE) / "deploy" / name, folder / name)
+
+
+def _module_folder(tool: Tool, module: str) -> Path:
+    """Return where Go keeps the source of a module."""
+    _go(MODULES / tool.module, "mod", "download", module)
+    return Path(_go(MODULES / tool.module, "list", "-m", "-f", "{{.Dir}}", module).strip())
 
 
 def _is_built(tool: Tool, go_version: str) -> bool:
@@ -227,9 +251,14 @@ def _go(folder: Path, *words: str) -> str:
 def main(arguments: list[str]) -> int:
     """Build what is missing and say how long each took; 0 also on a machine that cannot run them (it says why).
 
-    `--can-run` builds nothing: 0 where the parts can run, else 1 and the reasons. `--node` builds a whole node's parts.
+    `--can-run` builds nothing: 0 where the parts can run, else 1 and the reasons. `--node` builds a whole node's parts,
+    `--pulumi` the Pulumi CLI alone.
     """
-    reasons = missing_requirements()
+    wants_cli = "--pulumi" in arguments
+    if wants_cli and shutil.which("pulumi") and shutil.which("pulumi-language-python"):
+        print("pulumi: on PATH")
+        return 0
+    reasons = missing_go() if wants_cli else missing_requirements()
     if "--can-run" in arguments:
         print("; ".join(reasons) or "the real parts can run here")
         return 1 if reasons else 0
@@ -237,7 +266,8 @@ def main(arguments: list[str]) -> int:
         for reason in reasons:
             print(f"not built: {reason}")
         return 0
-    for tool in TIER_C if "--node" in arguments else TIER_B:
+    tools = (PULUMI,) if wants_cli else TIER_C if "--node" in arguments else TIER_B
+    for tool in tools:
         try:
             seconds = build(tool)
         except ToolboxError as error:

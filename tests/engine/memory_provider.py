@@ -63,11 +63,16 @@ class MemoryProvider:
         """Make an object."""
         with self.lock:
             self._refuse_broken("make", inputs)
-            self.made += 1
-            object_id = f"{resource_type.rsplit(':', 1)[1].lower()}-{self.made}"
-            self.objects[object_id] = {**inputs, "serial": self.made}
+            serial = self.next_serial(inputs)
+            object_id = f"{resource_type.rsplit(':', 1)[1].lower()}-{serial}"
+            self.objects[object_id] = {**inputs, "serial": serial}
             self.calls.append(f"create {inputs.get('label')}")
             return ProviderObject(id=object_id, outputs=self.objects[object_id])
+
+    def next_serial(self, inputs: Properties) -> int:  # noqa: ARG002 - for providers that number otherwise
+        """Number objects as they are made."""
+        self.made += 1
+        return self.made
 
     def read(self, resource_type: str, object_id: str) -> ProviderObject | None:  # noqa: ARG002 - the protocol's signature
         """Look an object up."""

@@ -1,0 +1,133 @@
+"""The stand-in of Pulumi's Python language host, as a process: how it starts programs and tells how they ended."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+import yaml
+from google.protobuf.empty_pb2 import Empty
+from google.protobuf.struct_pb2 import Struct
+from pulumi.runtime.proto import language_pb2, language_pb2_grpc
+
+#: Writes what it was given, and ends as the program's folder says.
+_SCRIPT = """
+import json, os, pathlib, sys
+pathlib.Path("seen.json").write_text(json.dumps({"words": sys.argv[1:], "config": os.environ["PULUMI_CONFIG"]}))
+sys.exit(int(pathlib.Path("code").read_text()))
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, project: Path) -> Path:
+    """Return a project whose virtual environment is this one."""
+    made = tmp_path_factory.mktemp("language")
+    (made / ".venv").symlink_to(project / ".venv")
+    (made / "start").write_text(_SCRIPT)
+    return made
+
+
+@pytest.fixture(scope="module")
+def host(folder: Path, project: Path) -> Iterator[language_pb2_grpc.LanguageRuntimeStub]:
+    """Start the host as the engine does and return a client of it."""
+    environment = {**os.environ, "LOCKSTEP_LANGUAGE_EXEC": str(folder / "start"), "PYTHONPATH": str(project)}
+    command = [sys.executable, "-P", "-m", "tests.pulumi_cli.language_plugin", "--flag", "127.0.0.1:1"]
+    with subprocess.Popen(  # noqa: S603 - our own module
+        command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        port = int(process.stdout.readline())
+        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+            yield language_pb2_grpc.LanguageRuntimeStub(channel)
+        process.terminate()
+        assert process.wait(10) == 0
+
+
+def _info(folder: Path, **options: str) -> language_pb2.ProgramInfo:
+    known = Struct()
+    known.update(options)
+    return language_pb2.ProgramInfo(
+        root_directory=str(folder), program_directory=str(folder), entry_point=".", options=known
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        (0, language_pb2.RunResponse()),
+        (32, language_pb2.RunResponse(bail=True)),
+        (1, language_pb2.RunResponse(error="program exited with non-zero exit code: 1")),
+    ],
+)
+def test_a_program_is_started_as_pulumi_starts_it_and_its_end_is_told(
+    host: language_pb2_grpc.LanguageRuntimeStub, folder: Path, code: int, expected: language_pb2.RunResponse
+) -> None:
+    (folder / "code").write_text(str(code))
+    request = language_pb2.RunRequest(
+        project="lockstep",
+        stack="local",
+        pwd=str(folder),
+        monitor_address="127.0.0.1:2",
+        dryRun=True,
+        parallel=8,
+        organization="organization",
+        config={"lockstep:environment": "local"},
+        info=_info(folder, toolchain="pip", virtualenv=".venv"),
+    )
+    assert host.Run(request) == expected
+    seen = json.loads((folder / "seen.json").read_text())
+    assert json.loads(seen["config"]) == {"lockstep:environment": "local"}
+    flags = {
+        "--monitor": "127.0.0.1:2",
+        "--engine": "127.0.0.1:1",
+        "--project": "lockstep",
+        "--root_directory": str(folder),
+        "--stack": "local",
+        "--pwd": str(folder),
+        "--dry_run": "true",
+        "--parallel": "8",
+        "--organization": "organization",
+    }
+    assert seen["words"] == [word for flag in flags.items() for word in flag] + ["."]
+
+
+def test_the_providers_of_the_installed_sdks_are_required(
+    host: language_pb2_grpc.LanguageRuntimeStub, folder: Path, project: Path
+) -> None:
+    info = _info(folder, virtualenv=".venv")
+    packages = host.GetRequiredPackages(language_pb2.GetRequiredPackagesRequest(info=info)).packages
+    required = {item.name: item.version.removeprefix("v") for item in packages}
+    locked = dict(line.split(" ")[0].split("==") for line in _locks(project) if line.startswith("pulumi-"))
+    assert required == {name.removeprefix("pulumi-"): version for name, version in locked.items()}
+    assert {item.kind for item in packages} == {"resource"}
+
+
+def test_a_project_that_it_cannot_run_is_refused_by_name(
+    host: language_pb2_grpc.LanguageRuntimeStub, folder: Path
+) -> None:
+    for options, said in (
+        ({"toolchain": "uv"}, "the pip toolchain"),
+        ({"virtualenv": "nowhere"}, "is none"),
+        ({"virtualenv": ".venv", "typechecker": "mypy"}, "without a type checker"),
+    ):
+        with pytest.raises(grpc.RpcError, match=said):
+            host.Run(language_pb2.RunRequest(info=_info(folder, **options)))
+
+
+def test_the_project_of_this_repository_is_one_that_it_can_run(
+    host: language_pb2_grpc.LanguageRuntimeStub, project: Path
+) -> None:
+    runtime = yaml.safe_load((project / "Pulumi.yaml").read_text())["runtime"]
+    about = host.About(language_pb2.AboutRequest(info=_info(project, **runtime["options"])))
+    assert Path(about.executable).exists()
+    assert host.GetPluginInfo(Empty()).version == ""
+
+
+def _locks(project: Path) -> list[str]:
+    return (project / "requirements.txt").read_text().splitlines()

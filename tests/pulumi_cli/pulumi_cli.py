@@ -1,0 +1,138 @@
+"""The real Pulumi CLI on one stack: a file backend, a passphrase, plugins of the tests, and no network.
+
+Everything that the CLI keeps is in one folder of the caller's. The environment is made from nothing but PATH and HOME,
+so that neither credentials nor settings of whoever runs the tests take part.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from tests.e2e import toolbox
+from tests.pulumi_cli.installed_parts import InstalledParts
+
+_TIMEOUT_SECONDS: Final = 600.0
+
+_LAUNCHER: Final = """#!/bin/sh
+# Started by the engine, from any folder.
+PYTHONPATH='{project}' exec '{python}' -P -m tests.pulumi_cli.{module} "$@"
+"""
+
+
+class CliError(Exception):
+    """The CLI ended with an error; the message has what it printed."""
+
+
+@dataclass(slots=True, kw_only=True)
+class PulumiCli:
+    """The CLI, for one project and stack.
+
+    Attributes:
+        parts: Which CLI and language host.
+        project: Folder of Pulumi.yaml. The CLI writes the passphrase's salt into the stack's file: give it a copy.
+        stack: The stack's name.
+        folder: For state, home and plugins; made if missing.
+        variables: Added to the environment of CLI, program and plugins.
+        plugins: Plugin name (`resource-aws`) to the module of `tests.pulumi_cli` that serves it.
+    """
+
+    parts: InstalledParts
+    project: Path
+    stack: str
+    folder: Path
+    variables: Mapping[str, str]
+    plugins: Mapping[str, str]
+    environment: dict[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        bin_folder = self.folder / "bin"
+        home = self.folder / "home"
+        state = self.folder / "state"
+        for each in (bin_folder, home, state):
+            each.mkdir(parents=True, exist_ok=True)
+        plugins = dict(self.plugins)
+        if self.parts.language_host is None:
+            plugins["language-python"] = "language_plugin"
+        for name, module in plugins.items():
+            _write_launcher(bin_folder / f"pulumi-{name}", module)
+        (bin_folder / "pulumi").symlink_to(self.parts.cli)
+        searched = [bin_folder]
+        searched += [self.parts.language_host.parent] if self.parts.language_host else []
+        self.environment = {
+            "PATH": os.pathsep.join([*map(str, searched), os.environ.get("PATH", os.defpath)]),
+            "HOME": str(home),
+            "LANG": "C.UTF-8",
+            "PULUMI_HOME": str(home / ".pulumi"),
+            "PULUMI_BACKEND_URL": state.as_uri(),
+            "PULUMI_CONFIG_PASSPHRASE": "not-a-secret",
+            "PULUMI_SKIP_UPDATE_CHECK": "true",
+            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+            "LOCKSTEP_LANGUAGE_EXEC": str(toolbox.PULUMI_START_SCRIPT),
+            **self.variables,
+        }
+
+    def version(self) -> str:
+        """Return what `pulumi version` says."""
+        return self.run("version").strip()
+
+    def init(self) -> None:
+        """Make the stack."""
+        self.run("stack", "init", self.stack, "--secrets-provider", "passphrase")
+
+    def preview(self, *flags: str) -> dict[str, Any]:
+        """Return the digest of a preview, unchanged resources included."""
+        digest: dict[str, Any] = json.loads(self.run("preview", "--json", "--show-sames", *self._stack(), *flags))
+        return digest
+
+    def up(self, *flags: str) -> str:
+        """Deploy."""
+        return self.run("up", "--yes", "--skip-preview", *self._stack(), *flags)
+
+    def destroy(self, *flags: str) -> str:
+        """Remove everything."""
+        return self.run("destroy", "--yes", "--skip-preview", *self._stack(), *flags)
+
+    def resources(self) -> list[dict[str, Any]]:
+        """Return the stack's records, as `pulumi stack export` writes them, secrets in the clear."""
+        exported = json.loads(self.run("stack", "export", "--show-secrets", "--stack", self.stack))
+        records: list[dict[str, Any]] = exported["deployment"].get("resources") or []
+        return records
+
+    def run(self, *words: str) -> str:
+        """Run one command and return what it printed.
+
+        Raises:
+            CliError: It ended with an error.
+        """
+        done = self.attempt(*words)
+        if done.returncode:
+            raise CliError(f"`pulumi {' '.join(words)}` ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
+        return done.stdout
+
+    def attempt(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run one command, whatever comes of it."""
+        return subprocess.run(  # noqa: S603 - the CLI with an argument list
+            [str(self.folder / "bin" / "pulumi"), *words, "--non-interactive", "--color", "never"],
+            cwd=self.project,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_TIMEOUT_SECONDS,
+            check=False,
+        )
+
+    def _stack(self) -> Sequence[str]:
+        return ("--stack", self.stack)
+
+
+def _write_launcher(path: Path, module: str) -> None:
+    path.write_text(_LAUNCHER.format(project=toolbox.PROJECT, python=sys.executable, module=module), encoding="utf-8")
+    path.chmod(0o755)
