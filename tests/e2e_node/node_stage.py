@@ -256,7 +256,7 @@ class NodeStage(RealStage):
         return count
 
     def wait_for_event(self, path: str, fragment: str, *, seconds: float = 60.0) -> str:
-        """Wait for a warning of a pod that has a text in it, and return it."""
+        """Wait for a failed mount of a pod that has a text in it, and return its message."""
         found: str = wait_for(
             lambda: next((text for text in self.events(path) if fragment in text), None),
             seconds=seconds,
@@ -269,7 +269,7 @@ class NodeStage(RealStage):
         return self.node.run_in(self.container_id(path), "sha256sum", file).split()[0]
 
     def events(self, path: str) -> list[str]:
-        """Return the messages of a pod's warnings, oldest first."""
+        """Return the messages of a pod's failed mounts, oldest first; other warnings (no cluster DNS) are expected."""
         pod = self.api.find(path)
         if pod is None:
             return []
@@ -279,7 +279,7 @@ class NodeStage(RealStage):
             f"/api/v1/namespaces/{metadata['namespace']}/events?fieldSelector=involvedObject.uid={metadata['uid']}",
         )["items"]
         items.sort(key=lambda item: item["firstTimestamp"] or item["eventTime"])
-        return [item["message"] for item in items if item["type"] == "Warning"]
+        return [item["message"] for item in items if item["reason"] == "FailedMount"]
 
     def is_running(self, path: str) -> bool:
         """Say whether every container of a pod runs."""
