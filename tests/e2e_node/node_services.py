@@ -7,8 +7,11 @@ image garbage collection (images cannot be pulled again), kubelet's own server c
 
 from __future__ import annotations
 
+import http
+import http.client
 import itertools
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +20,7 @@ from typing import Final
 import yaml
 
 from tests.e2e import toolbox
-from tests.e2e.child_process import ChildProcess
+from tests.e2e.child_process import ChildProcess, ProcessDiedError
 from tests.e2e.control_plane import NODE
 from tests.e2e_node.enclosure import NODE_ADDRESS, POD_RANGE
 from tests.e2e_node.images import Image
@@ -39,6 +42,10 @@ disabled_plugins = ["io.containerd.snapshotter.v1.btrfs", "io.containerd.snapsho
     bin_dir = "/usr/lib/cni"
     conf_dir = "/etc/cni/net.d"
 """
+#: Of kubelet's own health, on loopback. Source: KubeletConfiguration, healthzPort.
+_KUBELET_HEALTH_PORT: Final = 10248
+#: How often kubelet is started again before its end counts.
+_STARTS: Final = 10
 _NETWORK: Final = {
     "cniVersion": "1.0.0",
     "name": "pods",
@@ -106,7 +113,7 @@ class NodeServices:
         self._containerd.start()
 
     def start_kubelet(self) -> None:
-        """Start kubelet; the node registers by itself."""
+        """Start kubelet, and again while containerd is not ready for it, as an init system does; the node registers."""
         self._kubelet = ChildProcess(
             name="kubelet",
             command=self.machine.command(
@@ -117,9 +124,14 @@ class NodeServices:
                 f"--node-ip={NODE_ADDRESS}",
             ),
             log_path=self.log_dir / "kubelet.log",
-            is_ready=lambda: True,
+            is_ready=lambda: _is_healthy(_KUBELET_HEALTH_PORT),
         )
-        self._kubelet.start()
+        for _ in range(_STARTS):
+            try:
+                return self._kubelet.start()
+            except ProcessDiedError:  # "server is not initialized yet"
+                time.sleep(1)
+        return self._kubelet.start()
 
     def lose_power(self) -> None:
         """End both, every container and the machine."""
@@ -174,6 +186,18 @@ class NodeServices:
         except MachineError:
             return False
         return True
+
+
+def _is_healthy(port: int) -> bool:
+    """Ask an address that the machine shares with this process."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=1)
+    try:
+        connection.request("GET", "/healthz")
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
 
 
 def _write(path: Path, text: str) -> None:
