@@ -109,7 +109,7 @@ class Choice:
 
     def read(self, node: Node, problems: ProblemList) -> str | Broken:
         """Return the word."""
-        allowed = _listed(self.words)
+        allowed = ", ".join(self.words)
         if not isinstance(node, Scalar) or node.kind != "text":
             return _wrong_type(node, f"one of {allowed}", problems, f"write {allowed}")
         if node.text not in self.words:
@@ -334,7 +334,7 @@ class Record:
             if key.text not in self.names:
                 close = _closest(key.text, self.names)
                 fix = f"did you mean {close!r}?" if close else "remove it, or look it up with `lockstep schema`"
-                rule = f"{self.title} has the keys {_listed(self.names)}"
+                rule = f"{self.title} has the keys {', '.join(self.names)}"
                 problems.add(key.at, "SPEC003", f"the key {_shown(key.text)} is unknown", rule, fix)
 
     def schema(self) -> JsonSchema:
@@ -377,7 +377,7 @@ def _variables_exist(text: str, node: Scalar, problems: ProblemList) -> bool:
     for name in unknown:
         close = _closest(name, VARIABLES)
         fix = f"did you mean ${{{close}}}?" if close else "write the value out"
-        allowed = _listed(tuple(f"${{{known}}}" for known in VARIABLES))
+        allowed = ", ".join(f"${{{known}}}" for known in VARIABLES)
         problems.add(
             node.at,
             "SPEC008",
@@ -391,10 +391,6 @@ def _variables_exist(text: str, node: Scalar, problems: ProblemList) -> bool:
 def _closest(word: str, words: Iterable[str]) -> str | None:
     close = difflib.get_close_matches(word.lower(), {item.lower(): None for item in words}, n=1, cutoff=0.6)
     return next((item for item in words if item.lower() == close[0]), None) if close else None
-
-
-def _listed(words: Iterable[str]) -> str:
-    return ", ".join(words)
 
 
 def _shown(text: str) -> str:

@@ -95,7 +95,11 @@ class Reader:
         self._own = tuple(_parsed(policy.document, policy.name, SourceKind.IDENTITY) for policy in app.policies)
         session = app.association.policy if app.association else None
         self._principal = Principal.role(app.reader_arn, session_name=_SESSION)
-        self._session = (_parsed(session, "of the association", SourceKind.SESSION),) if session else ()
+        bound = (_parsed(session, "of the association", SourceKind.SESSION),) if session else ()
+        # EKS bounds the credentials that the pod gets: of the target role where it assumes one, else of the app's own.
+        is_targets = app.association is not None and bool(app.association.target_role_arn)
+        self._own_session: tuple[PolicySource, ...] = () if is_targets else bound
+        self._second_session: tuple[PolicySource, ...] = bound if is_targets else ()
         self._identity = self._identity_checks()
 
     def assumptions(self, resources: Iterable[str] = ()) -> tuple[str, ...]:
@@ -191,11 +195,16 @@ class Reader:
     def _policies(self, *, resource: PolicySource | None, needs_resource_policy: bool = False) -> PolicySet:
         if self.app.chain:
             identity = (_parsed(self.app.chain.permissions, "of the second role", SourceKind.IDENTITY),)
-            return PolicySet(identity=identity, resource=resource, needs_resource_policy=needs_resource_policy)
+            return PolicySet(
+                identity=identity,
+                session=self._second_session,
+                resource=resource,
+                needs_resource_policy=needs_resource_policy,
+            )
         return PolicySet(
             identity=self._own,
             boundary=self._boundary,
-            session=self._session,
+            session=self._own_session,
             resource=resource,
             needs_resource_policy=needs_resource_policy,
         )
@@ -281,7 +290,7 @@ class Reader:
         policies = PolicySet(
             identity=self._own,
             boundary=self._boundary,
-            session=self._session,
+            session=self._own_session,
             resource=_parsed(chain.trust, f"of {chain.role_arn}", SourceKind.TRUST),
             needs_resource_policy=True,
         )

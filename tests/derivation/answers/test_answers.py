@@ -237,6 +237,29 @@ def test_what_hangs_on_the_running_request_is_unclear() -> None:
     assert answer.regions[0].checks[0].reason == "the value of aws:SourceVpce is not known"
 
 
+@pytest.mark.parametrize(
+    ("second_role", "bounded"),
+    [
+        ("podIdentity: {scope: sessionPolicy, targetRole: ROLE}", "read"),
+        ("podIdentity: {scope: sessionPolicy}\nassumeRole: {role: ROLE}", "chain"),
+    ],
+    ids=["EKS assumes it", "the provider assumes it"],
+)
+def test_a_session_policy_bounds_the_role_whose_credentials_the_pod_gets(second_role: str, bounded: str) -> None:
+    role = "arn:aws:iam::999988887777:role/readers/second"
+    head = "version: 1\napp: a\nnamespace: a\nidentity: podIdentity\n" + second_role.replace("ROLE", role)
+    answers = Answers(fleet(f"{head}\nparameters: [{{name: /a/b}}]\n"))
+    (item,) = answers.inventory.find("/a/b", account="999988887777", store=Store.PARAMETER_STORE)
+    answer = answers.can_read("a", item)
+    assert answer.is_complete
+    by_session = {
+        check.subject.value
+        for check in (*answer.identity, *answer.regions[0].checks)
+        if any(statement.kind is SourceKind.SESSION for statement in check.statements)
+    }
+    assert by_session == {bounded}
+
+
 # -------------------------------------------------------------------------------------------------------- random specs
 
 
