@@ -120,7 +120,7 @@ class ClusterReader:
         user = self._credentials()
         if self._pool is None:
             self._pool = _checked_pool(replace(self.access, user=user))
-        token = user.token_file.read_text(encoding="utf-8").strip() if user.token_file else user.token
+        token = self._token(user)
         headers = {"Accept": "application/json", "User-Agent": "lockstep"}
         headers |= {"Authorization": f"Bearer {token}"} if token else {}
         headers |= {"Content-Type": content_type} if body is not None else {}
@@ -131,6 +131,17 @@ class ClusterReader:
             )
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise ApiError(path, 0, f"{self.access.server} cannot be reached ({error})") from None
+
+    def _token(self, user: User) -> str:
+        """Return the bearer token, checked here: what the HTTP library says of a bad header quotes it."""
+        file = user.token_file
+        token = (file.read_text(encoding="utf-8", errors="replace") if file else user.token).strip()
+        if not token.isascii() or not token.isprintable():
+            raise InputError(
+                f"kubeconfig context {self.access.context}: the token of its user is none. "
+                "A token is one line of printable ASCII. Fix: correct it. [KUB003]"
+            )
+        return token
 
     def _credentials(self) -> User:
         if self._user is None:
@@ -185,7 +196,8 @@ def _ssl_context(access: ClusterAccess) -> ssl.SSLContext:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "wb") as file:
                 file.write(access.user.certificate + b"\n" + access.user.key)
-            context.load_cert_chain(path)
+            # Without a password OpenSSL would ask the terminal for that of an encrypted key.
+            context.load_cert_chain(path, password="")
     return context
 
 

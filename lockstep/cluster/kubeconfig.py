@@ -14,11 +14,10 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
 
 import yaml
 
-from lockstep.input_errors import InputError
+from lockstep.input_errors import InputError, place_of
 
 _Entry = Mapping[str, object]
 
@@ -28,13 +27,14 @@ class Plugin:
     """A program that prints credentials, such as `aws eks get-token`.
 
     Attributes:
+        arguments: Never printed, as the environment: people write credentials into both.
         environment: Added to the process's own.
         provide_cluster_info: Whether it is told which cluster it is for.
     """
 
     command: str
-    arguments: tuple[str, ...]
-    environment: Mapping[str, str]
+    arguments: tuple[str, ...] = field(repr=False)
+    environment: Mapping[str, str] = field(repr=False)
     api_version: str
     provide_cluster_info: bool = False
     install_hint: str = ""
@@ -135,8 +135,10 @@ def _merge(files: Sequence[Path]) -> _Merged:
     for path in files:
         try:
             document = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (yaml.YAMLError, UnicodeError) as error:
-            raise _not_one(path, " ".join(str(error).split())) from None
+        except yaml.YAMLError as error:
+            raise _not_one(path, f"it is no YAML from {place_of(error)} on") from None
+        except UnicodeError:
+            raise _not_one(path, "it is no UTF-8") from None
         if not isinstance(document, Mapping):
             raise _not_one(path, "it is no mapping")
         merged.current = merged.current or str(document.get("current-context") or "")
@@ -194,24 +196,36 @@ def _user(named: _Named, where: str) -> User:
         token_file=named.folder / token_file if token_file else None,
         certificate=certificate,
         key=private_key,
-        plugin=_plugin(_section(entry, "exec"), named.folder) if entry.get("exec") else None,
+        plugin=_plugin(entry["exec"], named.folder, where) if entry.get("exec") else None,
     )
 
 
-def _plugin(entry: _Entry, folder: Path) -> Plugin:
+def _plugin(entry: object, folder: Path, where: str) -> Plugin:
+    if not isinstance(entry, Mapping) or not _text(entry, "command"):
+        raise _not_a_plugin(where, "`exec` is a mapping with a `command`")
+    arguments, variables = entry.get("args") or [], entry.get("env") or []
+    if not isinstance(arguments, list) or not all(isinstance(each, str | int | float) for each in arguments):
+        raise _not_a_plugin(where, "`args` is a list of texts")
+    if not isinstance(variables, list) or not all(
+        isinstance(each, Mapping) and _text(each, "name") and isinstance(each.get("value"), str) for each in variables
+    ):
+        raise _not_a_plugin(where, "`env` is a list of `name` and `value`, both texts")
     command = _text(entry, "command")
     # As client-go: a name is looked up on PATH, a relative path counts from the file.
     if "/" in command:
         command = str(folder / command)
-    variables = cast("Sequence[_Entry]", entry.get("env") or ())
     return Plugin(
         command=command,
-        arguments=tuple(str(each) for each in cast("Sequence[object]", entry.get("args") or ())),
+        arguments=tuple(str(each) for each in arguments),
         environment={_text(each, "name"): _text(each, "value") for each in variables},
         api_version=_text(entry, "apiVersion"),
         provide_cluster_info=entry.get("provideClusterInfo") is True,
         install_hint=_text(entry, "installHint"),
     )
+
+
+def _not_a_plugin(where: str, rule: str) -> InputError:
+    return InputError(f"{where}: a user's credential plugin cannot be used. Of it {rule}. Fix: correct it. [KUB003]")
 
 
 def _data(named: _Named, key: str, where: str) -> bytes:

@@ -18,7 +18,7 @@ import yaml
 from lockstep.cluster.api_server import NOT_FOUND, ApiError, ClusterReader
 from lockstep.cluster.dates import skew_of
 from lockstep.doctor.verdicts import UnseenError
-from lockstep.input_errors import InputError
+from lockstep.input_errors import InputError, place_of
 
 Manifest = Mapping[str, Any]
 
@@ -213,8 +213,8 @@ def _unseen(what: str, error: ApiError) -> UnseenError:
 
 
 def _documents(path: Path) -> Iterator[Manifest]:
-    text = path.read_text(encoding="utf-8")
     try:
+        text = path.read_text(encoding="utf-8")
         documents: Iterable[Any] = [json.loads(text)] if text.lstrip().startswith("{") else yaml.safe_load_all(text)
         for document in documents:
             if document is None:
@@ -223,7 +223,8 @@ def _documents(path: Path) -> Iterator[Manifest]:
                 raise InputError(f"{path}: a document is no mapping. Fix: give manifests or Helm values. [DOC001]")
             yield document
     except (yaml.YAMLError, ValueError) as error:
-        why = " ".join(str(error).split())
+        # What people save of a cluster may hold Secrets: only the place is told.
+        why = f"from {place_of(error)} on" if isinstance(error, yaml.YAMLError) else " ".join(str(error).split())
         raise InputError(f"{path}: it is neither YAML nor JSON ({why}). Fix: save it again. [DOC001]") from None
 
 

@@ -86,6 +86,11 @@ def test_the_files_are_the_given_one_those_of_the_variable_or_the_usual_one(tmp_
         (config(**{"client-certificate-data": "QQ=="}), "KUB003"),
         (config(**{"client-certificate-data": "%%%"}), "KUB003"),
         ({**config(), "clusters": [{"name": "c", "cluster": {"server": "one.example"}}]}, "KUB003"),
+        (config(exec="aws"), "KUB003"),
+        (config(exec={"args": ["eks"]}), "KUB003"),
+        (config(exec={"command": "aws", "args": "eks get-token"}), "KUB003"),
+        (config(exec={"command": "aws", "env": ["AWS_PROFILE=prod"]}), "KUB003"),
+        (config(exec={"command": "aws", "env": {"AWS_PROFILE": "prod"}}), "KUB003"),
     ],
 )
 def test_a_kubeconfig_that_cannot_be_used_says_what_to_do(tmp_path: Path, document: object, code: str) -> None:
@@ -148,6 +153,39 @@ def test_a_plugin_that_gives_no_credentials_is_named_and_its_output_is_not(
         with pytest.raises(InputError, match=rf"{why}.*Fix: .*\[KUB004\]") as error:
             reader.get("/version")
     assert TOKEN not in str(error.value)
+
+
+@pytest.mark.parametrize("line", [f"{TOKEN}: x", f"*{TOKEN}", f"!{TOKEN} x", f'"{TOKEN}'])
+def test_what_is_no_yaml_is_told_by_its_place_and_not_quoted(tmp_path: Path, line: str) -> None:
+    file = tmp_path / "config"
+    file.write_text(f"users:\n- name: u\n  user:\n    token: {line}\n")
+    with pytest.raises(InputError, match=r"line \d+, column \d+ .*\[KUB001\]") as error:
+        load_kubeconfig([file])
+    assert TOKEN not in str(error.value)
+
+
+@pytest.mark.parametrize("token", [f"{TOKEN}\n{TOKEN}", f"{TOKEN}\x00", f"{TOKEN}\u00e9"])
+def test_a_token_that_no_header_can_hold_is_refused_and_not_quoted(tmp_path: Path, token: str) -> None:
+    (tmp_path / "token").write_text(token)
+    for user in (User(token=token), User(token_file=tmp_path / "token")):
+        reader = ClusterReader(ClusterAccess(context="c", server="http://127.0.0.1:9", user=user))
+        with pytest.raises(InputError, match=r"context c: .*\[KUB003\]") as error:
+            reader.get("/version")
+        assert TOKEN not in str(error.value)
+
+
+def test_white_space_around_a_token_is_no_part_of_it(tmp_path: Path) -> None:
+    with FakeApiServer(documents={"/version": {}}, tokens={TOKEN}) as server:
+        reader = ClusterReader(load_kubeconfig([server.kubeconfig(tmp_path / "c", {"token": f"{TOKEN}\n"})]))
+        assert reader.get("/version") == {}
+        reader.close()
+
+
+def test_what_a_plugin_is_given_is_in_no_repr(tmp_path: Path) -> None:
+    plugin = {"command": "login", "args": [TOKEN], "env": [{"name": "A", "value": TOKEN}]}
+    access = load_kubeconfig([write(tmp_path / "config", config(exec=plugin))])
+    assert access.user.plugin is not None
+    assert TOKEN not in repr(access.user.plugin)
 
 
 def test_a_token_is_in_no_repr_and_no_error(tmp_path: Path) -> None:

@@ -93,3 +93,12 @@ def test_a_file_that_is_no_manifest_is_refused_with_its_name(tmp_path: Path, tex
     file.write_text(text)
     with pytest.raises(InputError, match=r"broken\.yaml: .*\[DOC001\]"):
         FileObjects([file])
+
+
+@pytest.mark.parametrize("content", [b"data: {password: canary: x}", b"password: *canary", b"canary \xff"])
+def test_what_cannot_be_read_is_not_quoted(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "saved.yaml"
+    file.write_bytes(b"kind: Secret\n" + content)
+    with pytest.raises(InputError, match=r"saved\.yaml: .*\[DOC001\]") as error:
+        FileObjects([file])
+    assert "canary" not in str(error.value)
