@@ -65,7 +65,7 @@ class ClusterAccess:
         authority: PEM of who signed its certificate; empty for the system's authorities.
         is_unverified: `insecure-skip-tls-verify`.
         server_name: For the certificate, instead of the URL's host; "" for the host.
-        proxy: URL; "" for what the environment says.
+        proxy: URL; "" for what the environment says. Never printed: it may hold a password.
     """
 
     context: str
@@ -74,7 +74,7 @@ class ClusterAccess:
     authority: bytes = b""
     is_unverified: bool = False
     server_name: str = ""
-    proxy: str = ""
+    proxy: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -181,11 +181,12 @@ def test_white_space_around_a_token_is_no_part_of_it(tmp_path: Path) -> None:
         reader.close()
 
 
-def test_what_a_plugin_is_given_is_in_no_repr(tmp_path: Path) -> None:
+def test_what_a_plugin_or_a_proxy_is_given_is_in_no_repr(tmp_path: Path) -> None:
     plugin = {"command": "login", "args": [TOKEN], "env": [{"name": "A", "value": TOKEN}]}
     access = load_kubeconfig([write(tmp_path / "config", config(exec=plugin))])
     assert access.user.plugin is not None
     assert TOKEN not in repr(access.user.plugin)
+    assert TOKEN not in repr(replace(access, proxy=f"http://user:{TOKEN}@proxy.example"))
 
 
 def test_a_token_is_in_no_repr_and_no_error(tmp_path: Path) -> None:
