@@ -60,6 +60,7 @@ class Goal:
     secret_outputs: tuple[str, ...] = ()
     aliases: tuple[Urn, ...] = ()
     ignore_changes: tuple[str, ...] = ()
+    timeouts: Mapping[str, float] = field(default_factory=dict)
 
 
 class Deployment:
@@ -168,7 +169,7 @@ class Deployment:
             new = self._updated(old, target, goal, provider, inputs)
             self.journal.record(Step(operation=Operation.UPDATE, urn=target.urn, old=old, new=new, diff=diff))
             return new
-        new = replace(target, id=old.id, outputs=old.outputs)
+        new = replace(target, id=old.id, outputs=self._marked(old.outputs, target, goal))
         self.journal.record(Step(operation=Operation.SAME, urn=target.urn, old=old, new=new))
         return new
 
@@ -313,6 +314,9 @@ class Deployment:
             protect=protect,
             retain_on_delete=retain,
             deleted_with=goal.deleted_with or (parent.deleted_with if parent else ""),
+            secret_outputs=goal.secret_outputs,
+            ignore_changes=goal.ignore_changes,
+            timeouts=goal.timeouts,
         )
 
     def _provider_of(self, token: str) -> ResourceProvider:

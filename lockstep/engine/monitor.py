@@ -10,6 +10,7 @@ Source: pulumi `proto/pulumi/resource.proto` and `engine.proto`, as generated in
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterator
 from concurrent import futures
 from contextlib import contextmanager
@@ -56,7 +57,14 @@ _UNSUPPORTED_OPTIONS = {
     "remote": "a remote component",
     "envVarMappings": "env_var_mappings",
     "state_migrations": "state_migrations",
+    "hideDiffs": "hide_diffs",
 }
+
+#: A duration as Go writes it, and the seconds of its units. Source: Go's time.ParseDuration.
+_DURATION = re.compile(r"(?:\d+(?:\.\d*)?(?:ns|us|ms|s|m|h))+")
+_DURATION_PART = re.compile(r"([\d.]+)([a-z]+)")
+_UNIT_SECONDS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_TIMED = ("create", "update", "delete", "read")
 
 
 class Monitor(resource_pb2_grpc.ResourceMonitorServicer, engine_pb2_grpc.EngineServicer):
@@ -175,6 +183,8 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer, engine_pb2_grpc.EngineS
         options = {option for name, option in _UNSUPPORTED_OPTIONS.items() if getattr(request, name)}
         if request.hooks.ByteSize():  # the SDK always sends the field
             options.add("hooks")
+        if request.HasField("replacement_trigger"):
+            options.add("replacement_trigger")
         if options:
             raise UnsupportedValueError(
                 f"it uses {', '.join(sorted(options))}, which the embedded engine does not do. "
@@ -222,7 +232,19 @@ def _parse_goal(request: resource_pb2.RegisterResourceRequest) -> Goal:
         secret_outputs=tuple(request.additionalSecretOutputs),
         aliases=tuple(Urn(urn) for urn in request.aliasURNs),
         ignore_changes=tuple(request.ignoreChanges),
+        timeouts={
+            name: _parse_duration(str(getattr(request.customTimeouts, name)))
+            for name in _TIMED
+            if getattr(request.customTimeouts, name)
+        },
     )
+
+
+def _parse_duration(text: str) -> float:
+    """Return the seconds of a Go duration such as `1h30m`."""
+    if not _DURATION.fullmatch(text):
+        raise UnsupportedValueError(f"{text!r} in custom_timeouts is no duration. Fix: write it like 30s or 1h30m")
+    return sum(float(number) * _UNIT_SECONDS[unit] for number, unit in _DURATION_PART.findall(text))
 
 
 @contextmanager

@@ -40,6 +40,9 @@ class ResourceState:
         provider: `<urn>::<id>` of the provider resource; empty for components.
         dependencies: URNs, sorted.
         delete: A replaced object that still has to be removed; such a record shares its URN with its successor.
+        secret_outputs: Outputs that the program called secret, in its order.
+        ignore_changes: Paths whose changes the program ignores, in its order.
+        timeouts: `create`, `update`, `delete` or `read` to seconds. Kept as Pulumi keeps them: nothing here is as slow.
     """
 
     urn: Urn
@@ -56,6 +59,9 @@ class ResourceState:
     retain_on_delete: bool = False
     deleted_with: str = ""
     delete: bool = False
+    secret_outputs: tuple[str, ...] = ()
+    ignore_changes: tuple[str, ...] = ()
+    timeouts: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -87,8 +93,11 @@ class ResourceState:
             "dependencies": list(self.dependencies),
             "provider": self.provider,
             "propertyDependencies": {key: list(urns) for key, urns in sorted(self.property_dependencies.items())},
+            "additionalSecretOutputs": list(self.secret_outputs),
+            "customTimeouts": dict(self.timeouts),
             "retainOnDelete": self.retain_on_delete,
             "deletedWith": self.deleted_with,
+            "ignoreChanges": list(self.ignore_changes),
         }
         return {key: value for key, value in full.items() if value or key == "custom"}
 
@@ -164,4 +173,7 @@ def _parse_record(record: Mapping[str, Json]) -> ResourceState:
         retain_on_delete=bool(record.get("retainOnDelete", False)),
         deleted_with=str(record.get("deletedWith", "")),
         delete=bool(record.get("delete", False)),
+        secret_outputs=tuple(cast("list[str]", record.get("additionalSecretOutputs", []))),
+        ignore_changes=tuple(cast("list[str]", record.get("ignoreChanges", []))),
+        timeouts=cast("Mapping[str, float]", record.get("customTimeouts", {})),
     )

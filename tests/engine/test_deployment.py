@@ -304,6 +304,17 @@ def test_a_provider_gets_the_plain_value_and_the_record_keeps_it_secret() -> Non
     assert is_secret(record.outputs["serial"])
 
 
+def test_an_output_that_is_called_secret_later_becomes_one_without_any_other_change() -> None:
+    """Pulumi marks what a record has at every step, also where nothing else has changed."""
+    provider = MemoryProvider()
+    again = start(provider, boxes(provider, "a").finish())
+    record = again.box("a", inputs={"label": "a"}, secret_outputs=("serial",))
+    assert is_secret(record.outputs["serial"])
+    again.finish()
+    assert again.operations() == {}
+    assert provider.calls == ["create a"]
+
+
 def test_the_state_is_handed_over_after_every_change() -> None:
     states: list[EngineState] = []
     run = start(MemoryProvider(), checkpoint=states.append)

@@ -218,6 +218,8 @@ def test_a_program_that_never_ends_is_stopped(run: Runner) -> None:
     [
         ("import_='box-1'", "import_"),
         ("replace_on_changes=['label']", "replace_on_changes"),
+        ("replacement_trigger='again'", "replacement_trigger"),
+        ("hide_diffs=['label']", "hide_diffs"),
     ],
 )
 def test_an_option_that_the_engine_does_not_do_is_refused_by_name(run: Runner, option: str, named: str) -> None:
@@ -235,6 +237,26 @@ def test_a_property_that_is_to_be_ignored_keeps_its_first_value(run: Runner) -> 
     assert second.digest["changeSummary"] == {"same": 2}
     (box,) = [item for item in second.state.resources if item.type == "toy:index:Box"]
     assert box.inputs["label"] == "first"
+
+
+def test_the_record_has_the_options_that_pulumi_writes_down(run: Runner) -> None:
+    options = (
+        "ignore_changes=['note'], additional_secret_outputs=['serial'], "
+        "custom_timeouts=pulumi.CustomTimeouts(create='1h30m', update='2.5m', delete='90s')"
+    )
+    program = f"Box('a', label='a', opts=pulumi.ResourceOptions({options}))"
+    (box,) = run("up", program, EngineState(), MemoryProvider()).state.of_type(BOX)
+    assert {key: box.to_dict().get(key) for key in ("ignoreChanges", "additionalSecretOutputs", "customTimeouts")} == {
+        "ignoreChanges": ["note"],
+        "additionalSecretOutputs": ["serial"],
+        "customTimeouts": {"create": 5400.0, "update": 150.0, "delete": 90.0},
+    }
+
+
+def test_a_timeout_that_is_no_duration_is_refused(run: Runner) -> None:
+    timeouts = "pulumi.ResourceOptions(custom_timeouts=pulumi.CustomTimeouts(create='soon'))"
+    result = run("preview", f"Box('a', label='a', opts={timeouts})", EngineState(), MemoryProvider())
+    assert "'soon' in custom_timeouts is no duration" in only_error(result)
 
 
 def test_a_path_to_ignore_that_is_more_than_names_is_refused(run: Runner) -> None:

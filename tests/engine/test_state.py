@@ -26,6 +26,9 @@ FULL = ResourceState(
     retain_on_delete=True,
     deleted_with="urn:y",
     delete=True,
+    secret_outputs=("serial",),
+    ignore_changes=("note",),
+    timeouts={"create": 90.0},
 )
 BARE = ResourceState(urn=Urn("urn:pulumi:dev::proj::toy:index:Shelf::s"), type="toy:index:Shelf", custom=False)
 

@@ -1,8 +1,8 @@
 """The two engines on one stack, behind the same four verbs, and what they say in a form that can be compared.
 
 Left out of a comparison, and nothing else: ids of provider resources (random in one engine, derived in the other),
-times, places in source files, durations, the order of lists that have none, what an account draws (`_DRAWN`), and in
-plans what `_as_planned` says.
+times, places in source files, durations, the order of lists that have none, what an account draws (`_DRAWN`), in
+plans what `_as_planned` says, and in goals the seeds of names that nothing here draws.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from lockstep.engine import EngineResult, EngineState, Mode, ResourceProvider, run_program
-from lockstep.engine.values import SIGNATURE_KEY
+from lockstep.engine.values import BLINDED, SIGNATURE_KEY
 from tests.pulumi_cli.pulumi_cli import PulumiCli
 
 #: What one engine's records have and the other's cannot.
@@ -23,14 +23,22 @@ _NOT_COMPARED: Final = (
     "modified",
     "sourcePosition",
     "stackTrace",
-    # Options that the embedded engine follows and does not write down.
-    "additionalSecretOutputs",
-    "ignoreChanges",
 )
 #: Properties that each emulated account draws for itself, and the real engine's own bookkeeping in a provider's inputs.
 _DRAWN: Final = ("createDate", "uniqueId", "__internal")
 #: Lists without an order.
 _SETS: Final = ("dependencies",)
+#: Options of a resource that a plan's goal and a record have under the same name.
+_OPTIONS: Final = (
+    "parent",
+    "protect",
+    "dependencies",
+    "provider",
+    "propertyDependencies",
+    "ignoreChanges",
+    "additionalSecretOutputs",
+    "customTimeouts",
+)
 _PROVIDERS: Final = "pulumi:providers:"
 
 Record = dict[str, Any]
@@ -56,6 +64,9 @@ class Engine(Protocol):
     def preview(self) -> Mapping[str, Any]:
         """Return the digest, unchanged resources included."""
 
+    def goals(self) -> Mapping[str, Record]:
+        """Return what the last preview wanted of each resource, by URN; see `goals_of_plan`."""
+
     def up(self) -> None:
         """Deploy."""
 
@@ -75,6 +86,10 @@ class RealEngine:
     def preview(self) -> Mapping[str, Any]:
         """See `Engine`."""
         return self.cli.preview()
+
+    def goals(self) -> Mapping[str, Record]:
+        """See `Engine`."""
+        return goals_of_plan(self.cli.saved_plan())
 
     def up(self) -> None:
         """See `Engine`."""
@@ -97,10 +112,16 @@ class EmbeddedEngine:
     stack: str
     providers: Mapping[str, ResourceProvider]
     state: EngineState = field(default_factory=EngineState)
+    _digest: Mapping[str, Any] = field(default_factory=dict)
 
     def preview(self) -> Mapping[str, Any]:
         """See `Engine`."""
-        return self._run("preview").digest
+        self._digest = self._run("preview").digest
+        return self._digest
+
+    def goals(self) -> Mapping[str, Record]:
+        """See `Engine`."""
+        return goals_of_digest(self._digest)
 
     def up(self) -> None:
         """See `Engine`."""
@@ -159,6 +180,66 @@ def plan(digest: Mapping[str, Any]) -> dict[str, Record]:
         }
         for step in digest["steps"]
     }
+
+
+def goals_of_plan(document: Mapping[str, Any]) -> dict[str, Record]:
+    """Return what a plan of `pulumi preview --save-plan` wants, by URN: options, dependencies, changed inputs, outputs.
+
+    Default providers are left out, as in a digest, and so is what only goes: it has no goal.
+    """
+    return {
+        urn: _goal(each["goal"], each["goal"].get("inputDiff") or {}, each.get("state") or {})
+        for urn, each in document["resourcePlans"].items()
+        if each.get("goal") and not _is_default_provider(urn)
+    }
+
+
+def goals_of_digest(digest: Mapping[str, Any]) -> dict[str, Record]:
+    """Return the same of a digest, whose new records have every option of a goal."""
+    goals = {}
+    for step in digest["steps"]:
+        new, old = step.get("newState"), step.get("oldState") or {}
+        if new:
+            reasons = step.get("diffReasons") or ()
+            if step["op"] == "replace" and not reasons:
+                old = {}  # made again after what it depends on: its old record had gone before
+            changed = _input_changes(old.get("inputs") or {}, new.get("inputs") or {}, reasons)
+            goals[step["urn"]] = _goal(new, changed, new.get("outputs") or {})
+    return goals
+
+
+def _goal(record: Record, input_changes: Record, outputs: Record) -> Record:
+    kept = {key: record[key] for key in _OPTIONS if record.get(key)}
+    goal = _comparable({"type": record["type"], "custom": record["custom"], **kept})
+    planned = {name: value for name, value in outputs.items() if value is not None and name not in _DRAWN}
+    return goal | {"inputs": _blinded(input_changes), "outputs": _blinded(planned)}
+
+
+def _input_changes(old: Record, new: Record, reasons: Sequence[str]) -> Record:
+    """Return which inputs come, go and change, as a goal has them; empty kinds left out.
+
+    `reasons`: the step's. A digest has both values of a changed secret as the same word.
+    """
+    changes: Record = {
+        "adds": {key: value for key, value in new.items() if key not in old},
+        "deletes": sorted(old.keys() - new.keys()),
+        "updates": {key: value for key, value in new.items() if key in old and (old[key] != value or key in reasons)},
+    }
+    return {kind: found for kind, found in changes.items() if found}
+
+
+def _blinded(value: Any) -> Any:  # noqa: ANN401 - JSON
+    """Write a plan's encrypted secrets as a digest has them."""
+    if isinstance(value, list):
+        return [_blinded(item) for item in value]
+    if not isinstance(value, Mapping):
+        return value
+    return BLINDED if SIGNATURE_KEY in value else {name: _blinded(item) for name, item in value.items()}
+
+
+def _is_default_provider(urn: str) -> bool:
+    kind, _, name = urn.rpartition("::")
+    return f"::{_PROVIDERS}" in kind and name.startswith("default")
 
 
 def differences(real: object, ours: object, place: str = "") -> list[str]:

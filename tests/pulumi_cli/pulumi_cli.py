@@ -87,9 +87,18 @@ class PulumiCli:
         self.run("stack", "init", self.stack, "--secrets-provider", "passphrase")
 
     def preview(self, *flags: str) -> dict[str, Any]:
-        """Return the digest of a preview, unchanged resources included."""
-        digest: dict[str, Any] = json.loads(self.run("preview", "--json", "--show-sames", *self._stack(), *flags))
+        """Return the digest of a preview, unchanged resources included, and save its plan."""
+        digest: dict[str, Any] = json.loads(self.run("preview", *self.preview_flags(), *self._stack(), *flags))
         return digest
+
+    def preview_flags(self) -> Sequence[str]:
+        """Return what a preview is asked for: a digest with unchanged resources, and a plan of its own."""
+        return ("--json", "--show-sames", "--save-plan", str(self._plan))
+
+    def saved_plan(self) -> dict[str, Any]:
+        """Return the plan of the last preview, secrets encrypted."""
+        saved: dict[str, Any] = json.loads(self._plan.read_text(encoding="utf-8"))
+        return saved
 
     def up(self, *flags: str) -> str:
         """Deploy."""
@@ -128,6 +137,10 @@ class PulumiCli:
             timeout=_TIMEOUT_SECONDS,
             check=False,
         )
+
+    @property
+    def _plan(self) -> Path:
+        return self.folder / "plan.json"
 
     def _stack(self) -> Sequence[str]:
         return ("--stack", self.stack)

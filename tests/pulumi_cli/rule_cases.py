@@ -12,7 +12,7 @@ REMOVE: Final = ""
 
 PRELUDE: Final = """
 import pulumi
-from pulumi import Alias, ResourceOptions as Opts
+from pulumi import Alias, CustomTimeouts, ResourceOptions as Opts
 
 class Box(pulumi.CustomResource):
     serial: pulumi.Output[int]
@@ -115,6 +115,44 @@ CASES: Final[Mapping[str, tuple[str, ...]]] = {
         "Box('a', label='one', note='n', opts=Opts(ignore_changes=['label']))",
         "Box('a', label='two', note='m', opts=Opts(ignore_changes=['label']))",
         "Box('a', note='m', opts=Opts(ignore_changes=['label']))",
+    ),
+    "timeouts of its own": (
+        "Box('a', label='one', opts=Opts(custom_timeouts=CustomTimeouts(create='1h30m', delete='90s')))",
+        "Box('a', label='one', opts=Opts(custom_timeouts=CustomTimeouts(update='2.5m')))",
+        "Box('a', label='two')",
+    ),
+    "options alone change": (
+        "Box('a', label='one')",
+        """
+        Box("a", label="one", opts=Opts(ignore_changes=["note"], additional_secret_outputs=["serial"], protect=True,
+            retain_on_delete=True, deleted_with=Box("b", label="b"), delete_before_replace=True))
+        """,
+        """
+        b = Box("b", label="b")
+        Box("a", label="one", opts=Opts(ignore_changes=["note", "place"], depends_on=[b]))
+        """,
+        "Box('b', label='b')",
+    ),
+    "what is deleted with another": (
+        """
+        b = Box("b", label="b")
+        Box("a", label="one", opts=Opts(deleted_with=b))
+        """,
+        "Box('c', label='one')",
+    ),
+    "what a component hands down": (
+        """
+        b = Box("b", label="b")
+        shelf = Shelf("shelf", Opts(deleted_with=b, protect=True, ignore_changes=["label"], delete_before_replace=True))
+        Box("a", label="one", opts=Opts(parent=shelf))
+        Box("c", label="one", opts=Opts(parent=Shelf("inner", Opts(parent=shelf, protect=False))))
+        """,
+        """
+        b = Box("b", label="b")
+        shelf = Shelf("shelf", Opts(retain_on_delete=True))
+        Box("a", label="two", opts=Opts(parent=shelf))
+        """,
+        REMOVE,
     ),
     "a renamed box": (
         _RENAMED.format(name="a"),

@@ -23,14 +23,14 @@ from lockstep.engine import EngineState, run_program
 from lockstep.engine.values import Properties
 from lockstep.preview.engine_events import document_of_events
 from tests.engine.memory_provider import MemoryProvider
-from tests.pulumi_cli.engines import Record, differences, graph, plan, records_of_state
+from tests.pulumi_cli.engines import Record, differences, goals_of_digest, goals_of_plan, graph, plan, records_of_state
 from tests.pulumi_cli.installed_parts import InstalledParts
 from tests.pulumi_cli.provider_plugin import ProviderPlugin
 from tests.pulumi_cli.pulumi_cli import PulumiCli
 from tests.pulumi_cli.rule_cases import CASES, PRELUDE, REMOVE, RENAMING
 
-#: How one program ended on one engine: its plan, the graph afterwards, the provider's calls, whether it went well and
-#: which resources an error was said about.
+#: How one program ended on one engine: its plan and goals, the graph afterwards, the provider's calls, whether it went
+#: well and which resources an error was said about.
 Outcome = Mapping[str, object]
 
 
@@ -89,16 +89,21 @@ def _play_real(programs: list[str], parts: InstalledParts, folder: Path, stack: 
         outcomes: list[Outcome] = []
         for program in programs:
             planned: Mapping[str, Record] | str = {}
+            goals: Mapping[str, Record] = {}
             if program:
                 (folder / "__main__.py").write_text(program)
-                preview = cli.attempt(*_words("preview", stack), "--show-sames")
-                planned = plan(json.loads(preview.stdout)) if preview.returncode == 0 else _FAILED
+                preview = cli.attempt("preview", "--stack", stack, *cli.preview_flags())
+                if preview.returncode == 0:
+                    planned, goals = plan(json.loads(preview.stdout)), goals_of_plan(cli.saved_plan())
+                else:
+                    planned, goals = _FAILED, {}
             toy.calls.clear()
             done = cli.attempt(*_words("up" if program else "destroy", stack), "--yes", "--skip-preview")
             document = document_of_events(json.loads(line) for line in done.stdout.splitlines())
             outcomes.append(
                 {
                     "plan": planned,
+                    "goals": goals,
                     "graph": graph(cli.resources()),
                     "calls": sorted(toy.calls),
                     "ok": done.returncode == 0,
@@ -114,12 +119,14 @@ def _play_embedded(programs: list[str], folder: Path, stack: str) -> list[Outcom
     outcomes: list[Outcome] = []
     for program in programs:
         planned: Mapping[str, Record] | str = {}
+        goals: Mapping[str, Record] = {}
         if program:
             (folder / "__main__.py").write_text(program)
             preview = run_program(
                 project_dir=folder, stack=stack, mode="preview", state=state, providers={"toy": toy}, show_sames=True
             )
             planned = plan(preview.digest) if preview.ok else _FAILED
+            goals = goals_of_digest(preview.digest) if preview.ok else {}
         toy.calls.clear()
         mode: Any = "up" if program else "destroy"
         done = run_program(project_dir=folder, stack=stack, mode=mode, state=state, providers={"toy": toy})
@@ -127,6 +134,7 @@ def _play_embedded(programs: list[str], folder: Path, stack: str) -> list[Outcom
         outcomes.append(
             {
                 "plan": planned,
+                "goals": goals,
                 "graph": graph(records_of_state(state)),
                 "calls": sorted(toy.calls),
                 "ok": done.ok,
