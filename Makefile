@@ -61,7 +61,7 @@ e2e-tools: dev ## build the real parts (CSI driver, API server, etcd) from Go mo
 e2e: e2e-tools ## the product on the real driver and API server (needs Go and root; skipped with the reason without)
 	@$(BIN)/python -m pytest tests/e2e $(PYTEST_ARGS)
 
-e2e-pulumi: dev ## the local stack on the real Pulumi CLI, held beside the embedded engine (on PATH, or built with Go)
+e2e-pulumi: dev ## the local stack on the real Pulumi CLI and Kubernetes provider, beside the embedded engine (PATH, or built with Go)
 	@$(BIN)/python -m tests.e2e.toolbox --pulumi
 	@$(BIN)/python -m pytest tests/pulumi_cli $(PYTEST_ARGS)
 

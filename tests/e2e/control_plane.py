@@ -45,6 +45,8 @@ class ControlPlane:
         issuer: `iss` of service account tokens, an https URL.
         collects_garbage: Whether what belongs to a pod goes with it. Off for pods that the API server never saw: their
             statuses would go at once.
+        brings_driver: Whether the driver's own manifests are applied. Off where a Helm release brings them; then
+            DaemonSets have a controller, and there is no node.
         node_address: An address of this machine that containers reach. The server then listens on it and on the first
             address of the service range, all controllers and the scheduler run, and nothing of the driver is applied.
     """
@@ -52,6 +54,7 @@ class ControlPlane:
     folder: Path
     issuer: str
     collects_garbage: bool = True
+    brings_driver: bool = True
     node_address: str | None = None
     admin: KubernetesApi = field(init=False)
     kubelet: KubernetesApi = field(init=False)
@@ -67,6 +70,8 @@ class ControlPlane:
             if self.node_address is not None:
                 self._start_controllers("*")
                 self._start_scheduler()
+            elif not self.brings_driver:
+                self._start_controllers("garbage-collector-controller,namespace-controller,daemonset-controller")
             else:
                 self._apply_driver_manifests()
                 if self.collects_garbage:

@@ -3,7 +3,7 @@
 Pinned by the go.mod and go.sum files in `tests/e2e/tools`. A part is built again only when its module files or the Go
 toolchain have changed; what is there says so in a stamp beside it. The driver's manifests (custom resource definitions,
 rights) and Pulumi's start script of Python programs are copied out of their modules, never kept in the repository.
-`--pulumi` builds the Pulumi CLI instead, which needs Go and nothing else.
+`--pulumi` builds the Pulumi CLI and Pulumi's Kubernetes provider instead, which need Go and nothing else.
 
 Not done here: running anything (control_plane.py, csi_driver.py).
 """
@@ -114,8 +114,17 @@ PULUMI: Final = Tool(
     linker_flags=f"-X {_PULUMI_SDK}/go/common/version.Version={_PULUMI_VERSION}",
     tags="grpcnotrace",
 )
+#: Pulumi's Kubernetes provider. Not every module proxy serves it; what needs it is skipped without.
+PULUMI_KUBERNETES: Final = _own("pulumi-resource-kubernetes")
 #: Pulumi's own start script of Python programs, from the SDK's module.
 PULUMI_START_SCRIPT: Final = FOLDER / "bin" / "pulumi-language-python-exec"
+
+#: Parts of Pulumi → the programs that make building it needless where they are on PATH. A CLI there without a language
+#: host still needs the start script, which is built with the CLI.
+_PULUMI_PARTS: Final = {
+    PULUMI: ("pulumi", "pulumi-language-python"),
+    PULUMI_KUBERNETES: ("pulumi-resource-kubernetes",),
+}
 
 #: What tier B runs on, quickest first.
 TIER_B: Final = (DRIVER, OLD_DRIVER, ETCD, API_SERVER, CONTROLLER_MANAGER)
@@ -252,12 +261,9 @@ def main(arguments: list[str]) -> int:
     """Build what is missing and say how long each took; 0 also on a machine that cannot run them (it says why).
 
     `--can-run` builds nothing: 0 where the parts can run, else 1 and the reasons. `--node` builds a whole node's parts,
-    `--pulumi` the Pulumi CLI alone.
+    `--pulumi` those of Pulumi that PATH lacks, the Kubernetes provider where the module proxy serves it.
     """
     wants_cli = "--pulumi" in arguments
-    if wants_cli and shutil.which("pulumi") and shutil.which("pulumi-language-python"):
-        print("pulumi: on PATH")
-        return 0
     reasons = missing_go() if wants_cli else missing_requirements()
     if "--can-run" in arguments:
         print("; ".join(reasons) or "the real parts can run here")
@@ -266,12 +272,17 @@ def main(arguments: list[str]) -> int:
         for reason in reasons:
             print(f"not built: {reason}")
         return 0
-    tools = (PULUMI,) if wants_cli else TIER_C if "--node" in arguments else TIER_B
+    tools = _PULUMI_PARTS if wants_cli else TIER_C if "--node" in arguments else TIER_B
     for tool in tools:
+        if wants_cli and all(shutil.which(name) for name in _PULUMI_PARTS[tool]):
+            print(f"{tool.name}: on PATH")
+            continue
         try:
             seconds = build(tool)
         except ToolboxError as error:
             print(f"{tool.name}: {error}", file=sys.stderr)
+            if tool is PULUMI_KUBERNETES:
+                continue
             return 1
         print(f"{tool.name}: {'there' if seconds is None else f'built in {seconds:.0f} s'}", flush=True)
     return 0

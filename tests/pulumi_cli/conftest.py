@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -108,30 +108,49 @@ def real(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Bench:
     """Return the Pulumi CLI on a stack that nothing was done with yet."""
-    emulator = make_emulator()
     folder = tmp_path_factory.mktemp("pulumi")
-    region = load_settings(copied_project, STACK).region
+    variables = {"LOCKSTEP_MANIFESTS": str(folder / "manifests")}
+    plugins = {"resource-kubernetes": "kubernetes_plugin"}
+    return make_real_bench(parts, copied_project, make_emulator(), folder, plugins=plugins, variables=variables)
+
+
+def make_real_bench(
+    parts: InstalledParts,
+    project: Path,
+    emulator: Emulator,
+    folder: Path,
+    *,
+    plugins: Mapping[str, str],
+    variables: Mapping[str, str],
+) -> Bench:
+    """Return the Pulumi CLI on a new stack, with the emulated account behind the AWS provider of the tests.
+
+    Args:
+        parts: Which CLI.
+        project: A copy of the program.
+        emulator: The account.
+        folder: For everything that the CLI keeps.
+        plugins: Further plugins of the tests; what is not named is looked for on PATH.
+        variables: Further variables of CLI and plugins.
+    """
+    region = load_settings(project, STACK).region
     cli = PulumiCli(
         parts=parts,
-        project=copied_project,
+        project=project,
         stack=STACK,
         folder=folder,
-        plugins={"resource-aws": "aws_plugin", "resource-kubernetes": "kubernetes_plugin"},
+        plugins={"resource-aws": "aws_plugin", **plugins},
         variables={
             "AWS_ENDPOINT_URL": emulator.endpoint,
             "AWS_REGION": region,
             "AWS_ACCESS_KEY_ID": emulator.access_key,
             "AWS_SECRET_ACCESS_KEY": emulator.secret_key,
-            "LOCKSTEP_MANIFESTS": str(folder / "manifests"),
+            **variables,
         },
     )
     cli.init()
     return Bench(
-        engine=RealEngine(cli),
-        emulator=emulator,
-        manifests=folder / "manifests",
-        project=copied_project,
-        region=region,
+        engine=RealEngine(cli), emulator=emulator, manifests=folder / "manifests", project=project, region=region
     )
 
 
