@@ -134,7 +134,7 @@ def read_platform(reader: SettingsReader, *, is_placed: bool) -> PlatformSetting
         poll_interval=reader.optional_matching(
             "rotationPollInterval", GO_DURATION, "It is a Go duration", "write it like 100ms, or leave it out"
         ),
-        prevents_early_pods=reader.choice("preventEarlyPods", When, When.AUTO),
+        prevents_early_pods=reader.choice_or_boolean("preventEarlyPods", When, no=When.NEVER, yes=When.ALWAYS),
         guard=guard,
         refresh_interval_seconds=reader.duration("refreshInterval"),
         extra_audiences=reader.texts("extraAudiences", at_least=0),

@@ -17,6 +17,7 @@ from .cluster_settings import ClusterSettings, read_cluster
 from .derivation import Environment, FargateSelector, Identity, SpecErrors
 from .network_settings import NetworkSettings, NewNetwork, read_network
 from .platform_settings import PlatformSettings, When, read_platform
+from .setting_defaults import DEFAULTS
 from .settings_reader import NAMESPACE, SettingsReader
 from .stack_config import ConfigKey, ConfigValue, SettingsErrors, load_stack_config, stack_file
 
@@ -136,14 +137,14 @@ def parse_settings(values: Mapping[ConfigKey, ConfigValue], stack: str, file: st
 
     Args:
         values: Full key to value, defaults of Pulumi.yaml included. Lists and booleans may be JSON text, as Pulumi
-            hands them to a program.
+            hands them to a program. A key that is not there at all has the default of `setting_defaults`.
         stack: Name of the stack.
         file: The file to mend, for messages.
 
     Raises:
         SettingsErrors: All problems at once.
     """
-    reader = SettingsReader(values, file)
+    reader = SettingsReader({**DEFAULTS, **values}, file)
     settings = _read(reader, stack)
     _check_environment(settings, reader)
     _check_cluster(settings, reader)

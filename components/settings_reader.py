@@ -124,7 +124,8 @@ class SettingsReader:
         if value is None and default is not None:
             return default
         if not isinstance(value, bool):
-            self.add(key, f"{value!r} is not a boolean", "It is true or false", "write true or false", "CFG005")
+            what = "it has no value" if value is None else f"{value!r} is not a boolean"
+            self.add(key, what, "It is true or false", "write true or false", "CFG005")
             return False
         return value
 
@@ -162,6 +163,13 @@ class SettingsReader:
         """Read one of a closed set; `fallback` stands in for a broken value."""
         text = self.text(key, None if default is None else str(default.value))
         return fallback if self.is_broken(key) else self._chosen(key, text, choices, fallback)
+
+    def choice_or_boolean(self, key: str, choices: type[Choice], *, no: Choice, yes: Choice) -> Choice:
+        """Read one of a closed set that was true or false before: files that say so keep their meaning."""
+        value = self._parsed(self.value(key), lambda parsed: isinstance(parsed, bool))
+        if isinstance(value, bool):
+            return yes if value else no
+        return self.choice(key, choices, no)
 
     def choices(self, key: str, choices: type[Choice]) -> frozenset[Choice]:
         """Read a list of members of a closed set."""

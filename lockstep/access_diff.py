@@ -146,11 +146,11 @@ def pair_stacks(base: Side, head: Side, stack: str | None) -> list[tuple[str, Fl
     names = sorted(before.keys() | after.keys())
     if not names:
         raise RequestError(f"{stack}: neither side has such a stack. Fix: correct --stack. [DIFF005]")
-    return [(name, before.get(name, _nothing(after, name)), after.get(name, _nothing(before, name))) for name in names]
+    return [(name, _side_of(name, before, after), _side_of(name, after, before)) for name in names]
 
 
-def _nothing(other: dict[str, FleetDocuments], name: str) -> FleetDocuments:
-    return FleetDocuments(environment=other[name].environment)
+def _side_of(name: str, own: dict[str, FleetDocuments], other: dict[str, FleetDocuments]) -> FleetDocuments:
+    return own[name] if name in own else FleetDocuments(environment=other[name].environment)
 
 
 def _stack_of(single: SideStack, whole: Side, stack: str | None) -> tuple[str, FleetDocuments]:

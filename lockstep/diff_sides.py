@@ -25,7 +25,7 @@ from components.derivation.diff import (
     read_sides,
 )
 from components.derivation.spec_files import DiskFiles, SpecFiles
-from components.stack_config import SettingsErrors, load_stack_config, stack_file
+from components.stack_config import SettingsErrors, SettingsProblem, load_stack_config, stack_file
 from lockstep.access_report.redaction import Redaction, redaction_of
 from lockstep.git_tree import GitTree, GitTreeError
 from lockstep.preview.engine_events import document_of_events
@@ -195,9 +195,14 @@ def _read_revision(argument: str, project_folder: Path, stack: str | None, share
         except SpecErrors as errors:
             raise _renamed(errors, lambda source: f"{argument}:{source}") from None
         except SettingsErrors as errors:
-            problems = (replace(problem, file=f"{argument}:{problem.file}") for problem in errors.problems)
-            raise SettingsErrors(tuple(problems)) from None
+            raise SettingsErrors(tuple(_of_revision(problem, argument) for problem in errors.problems)) from None
     return Side(argument=argument, kind=Kind.REVISION, project=name, stacks=stacks, read_text=read_text)
+
+
+def _of_revision(problem: SettingsProblem, revision: str) -> SettingsProblem:
+    """Name a problem's file as the revision does; what is committed already is mended by a commit, or not at all."""
+    fix = problem.fix if problem.fix.endswith("?") else f"{problem.fix} and commit it, or name another revision"
+    return replace(problem, file=f"{revision}:{problem.file}", fix=fix)
 
 
 def lay_out_settings(tree: GitTree, folder: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+import yaml
 
 from components.derivation import render_json
 from components.derivation.fleet import derive_fleet
@@ -196,6 +197,67 @@ def test_a_broken_spec_of_a_revision_is_shown_at_its_place_in_the_revision(run: 
     assert code == ExitCode.INVALID_INPUT
     assert "HEAD:stacks/apps/mailer.yaml:2:6" in text
     assert "lockstep-diff-" not in text, "the folder that it was laid out in is nobody's business"
+
+
+# -------------------------------------------------------------------------------------------------- older revisions
+def older(repository: Path, *, without: tuple[str, ...], **entries: object) -> None:
+    """Make HEAD~1 a project whose Pulumi.yaml is older than some keys, and HEAD the project as it was."""
+    path = repository / "Pulumi.yaml"
+    text = path.read_text(encoding="utf-8")
+    project = yaml.safe_load(text)
+    project["config"] = {name: entry for name, entry in project["config"].items() if name not in without} | entries
+    path.write_text(yaml.safe_dump(project), encoding="utf-8")
+    commit(repository, "older")
+    path.write_text(text, encoding="utf-8")
+    commit(repository, "newer")
+
+
+def test_a_revision_from_before_a_setting_is_read_with_its_default(run: Run, repository: Path) -> None:
+    """Among them one that was a boolean then."""
+    newer = ("cluster", "network", "protect", "servedIdentities", "servesSync", "guard", "admission", "identity")
+    older(repository, without=newer, preventEarlyPods={"type": "boolean", "default": False})
+    assert run("HEAD~1", "HEAD") == (ExitCode.FINE, run("HEAD", "HEAD")[1])
+    assert run("HEAD", "HEAD~1")[0] == ExitCode.FINE
+
+
+def test_a_default_that_an_older_revision_lacks_is_compared_as_what_it_means(run: Run, repository: Path) -> None:
+    older(repository, without=("rolePath",))
+    stack = repository / "stacks" / "Pulumi.dev.yaml"
+    stack.write_text(f"{stack.read_text(encoding='utf-8')}  lockstep:rolePath: /apps/\n", encoding="utf-8")
+    commit(repository, "move the roles")
+    code, text = run("HEAD~2", "HEAD", "--stack", "dev")
+    assert code == ExitCode.NEEDS_APPROVAL
+    assert ":role/apps/" in text
+
+
+def test_a_setting_that_no_default_can_stand_for_is_named_in_its_revision(run: Run, repository: Path) -> None:
+    stack = repository / "stacks" / "Pulumi.prod.yaml"
+    text = stack.read_text(encoding="utf-8")
+    kept = [line for line in text.splitlines() if "lockstep:clusterName" not in line]
+    stack.write_text("\n".join(kept), encoding="utf-8")
+    commit(repository, "before the cluster had a name")
+    stack.write_text(text, encoding="utf-8")
+    commit(repository, "and then")
+    code, out = run("HEAD~1", "HEAD")
+    assert code == ExitCode.INVALID_INPUT
+    assert out == (
+        "HEAD~1:stacks/Pulumi.prod.yaml lockstep:clusterName: it is missing. It has no default. Fix: add "
+        "`lockstep:clusterName: ...` to stacks/Pulumi.prod.yaml and commit it, or name another revision. [CFG006]\n"
+        "1 problem\n"
+    )
+
+
+def test_a_stack_that_only_one_revision_has_is_new_or_gone_with_all_of_its_apps(run: Run, repository: Path) -> None:
+    prod = (repository / "stacks" / "Pulumi.prod.yaml").read_text(encoding="utf-8")
+    (repository / "stacks" / "Pulumi.canary.yaml").write_text(prod, encoding="utf-8")
+    commit(repository, "a stack")
+    code, text = run("HEAD~1", "HEAD")
+    assert code == ExitCode.NEEDS_APPROVAL
+    assert "+ app mailer is new and runs as messaging/mailer" in text.partition("canary: ")[2].partition("dev: ")[0]
+    code, text = run("HEAD", "HEAD~1")
+    assert code == ExitCode.FINDINGS
+    assert "- app mailer is gone" in text
+    assert run("HEAD~1", "HEAD", "--stack", "canary")[0] == ExitCode.NEEDS_APPROVAL
 
 
 # ------------------------------------------------------------------------------------------------------------ formats

@@ -8,10 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.derivation import Identity
+from components.setting_defaults import DEFAULTS
 from components.settings import load_settings, parse_settings
 from components.stack_config import ConfigKey, ConfigValue, SettingsErrors, load_stack_config
 
@@ -284,12 +286,42 @@ def test_every_declared_key_is_read_and_every_key_that_is_read_is_declared(proje
     declared = set(load_stack_config(project, "dev").values) | {ConfigKey("lockstep:providerImage")}
     values = {key: value for key, value in load_stack_config(project, "dev").values.items() if key in declared}
     parse_settings(values, "dev", FILE)  # an unread key would be refused
-    for key in [key for key in values if key.startswith("lockstep:") and values[key] not in ("", [], {})]:
-        missing = {other: value for other, value in values.items() if other != key}
-        if key in {"lockstep:oidcIssuer", "lockstep:scrapingNamespaces", "lockstep:apps"}:  # absent has a meaning
-            continue
-        with pytest.raises(SettingsErrors, match=key):
-            parse_settings(missing, "dev", FILE)
+
+
+def test_the_defaults_of_the_tool_are_those_of_pulumi_yaml(project: Path) -> None:
+    declared = yaml.safe_load((project / "Pulumi.yaml").read_text(encoding="utf-8"))["config"]
+    assert dict(DEFAULTS) == {
+        f"lockstep:{name}": entry["default"] for name, entry in declared.items() if "default" in entry
+    }
+
+
+def test_a_pulumi_yaml_from_before_a_key_means_its_default_and_what_has_none_must_be_there(
+    good: dict[ConfigKey, ConfigValue],
+) -> None:
+    for key in [key for key in good if key.startswith("lockstep:")]:
+        older = {other: value for other, value in good.items() if other != key}
+        if key in DEFAULTS:
+            assert parse_settings(older, "dev", FILE) == parse_settings({**good, key: DEFAULTS[key]}, "dev", FILE)
+        else:
+            with pytest.raises(SettingsErrors, match=f"{key}: it is missing"):
+                parse_settings(older, "dev", FILE)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [(False, "never"), (True, "always"), ("false", "never"), ("true", "always"), ("auto", "auto")]
+)
+def test_what_was_a_boolean_before_keeps_its_meaning(
+    good: dict[ConfigKey, ConfigValue], old: ConfigValue, new: str
+) -> None:
+    """As Pulumi.yaml says it, and as Pulumi hands it to a program."""
+    found = parse_settings({**good, ConfigKey("lockstep:preventEarlyPods"): old}, "dev", FILE)
+    assert found.platform.prevents_early_pods == new
+
+
+def test_a_key_without_a_value_is_said_to_have_none(good: dict[ConfigKey, ConfigValue]) -> None:
+    assert report(good, protect=None) == [
+        f"{FILE} lockstep:protect: it has no value. It is true or false. Fix: write true or false. [CFG005]"
+    ]
 
 
 def test_reading_a_stacks_settings_does_not_load_pulumi(project: Path) -> None:

@@ -1,0 +1,53 @@
+"""What a setting is where neither the stack's file nor Pulumi.yaml says anything, because Pulumi.yaml is older than it.
+
+Pulumi.yaml documents the same defaults and is what people read; a test holds the two together. They stand here as well
+because a comparison reads the files of revisions from before a key existed, and because whoever takes a newer toolkit
+keeps a Pulumi.yaml of his own. A stack that uses none of the newer keys must go on meaning what it meant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from .settings_reader import NAMESPACE
+from .stack_config import ConfigKey, ConfigValue
+
+_BY_NAME: dict[str, ConfigValue] = {
+    "partition": "aws",
+    "cluster": {},
+    "network": {},
+    "protect": False,
+    "kubeconfigRole": "",
+    "platformStack": "",
+    "servedIdentities": [],
+    "servesSync": False,
+    "oidcIssuer": "",
+    "clusterEndpoint": "",
+    "clusterCertificate": "",
+    "createOidcProvider": True,
+    "createNamespaces": False,
+    "apps": ["stacks/apps"],
+    "identity": "irsa",
+    "rolePath": "/",
+    "permissionsBoundary": "",
+    "deployerRole": "",
+    "fargateSelectors": [],
+    "imageRepository": "",
+    "providerExtras": [],
+    "scrapingNamespaces": ["monitoring"],
+    "admission": "deny",
+    "admissionExemptNamespaces": [],
+    "csiDriverChartRepository": "https://kubernetes-sigs.github.io/secrets-store-csi-driver/charts",
+    "csiDriverChartVersion": "1.6.0",
+    "rotationPollInterval": "",
+    "preventEarlyPods": "auto",
+    "guard": "auto",
+    "refreshInterval": "120s",
+    "extraAudiences": [],
+}
+
+#: Full key to value. A key that is not here must be written down: nobody could guess an account or a cluster.
+DEFAULTS: Mapping[ConfigKey, ConfigValue] = MappingProxyType(
+    {ConfigKey(f"{NAMESPACE}:{name}"): value for name, value in _BY_NAME.items()}
+)
