@@ -22,7 +22,7 @@ FUZZ_READY := $(FUZZ)/.ready
 FUZZ_SECONDS ?= 60
 PYTEST_ARGS ?=
 
-.PHONY: help dev local test e2e-tools e2e e2e-node e2e-pulumi chaos fuzz lint fmt golden proto lock image check clean bench benchdiff benchpreview benchscale
+.PHONY: help dev local test e2e-tools e2e e2e-node e2e-pulumi e2e-examples chaos fuzz lint fmt golden proto lock image check clean bench benchdiff benchpreview benchscale
 
 help: ## show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -53,7 +53,7 @@ local: dev ## the main job on the embedded stack: emulated AWS, the real program
 	@$(BIN)/python -m local $(ARGS)
 
 test: dev ## every test (PYTEST_ARGS='-k rotation' for some)
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --ignore=tests/e2e --ignore=tests/e2e_node --ignore=tests/pulumi_cli $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --ignore=tests/e2e --ignore=tests/e2e_node --ignore=tests/e2e_examples --ignore=tests/pulumi_cli $(PYTEST_ARGS)
 
 e2e-tools: dev ## build the real parts (CSI driver, API server, etcd) from Go modules into .e2e; says what is missing
 	@$(BIN)/python -m tests.e2e.toolbox
@@ -64,6 +64,10 @@ e2e: e2e-tools ## the product on the real driver and API server (needs Go and ro
 e2e-pulumi: dev ## the local stack on the real Pulumi CLI and Kubernetes provider, beside the embedded engine (PATH, or built with Go)
 	@$(BIN)/python -m tests.e2e.toolbox --pulumi
 	@$(BIN)/python -m pytest tests/pulumi_cli $(PYTEST_ARGS)
+
+e2e-examples: dev ## the TypeScript example against the SDK that Pulumi generates of the package (needs Go, node and npm)
+	@$(BIN)/python -m tests.e2e.toolbox --sdk
+	@$(BIN)/python -m pytest tests/e2e_examples $(PYTEST_ARGS)
 
 chaos: e2e-tools ## random faults against random mounts on the real parts, 10 minutes (ARGS='--seed N --operations M', ARGS=--planted)
 	@$(BIN)/python -m tests.chaos $(ARGS)

@@ -3,7 +3,8 @@
 Pinned by the go.mod and go.sum files in `tests/e2e/tools`. A part is built again only when its module files or the Go
 toolchain have changed; what is there says so in a stamp beside it. The driver's manifests (custom resource definitions,
 rights) and Pulumi's start script of Python programs are copied out of their modules, never kept in the repository.
-`--pulumi` builds the Pulumi CLI and Pulumi's Kubernetes provider instead, which need Go and nothing else.
+`--pulumi` builds the Pulumi CLI and Pulumi's Kubernetes provider instead, `--sdk` Pulumi's generator of TypeScript
+SDKs; these need Go and nothing else.
 
 Not done here: running anything (control_plane.py, csi_driver.py).
 """
@@ -116,6 +117,8 @@ PULUMI: Final = Tool(
 )
 #: Pulumi's Kubernetes provider. Not every module proxy serves it; what needs it is skipped without.
 PULUMI_KUBERNETES: Final = _own("pulumi-resource-kubernetes")
+#: Pulumi's generator of TypeScript SDKs, behind a main function of ours.
+PULUMI_SDK_NODEJS: Final = _own("pulumi-sdk-nodejs")
 #: Pulumi's own start script of Python programs, from the SDK's module.
 PULUMI_START_SCRIPT: Final = FOLDER / "bin" / "pulumi-language-python-exec"
 
@@ -261,10 +264,11 @@ def main(arguments: list[str]) -> int:
     """Build what is missing and say how long each took; 0 also on a machine that cannot run them (it says why).
 
     `--can-run` builds nothing: 0 where the parts can run, else 1 and the reasons. `--node` builds a whole node's parts,
-    `--pulumi` those of Pulumi that PATH lacks, the Kubernetes provider where the module proxy serves it.
+    `--pulumi` those of Pulumi that PATH lacks, the Kubernetes provider where the module proxy serves it, `--sdk` the
+    generator of TypeScript SDKs alone.
     """
-    wants_cli = "--pulumi" in arguments
-    reasons = missing_go() if wants_cli else missing_requirements()
+    wants_cli, wants_sdk = "--pulumi" in arguments, "--sdk" in arguments
+    reasons = missing_go() if wants_cli or wants_sdk else missing_requirements()
     if "--can-run" in arguments:
         print("; ".join(reasons) or "the real parts can run here")
         return 1 if reasons else 0
@@ -272,7 +276,8 @@ def main(arguments: list[str]) -> int:
         for reason in reasons:
             print(f"not built: {reason}")
         return 0
-    tools = _PULUMI_PARTS if wants_cli else TIER_C if "--node" in arguments else TIER_B
+    own_tools = (PULUMI_SDK_NODEJS,) if wants_sdk else TIER_C if "--node" in arguments else TIER_B
+    tools = tuple(_PULUMI_PARTS) if wants_cli else own_tools
     for tool in tools:
         if wants_cli and all(shutil.which(name) for name in _PULUMI_PARTS[tool]):
             print(f"{tool.name}: on PATH")

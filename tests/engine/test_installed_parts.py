@@ -1,4 +1,4 @@
-"""Which Kubernetes provider the tests of the real Pulumi CLI take: small programs on PATH that answer, or do not."""
+"""Which parts of Pulumi the tests of the real CLI take: small programs on PATH that answer as one, or do not."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ import pytest
 from tests.e2e import toolbox
 from tests.pulumi_cli.installed_parts import (
     KUBERNETES_PLUGIN,
+    InstalledParts,
     KubernetesPlugin,
     MissingParts,
     find_kubernetes_plugin,
+    find_parts,
 )
 
 #: Answers as a provider does that names a package and a version.
@@ -76,6 +78,17 @@ def test_programs_that_answer_as_something_else_are_refused_by_name(
     assert isinstance(found, MissingParts)
     for program, reason in wrong.items():
         assert f"{program}: {reason}" in found.reason
+
+
+def test_a_cli_and_a_language_host_on_path_are_taken_before_anything_that_was_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("pulumi", "pulumi-language-python"):
+        (tmp_path / name).write_text("#!/bin/sh\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    there = tmp_path.resolve()
+    assert find_parts() == InstalledParts(cli=there / "pulumi", language_host=there / "pulumi-language-python")
 
 
 def test_without_any_the_reason_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
