@@ -22,8 +22,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from components.derivation import Environment, derive_fleet, dump_json, load_specs, render_fleet
+from components.derivation import Environment, derive_fleet, dump_json, render_fleet
 from components.derivation.lint import Material, lint
+from lockstep.__main__ import collect_rarely
+from lockstep.spec_reading import load_specs
 
 _ROOT = Path(__file__).resolve().parent.parent
 _WORK_BOUND_SECONDS = 5.0
@@ -165,6 +167,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--objects", type=int, default=20, help="Of each app; at least 8.")
     parser.add_argument("--repeats", type=int, default=7, help="Of `lockstep --help`.")
     given = parser.parse_args(arguments)
+    collect_rarely()  # as the commands do
     with tempfile.TemporaryDirectory(prefix="lockstep-bench-") as temporary:
         folder = Path(temporary) / "apps"
         write_specs(folder, given.apps, given.objects)

@@ -15,6 +15,14 @@ from lockstep.exit_codes import ExitCode
 _VALUES_BETWEEN_COLLECTIONS = 100_000
 
 
+def collect_rarely() -> None:
+    """Let memory be searched for cycles rarely in this process.
+
+    A fleet is some million small values without cycles: the default of 700 would walk all of them again and again.
+    """
+    gc.set_threshold(_VALUES_BETWEEN_COLLECTIONS)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `lockstep ARGUMENTS`; return the exit code (`sys.argv` when None).
 
@@ -23,8 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     from lockstep.cli import app  # noqa: PLC0415 - keeps a broken install's message short
 
-    # A fleet is some million small values without cycles: the default of 700 would walk all of them again and again.
-    gc.set_threshold(_VALUES_BETWEEN_COLLECTIONS)
+    collect_rarely()
     try:
         result = app(
             args=list(arguments) if arguments is not None else None, prog_name="lockstep", standalone_mode=False

@@ -239,5 +239,5 @@ def _derive(
 
 def _renamed(errors: SpecErrors, rename: Callable[[str], str]) -> SpecErrors:
     return SpecErrors(
-        replace(problem, spot=replace(problem.spot, source=rename(problem.spot.source))) for problem in errors.problems
+        replace(problem, spot=problem.spot._replace(source=rename(problem.spot.source))) for problem in errors.problems
     )

@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.derivation import AppAccess, AppSpec, Environment, FleetAccess, derive_all, derive_fleet, load_specs
+from components.derivation import AppAccess, AppSpec, Environment, FleetAccess, derive_all, derive_fleet
 from components.settings import StackSettings, load_settings
 from components.stack_config import SettingsErrors, SettingsProblem, stack_file
+from lockstep.spec_reading import load_specs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

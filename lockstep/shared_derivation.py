@@ -16,7 +16,8 @@ from components.derivation.diff.documents import AppDocument, derived_app
 from components.derivation.errors import ProblemList
 from components.derivation.fleet import DerivedApp, derive_app, derive_fleet
 from components.derivation.spec_files import SpecFiles
-from components.derivation.spec_reader import ReadSource, SpecSource, join_sources, list_sources, read_source
+from components.derivation.spec_reader import ReadSource, SpecSource, join_sources, list_sources
+from lockstep.spec_reading import read_sources
 
 
 class SharedDerivation:
@@ -37,20 +38,18 @@ class SharedDerivation:
         """Read specs like `load_specs`; names are those by which `files` knows them. Raises `SpecErrors`."""
         problems = ProblemList()
         sources = list_sources(paths, files, problems)
-        return join_sources((self._read(source) for source in sources), problems)
+        new = [source for source in sources if self._known(source) is None]
+        for source, result in zip(new, read_sources(new), strict=True):
+            self._sources.setdefault((source.name, source.text), []).append((source, result))
+        return join_sources(filter(None, map(self._known, sources)), problems)
 
     def documents(self, specs: Sequence[AppSpec], environment: Environment) -> FleetDocuments:
         """Derive an environment's fleet and return its documents; raises `SpecErrors`."""
         return read_derived(derive_fleet(specs, environment, self._derive), self._document)
 
-    def _read(self, source: SpecSource) -> ReadSource:
-        known = self._sources.setdefault((source.name, source.text), [])
-        for other, result in known:
-            if other.defaults == source.defaults:
-                return result
-        result = read_source(source)
-        known.append((source, result))
-        return result
+    def _known(self, source: SpecSource) -> ReadSource | None:
+        known = self._sources.get((source.name, source.text), ())
+        return next((result for other, result in known if other.defaults == source.defaults), None)
 
     def _derive(self, spec: AppSpec, environment: Environment) -> DerivedApp:
         known = self._apps.setdefault(id(spec), [])

@@ -51,12 +51,18 @@ class Arn:
         return f"arn:{self.partition}:{self.service}:{self.region}:{self.account}:{self.resource}"
 
 
-@lru_cache(maxsize=4096)  # a name is asked about many times on the way from spec to access
+@lru_cache(maxsize=65_536)  # a name is asked about many times on the way from spec to access, a resource by others too
 def _parse(text: str) -> Arn | None:
     parts = text.split(":", _ARN_PARTS - 1)
     if len(parts) != _ARN_PARTS:
         return None
     return Arn(partition=parts[1], service=parts[2], region=parts[3], account=parts[4], resource=parts[5])
+
+
+def account_in(text: str) -> str:
+    """Return the account of an ARN; "" of any other text. `Arn.parse` for one part of the many ARNs of a fleet."""
+    parts = text.split(":", _ARN_PARTS - 1)
+    return parts[4] if len(parts) == _ARN_PARTS and parts[0] == "arn" else ""
 
 
 def is_region(text: str) -> bool:

@@ -12,12 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class Spot:
-    """A place in a spec file.
+class Spot(NamedTuple):
+    """A place in a spec file. A tuple, because every value of a spec has one, and a tuple is made four times as fast.
 
     Attributes:
         source: The file as the user named it.

@@ -7,11 +7,11 @@ roles belong to somebody else even in this stack's own account, so their trust a
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from .access import AppAccess, ForeignAccount, ForeignStatements
-from .arn import Arn
+from .arn import account_in
 from .environment import Environment
 from .iam import PolicyDocument, Statement
 from .resource_policies import ReaderGrant, key_policy, readers_policy
@@ -32,7 +32,7 @@ def foreign_accounts(
         environment: The cluster, account and region.
     """
     known = tuple(apps)
-    reads = [ReaderGrant(app=app.app, reader=app.reader_arn, grant=grant) for app in known for grant in app.grants]
+    reads = [read for app in known for read in _reads_elsewhere(app)]
     statements = [
         *_objects(reads, written_here, environment),
         *_keys(reads, environment),
@@ -40,11 +40,19 @@ def foreign_accounts(
     ]
     by_account: defaultdict[str, list[ForeignStatements]] = defaultdict(list)
     for item in statements:
-        by_account[_account(item.resource)].append(item)
+        by_account[account_in(item.resource)].append(item)
     return tuple(
         ForeignAccount(account=account, statements=tuple(sorted(found, key=lambda item: (item.kind, item.resource))))
         for account, found in sorted(by_account.items())
     )
+
+
+def _reads_elsewhere(app: AppAccess) -> Iterator[ReaderGrant]:
+    """Yield the few grants whose object or key another account than the reader's owns."""
+    own = account_in(app.reader_arn)
+    for grant in app.grants:
+        if account_in(grant.resource) != own or (grant.key and account_in(grant.key) != own):
+            yield ReaderGrant(app=app.app, reader=app.reader_arn, grant=grant)
 
 
 def _objects(
@@ -53,7 +61,7 @@ def _objects(
     by_object: defaultdict[tuple[Store, str], list[ReaderGrant]] = defaultdict(list)
     for read in reads:
         is_written_here = any(is_same_secret(read.grant.resource, other) for other in written_here)
-        if _account(read.grant.resource) != read.reader_account and not is_written_here:
+        if account_in(read.grant.resource) != read.reader_account and not is_written_here:
             by_object[read.grant.store, read.grant.resource].append(read)
     return [
         ForeignStatements(
@@ -69,7 +77,7 @@ def _objects(
 def _keys(reads: list[ReaderGrant], environment: Environment) -> list[ForeignStatements]:
     by_key: defaultdict[str, list[ReaderGrant]] = defaultdict(list)
     for read in reads:
-        if read.grant.key and _account(read.grant.key) != read.reader_account:
+        if read.grant.key and account_in(read.grant.key) != read.reader_account:
             by_key[read.grant.key].append(read)
     return [
         ForeignStatements(kind="key policy", resource=key, document=key_policy(found, environment), apps=_apps(found))
@@ -101,11 +109,6 @@ def _joined(documents: list[PolicyDocument]) -> PolicyDocument:
             sid = statement.sid if len(documents) == 1 else f"{statement.sid}App{number}"
             statements.append(replace(statement, sid=sid))
     return PolicyDocument(statements=tuple(statements))
-
-
-def _account(resource: str) -> str:
-    arn = Arn.parse(resource)
-    return arn.account if arn else ""
 
 
 def _apps(reads: Iterable[ReaderGrant]) -> tuple[AppName, ...]:

@@ -81,11 +81,10 @@ def unique_grants(grants: Iterable[Grant]) -> tuple[Grant, ...]:
     return tuple(sorted(found.values(), key=_IN_ORDER))
 
 
-def policy_for(grants: Iterable[Grant], environment: Environment) -> PolicyDocument:
-    """Return one document that allows exactly the given grants; equal sets of grants give equal documents."""
-    unique = unique_grants(grants)
-    reads = (*_read_secrets(unique), *_read_parameters(unique))
-    return PolicyDocument(statements=(*reads, *decrypt_statements(unique, environment)))
+def policy_for(grants: tuple[Grant, ...], environment: Environment) -> PolicyDocument:
+    """Return one document that allows exactly the given grants, which are as `unique_grants` returns them."""
+    reads = (*_read_secrets(grants), *_read_parameters(grants))
+    return PolicyDocument(statements=(*reads, *decrypt_statements(grants, environment)))
 
 
 def _read_secrets(grants: tuple[Grant, ...]) -> Iterator[Statement]:

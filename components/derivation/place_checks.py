@@ -40,11 +40,8 @@ def check_places(variant: AppVariant, reader_account: str, environment: Environm
             _check_key(KeyEntry(region=None, arn=path.kms_key, at=path.key_at), environment, problems)
     regions = regions_of(variant, environment)
     for entry in variant.objects:
-        reads = reads_of(entry, regions)
-        for read in reads:
-            arn = Arn.parse(read.name)
-            if arn is not None:
-                _check_arn(arn, read.region, entry.at, environment, problems)
+        if _names_an_arn(entry):
+            _check_arns(entry, reads_of(entry, regions), reader_account, environment, problems)
         for key in entry.kms_keys:
             _check_key(key, environment, problems)
         if entry.kms_keys and not any(key.region in {None, environment.region} for key in entry.kms_keys):
@@ -52,7 +49,26 @@ def check_places(variant: AppVariant, reader_account: str, environment: Environm
             rule = "A mapping of keys has a line for every region that is read"
             problems.add(entry.kms_keys[0].at, "SPEC022", what, rule, f"add a line for {environment.region}")
         if entry.store is Store.SECRETS_MANAGER:
-            _check_secret(entry, reads, reader_account, problems)
+            _check_optional(entry, problems)
+
+
+def _names_an_arn(entry: ObjectEntry) -> bool:
+    return any(name.startswith("arn:") for name in (entry.name, *(item.name or "" for item in entry.failover)))
+
+
+def _check_arns(
+    entry: ObjectEntry,
+    reads: tuple[RegionRead, ...],
+    reader_account: str,
+    environment: Environment,
+    problems: ProblemList,
+) -> None:
+    for read in reads:
+        arn = Arn.parse(read.name)
+        if arn is not None:
+            _check_arn(arn, read.region, entry.at, environment, problems)
+    if entry.store is Store.SECRETS_MANAGER:
+        _check_secret(entry, reads, reader_account, problems)
 
 
 def _check_arn(arn: Arn, region: str, at: Spot, environment: Environment, problems: ProblemList) -> None:
@@ -101,7 +117,10 @@ def _check_secret(
             rule = "AWS's managed key cannot be used from another account"
             fix = f"encrypt the secret with a customer key and name it in 'kmsKey:' for {read.region}"
             problems.add(entry.at, "SPEC034", what, rule, fix)
-    if entry.optional and _SUFFIX_LIKE.search(reads[0].name) and not reads[0].name.startswith("arn:"):
+
+
+def _check_optional(entry: ObjectEntry, problems: ProblemList) -> None:
+    if entry.optional and _SUFFIX_LIKE.search(entry.name) and not entry.name.startswith("arn:"):
         what = f"{entry.name!r} is optional and ends in a hyphen and six characters"
         rule = "Leave to ask for a missing secret of this name would also be leave to read a secret with that suffix"
         problems.add(entry.at, "SPEC035", what, rule, "give the secret another name, or make it required")

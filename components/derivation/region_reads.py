@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from .arn import Arn
 from .environment import Environment
-from .spec import AppVariant, ObjectEntry, Selector
+from .spec import AppVariant, FailoverEntry, ObjectEntry, Selector
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,17 +38,24 @@ def regions_of(variant: AppVariant, environment: Environment) -> tuple[str, ...]
 
 def reads_of(entry: ObjectEntry, regions: tuple[str, ...]) -> tuple[RegionRead, ...]:
     """Return the reads of one object, one per region in order; the first region is the cluster's."""
-    failover = {item.region: item for item in entry.failover}
     keys = {key.region: key.arn for key in entry.kms_keys}
-    reads = []
-    for region in regions:
-        is_primary = region == regions[0]
-        differs = None if is_primary else failover.get(region)
-        selector = differs.selector if differs and differs.selector.kind else entry.selector
-        # The primary's ARN stays as it is written, so that one of another region is found and not mended.
-        name = entry.name if is_primary else (differs and differs.name) or _replica(entry.name, region)
-        reads.append(RegionRead(region=region, name=name, key=_key_in(keys, region), selector=selector))
-    return tuple(reads)
+    # The primary's ARN stays as it is written, so that one of another region is found and not mended.
+    primary = RegionRead(region=regions[0], name=entry.name, key=_key_in(keys, regions[0]), selector=entry.selector)
+    if len(regions) == 1:
+        return (primary,)
+    failover = {item.region: item for item in entry.failover}
+    return (primary, *(_read_in(region, entry, keys, failover.get(region)) for region in regions[1:]))
+
+
+def _read_in(
+    region: str, entry: ObjectEntry, keys: Mapping[str | None, str], differs: FailoverEntry | None
+) -> RegionRead:
+    return RegionRead(
+        region=region,
+        name=(differs and differs.name) or _replica(entry.name, region),
+        key=_key_in(keys, region),
+        selector=differs.selector if differs and differs.selector.kind else entry.selector,
+    )
 
 
 def account_of(name: str, reader_account: str) -> str:

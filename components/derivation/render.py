@@ -10,9 +10,9 @@ Owners and lines of the spec change no access: a diff reads them to say whose se
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 
+import orjson
 import yaml
 
 from .access import (
@@ -64,8 +64,11 @@ def render_files(apps: Iterable[AppAccess]) -> dict[str, str]:
 
 
 def dump_json(value: Mapping[str, object]) -> str:
-    """Return indented JSON in the value's own key order, with a newline at the end."""
-    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+    """Return indented JSON in the value's own key order, with a newline at the end.
+
+    The standard library indents in Python, which takes longer for a fleet than to derive it.
+    """
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode()
 
 
 class _Dumper(yaml.SafeDumper):

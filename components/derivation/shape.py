@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from .errors import ProblemList
 from .variables import SAMPLE, VARIABLES, substitute, unknown_variables
@@ -29,8 +29,7 @@ Broken = Literal[_Broken.BROKEN]
 JsonSchema = dict[str, object]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Read:
+class Read(NamedTuple):
     """One value that was read, with its node for later messages."""
 
     value: ReadValue

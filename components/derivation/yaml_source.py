@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import yaml
 
@@ -37,8 +37,7 @@ class _Mark(Protocol):
     column: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scalar:
+class Scalar(NamedTuple):
     """A leaf. `kind` is one of text, number, boolean, nothing, date; `text` is as written."""
 
     text: str
@@ -164,7 +163,8 @@ class _Tree:
         self._seen: set[int] = set()
 
     def convert(self, node: yaml.Node, field: str) -> Node:
-        at = Spot(source=self._source, line=node.start_mark.line + 1, column=node.start_mark.column + 1, field=field)
+        start = node.start_mark
+        at = Spot(self._source, start.line + 1, start.column + 1, field)
         if id(node) in self._seen:
             _refuse_anchor(at, self._problems)
             return Scalar(text="", kind=_ALIAS, at=at)
@@ -179,12 +179,8 @@ class _Tree:
     def _entries(self, node: yaml.MappingNode, field: str) -> Iterator[tuple[Scalar, Node]]:
         lines: dict[str, int] = {}
         for key_node, value_node in node.value:
-            spot = Spot(
-                source=self._source,
-                line=key_node.start_mark.line + 1,
-                column=key_node.start_mark.column + 1,
-                field=field,
-            )
+            start = key_node.start_mark
+            spot = Spot(self._source, start.line + 1, start.column + 1, field)
             if not isinstance(key_node, yaml.ScalarNode):
                 self._problems.add(
                     spot, "SPEC004", "a key is not text", "Keys are text", "write a plain word as the key"
@@ -209,7 +205,7 @@ class _Tree:
 
 def _scalar(node: yaml.Node, at: Spot) -> Scalar:
     tag = str(node.tag)
-    return Scalar(text=str(node.value), kind=_TAG_NAMES.get(tag, tag), at=at)
+    return Scalar(str(node.value), _TAG_NAMES.get(tag, tag), at)
 
 
 def _refuse_anchor(spot: Spot, problems: ProblemList) -> None:

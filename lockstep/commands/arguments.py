@@ -72,8 +72,8 @@ Report = Annotated[ReportFormat, typer.Option("--format", help="For people, or f
 
 
 def read_specs(paths: Sequence[Path]) -> tuple[AppSpec, ...]:
-    """Read spec files; see `components.derivation.load_specs`."""
-    from components.derivation import load_specs  # noqa: PLC0415
+    """Read spec files; see `lockstep.spec_reading.load_specs`."""
+    from lockstep.spec_reading import load_specs  # noqa: PLC0415
 
     return load_specs(paths)
 

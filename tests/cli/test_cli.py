@@ -74,9 +74,9 @@ def test_a_malformed_environment_value_is_invalid_input(project: Path) -> None:
 
 def test_our_own_bug_has_an_exit_code_of_its_own(project: Path) -> None:
     code = (
-        "import sys, components.derivation as d, lockstep.__main__ as m\n"
+        "import sys, lockstep.spec_reading as r, lockstep.__main__ as m\n"
         "def broken(paths): raise RuntimeError('boom')\n"
-        "d.load_specs = broken\n"
+        "r.load_specs = broken\n"
         "sys.exit(m.main(['check', 'stacks/apps']))\n"
     )
     result = subprocess.run(  # noqa: S603 - our own interpreter
