@@ -3,6 +3,8 @@
 Pulumi.yaml documents the same defaults and is what people read; a test holds the two together. They stand here as well
 because a comparison reads the files of revisions from before a key existed, and because whoever takes a newer toolkit
 keeps a Pulumi.yaml of his own. A stack that uses none of the newer keys must go on meaning what it meant.
+
+Not here: addresses, which stand in Pulumi.yaml alone and have from its first revision.
 """
 
 from __future__ import annotations
@@ -38,7 +40,6 @@ _BY_NAME: dict[str, ConfigValue] = {
     "scrapingNamespaces": ["monitoring"],
     "admission": "deny",
     "admissionExemptNamespaces": [],
-    "csiDriverChartRepository": "https://kubernetes-sigs.github.io/secrets-store-csi-driver/charts",
     "csiDriverChartVersion": "1.6.0",
     "rotationPollInterval": "",
     "preventEarlyPods": "auto",
