@@ -32,6 +32,7 @@ def check(paths: Paths, output_format: Report = ReportFormat.TEXT) -> None:
     """Check app specs, for every environment that they name; report every problem at once.
 
     Also runs the rules of `lockstep lint` that need no stack. Their errors end with exit code 2, warnings are shown.
+    What only a stack shows (its region and account, Fargate profiles, IAM's limits) `lockstep lint` checks.
     """
     if output_format is ReportFormat.JSON:
         _check_as_data(paths)
