@@ -213,6 +213,7 @@ def assumptions(fleet: FleetLoad) -> tuple[str, ...]:
         ours,
         "a read of an object under a customer key is one KMS Decrypt; AWS's own keys cost nothing",
         "every primary region answers; in an outage this provider asks the failover region instead, not as well",
+        "counted are mounts: what an app's own SDK reads by 'parameterPaths' is as much as the app asks for",
         f"a rollout mounts every pod within {fleet.rollout_seconds:g} s",
         "list prices of us-east-1, no free tier, no discount; a month has 730 hours; traffic and endpoints not counted",
         f"Parameter Store has {throughput}",
