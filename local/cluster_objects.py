@@ -3,7 +3,8 @@
 Held in memory; with a directory, also as one JSON file per object, for the owner only, because a Secret holds values.
 The garbage collector's part is played too: what belongs to a pod that is gone, goes.
 
-Different from a cluster: a Secret's owners are kept beside it, not in its `ownerReferences`.
+Different from a cluster: a Secret's owners are kept beside it, not in its `ownerReferences`; pods have no owners of
+their own, which would be the Secret's in place of their statuses.
 """
 
 from __future__ import annotations
@@ -122,16 +123,26 @@ class ClusterObjects:
             self._save(_STATUS_FOLDER, key, status.manifest())
             return True
 
-    def put_secret(self, manifest: Mapping[str, object], *, namespace: str, name: str, owner: PodStatus) -> None:
-        """Create, or replace as a whole: keys and labels that others added are lost."""
+    def put_secret(self, manifest: Mapping[str, object], *, namespace: str, name: str) -> None:
+        """Create, or replace as a whole: keys and labels that others added are lost, and its owners."""
         key = (namespace, name)
         with self._lock:
             self._secrets[key] = manifest
-            self._owners.setdefault(key, set()).add((owner.namespace, owner.name))
+            self._owners.pop(key, None)
             self._save(_SECRET_FOLDER, key, manifest)
 
+    def name_owner(self, *, namespace: str, name: str, owner: PodStatus) -> None:
+        """Make a status one of a Secret's owners; nothing happens where there is no such Secret."""
+        key = (namespace, name)
+        with self._lock:
+            if key in self._secrets:
+                self._owners.setdefault(key, set()).add((owner.namespace, owner.name))
+
     def collect_pod(self, uid: PodUid) -> None:
-        """Remove a pod's statuses, and Secrets that no status owns any more; nothing happens for an unknown pod."""
+        """Remove a pod's statuses, and Secrets whose last owner goes with them; one without owners stays.
+
+        Nothing happens for an unknown pod.
+        """
         with self._lock:
             gone = {key for key, status in self._statuses.items() if status.pod_uid == uid}
             for key in gone:

@@ -38,7 +38,7 @@ from local.provider_client import (
     ProviderClients,
     plain_error,
 )
-from local.secret_sync import sync_secrets
+from local.secret_sync import name_owners, sync_secrets
 from provider_runtime.csi_v1alpha1 import service_pb2
 
 POD_NAME_KEY: Final = "csi.storage.k8s.io/pod.name"
@@ -49,6 +49,8 @@ EPHEMERAL_KEY: Final = "csi.storage.k8s.io/ephemeral"
 TOKENS_KEY: Final = "csi.storage.k8s.io/serviceAccount.tokens"
 PUBLISH_DEADLINE_SECONDS: Final = 120.0
 """Kubelet's, for one publish."""
+DEADLINE_TEXT: Final = "context deadline exceeded"
+"""What kubelet's own client says when it strikes."""
 
 _TARGET_MODE: Final = 0o750
 _FILE_PERMISSION: Final = "420"  # 0644 as a JSON number
@@ -145,6 +147,19 @@ class Driver:
         Raises:
             CallError: What kubelet sees as the status; the target is unmounted then, unless it was mounted before.
         """
+        ends_at = time.monotonic() + request.deadline_seconds
+        answer: PublishOutcome | CallError
+        try:
+            answer = self._publish(request)
+        except CallError as error:
+            answer = error
+        if time.monotonic() >= ends_at:  # kubelet has stopped listening, whatever the answer is
+            raise CallError(grpc.StatusCode.DEADLINE_EXCEEDED, DEADLINE_TEXT, is_status=True)
+        if isinstance(answer, CallError):
+            raise answer
+        return answer
+
+    def _publish(self, request: PublishRequest) -> PublishOutcome:
         target = request.target_path
         if self._is_not_due(target):
             return PublishOutcome.NOT_DUE
@@ -180,6 +195,15 @@ class Driver:
             manifest = self._find_class(status.namespace, status.class_name)
             if manifest is not None:
                 self._sync(status, parse_provider_class(manifest))
+
+    def name_owners(self) -> None:
+        """Name the owners of every copied Secret, as the controller does every 5 seconds; a missing class ends it."""
+        for status in self.cluster.statuses:
+            manifest = self._find_class(status.namespace, status.class_name)
+            if manifest is None:
+                self._note(f"failed to patch secret owner ref: failed to get spc {status.class_name}")
+                return
+            name_owners(status, parse_provider_class(manifest), self.cluster)
 
     def close(self) -> None:
         """Close the connections to providers; mounted files stay."""

@@ -2,7 +2,8 @@
 
 It reads the files as they are mounted, not the provider's answer, and it runs when a pod's status has changed (that is,
 when an object version differs) or when asked again, as every 5 minutes in the driver. So a value that changes under an
-unchanged version reaches the file and not the Secret: kept on purpose.
+unchanged version reaches the file and not the Secret: kept on purpose. It writes a Secret without owners; a round of
+its own, every 5 seconds in the driver, names them. A Secret whose last pod goes before that round stays.
 
 Different from the driver: it runs at once and not in the background; of `kubernetes.io/tls` a PFX is refused, and what
 is wrong with a bundle is said in other words; Secrets of several pods are not raced for.
@@ -58,8 +59,14 @@ def sync_secrets(status: PodStatus, provider_class: ProviderClass, cluster: Clus
         except SyncError as error:
             problems.append(str(error))
             continue
-        cluster.put_secret(manifest, namespace=status.namespace, name=synced.name.strip(), owner=status)
+        cluster.put_secret(manifest, namespace=status.namespace, name=synced.name.strip())
     return tuple(problems)
+
+
+def name_owners(status: PodStatus, provider_class: ProviderClass, cluster: ClusterObjects) -> None:
+    """Make the pod's status an owner of each Secret of the class, so that they go with it."""
+    for synced in provider_class.synced:
+        cluster.name_owner(namespace=status.namespace, name=synced.name.strip(), owner=status)
 
 
 def _render_secret(synced: SyncedSecret, namespace: str, files: Mapping[str, Path], where: str) -> dict[str, object]:

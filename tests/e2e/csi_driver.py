@@ -18,7 +18,7 @@ from typing import Any, Final
 import grpc
 
 from local.cluster_objects import PodStatus
-from local.driver import POD_NAME_KEY, POD_NAMESPACE_KEY, POD_UID_KEY, DriverSettings, PublishRequest
+from local.driver import DEADLINE_TEXT, POD_NAME_KEY, POD_NAMESPACE_KEY, POD_UID_KEY, DriverSettings, PublishRequest
 from local.pods import PodUid, PublishOutcome
 from local.provider_client import CallError
 from tests.e2e import toolbox
@@ -29,6 +29,8 @@ from tests.e2e.kubernetes_api import KubernetesApi
 _STATUSES: Final = "/apis/secrets-store.csi.x-k8s.io/v1"
 _SINGLE_NODE_WRITER: Final = 1
 _UNPUBLISH_SECONDS: Final = 60.0
+#: What grpcio says of the caller's deadline; kubelet's client is Go's.
+_OWN_DEADLINE_TEXT: Final = "Deadline Exceeded"
 _METRIC: Final = re.compile(r"^(?P<name>[a-z0-9_]+)\{[^}]*\} (?P<value>[0-9.e+]+)$", re.MULTILINE)
 
 _KLOG: Final = re.compile(r"^(?P<severity>[IWEF])\d{4} [^]]*\] (?P<text>.*)$", re.MULTILINE)
@@ -178,7 +180,9 @@ class RealDriver:
         try:
             services.NodeStub(self._channel).NodePublishVolume(message, timeout=request.deadline_seconds)
         except grpc.RpcError as error:
-            raise CallError(error.code(), error.details() or "", is_status=True) from None
+            details = error.details() or ""
+            text = DEADLINE_TEXT if details == _OWN_DEADLINE_TEXT else details
+            raise CallError(error.code(), text, is_status=True) from None
         if not was_mounted:
             return PublishOutcome.MOUNTED if self.is_mounted(request.target_path) else PublishOutcome.NOT_DUE
         return self._remount_outcome(before) if self.counts_outcomes else PublishOutcome.REFRESHED

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from components.derivation import Store
 from local.pods import FailedMount, Pod, PodStarted, PublishOutcome
 from local.proofs import prove_isolation, prove_revocation, prove_rotation
 from local.report import Report
+from tests.e2e.copied_secrets import COLLECTED_SECONDS, copied_secrets, wait_until_collected, wait_until_owned
 from tests.e2e.csi_driver import mount_points, wait_for
 from tests.e2e.real_stage import RealStage
 from tests.e2e.toolbox import PROJECT
@@ -46,6 +48,23 @@ def test_every_app_sees_exactly_its_derived_files_with_their_modes(stage: RealSt
     for app in stage.apps:
         seen = {(file.path, file.mode) for file in stage.kubelet.list_files(pods[str(app.app)])}
         assert seen == {(file.path, file.mode) for file in app.files}
+
+
+def test_files_of_whole_secrets_hold_what_aws_has(stage: RealStage, pods: dict[str, Pod]) -> None:
+    client = stage.emulator.client("secretsmanager", stage.settings.region)
+    whole = [
+        (app, mount, file)
+        for app in stage.apps
+        for mount in app.mounts
+        for file in mount.files
+        if file.store is Store.SECRETS_MANAGER and file.path.endswith(".json")
+    ]
+    assert len({str(app.app) for app, _, _ in whole}) > 1
+    for app, mount, file in whole:
+        (source,) = [item for item in stage.sources if (item.name, item.store) == (file.source, file.store)]
+        value = client.get_secret_value(SecretId=source.friendly_name)["SecretString"]
+        target = _targets(stage, pods[str(app.app)])[str(mount.volume["name"])]
+        assert (target / file.path).read_bytes() == value.encode()
 
 
 def test_volumes_are_memory_and_files_are_links_into_one_dated_folder(stage: RealStage, pods: dict[str, Pod]) -> None:
@@ -142,14 +161,16 @@ def test_the_driver_meets_no_forbidden_call(stage: RealStage, pods: dict[str, Po
 
 def test_a_stopped_pod_leaves_no_mount_no_status_and_no_copied_secret(stage: RealStage, pods: dict[str, Pod]) -> None:
     """Last of this file: the pods go."""
-    for pod in pods.values():
-        stage.kubelet.stop_pod(pod)
+    for app in stage.apps:
+        wait_until_owned(stage.control_plane.admin, app)
+        stage.kubelet.stop_pod(pods[str(app.app)])
     assert not [point for point in mount_points() if Path(point).is_relative_to(stage.work_dir)]
     assert list((stage.work_dir / "kubelet" / "pods").iterdir()) == []
+    wait_until_collected(stage.control_plane.admin, [path for app in stage.apps for path in copied_secrets(app)])
     names = {pod.name for pod in pods.values()}
     wait_for(
         lambda: not [status for status in stage.driver.cluster.statuses if status.pod_name in names],
-        seconds=60,
+        seconds=COLLECTED_SECONDS,
         what="the garbage collector to take the statuses",
     )
     assert isinstance(stage.kubelet.start_pod(stage.pod(stage.apps[0], 1)), PodStarted)

@@ -11,18 +11,18 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 
 import grpc
 import pytest
 
 from local.driver import DriverSettings
-from local.node import NON_FINAL_CODES
+from local.node import NON_FINAL_CODES, Kubelet
 from local.pods import FailedMount, Pod, PodStarted
 from local.report import Report
 from tests.e2e.control_plane import NODE, ControlPlane
+from tests.e2e.csi_driver import RealDriver
 from tests.e2e.real_node import real_node_stage
-from tests.e2e.real_stage import RealStage
+from tests.e2e.real_stage import ApiTokens, RealStage
 from tests.e2e.toolbox import PROJECT
 from tests.local.node_stage import Refusal, answer, make_pod
 
@@ -101,32 +101,71 @@ def test_a_provider_killed_in_the_middle_of_a_call_starts_no_empty_pod(stage: Re
     stage.kubelet.stop_pod(pod)
 
 
-def test_a_stale_socket_starts_no_empty_pod(stage: RealStage) -> None:
-    """Nobody listens: the driver waits until the deadline, which kubelet takes for a mount that may still come."""
-    driver = stage.new_driver(replace(stage.driver.settings), name="stale")
-    kubelet = stage.kubelet_with(driver)
-    pod = stage.pod(stage.apps[0], 41)
-    stage.provider.kill()
+@pytest.mark.parametrize("ending", ["killed", "in order"])
+def test_a_provider_that_is_gone_starts_no_empty_pod_and_leaves_mounted_files_alone(
+    stage: RealStage, ending: str
+) -> None:
+    """The driver waits for its connection until kubelet's deadline, whether the socket's name is still there or not.
+
+    Kubelet takes that for a mount that may still come, and leaves the directory: the trap, which the interval closes.
+    """
+    driver = stage.new_driver(stage.driver.settings, name=ending[:4])
+    kubelet = _kubelet_with_deadline(stage, driver, seconds=2.0)
+    mounted, waiting = stage.pod(stage.apps[0], 41), stage.pod(stage.apps[0], 44)
+    assert isinstance(stage.kubelet_with(driver).start_pod(mounted), PodStarted), "now the driver keeps its connection"
+    files = kubelet.digest_files(mounted)
+    if ending == "killed":
+        stage.provider.kill()
+    else:
+        stage.provider.stop()
     try:
-        assert stage.provider.socket.exists(), "a killed provider leaves its socket"
-        short = type(kubelet)(
-            root=stage.work_dir / "kubelet",
-            driver=driver,
-            tokens=kubelet._tokens,
-            audiences=stage.deployment.driver_values().audiences,
-            are_tokens_secrets=True,
-            deadline_seconds=2.0,
-        )
-        failed = short.start_pod(pod)
+        assert stage.provider.socket.exists() == (ending == "killed")
+        failed = kubelet.start_pod(waiting)
         assert isinstance(failed, FailedMount)
         assert failed.code is grpc.StatusCode.DEADLINE_EXCEEDED
         time.sleep(KUBELET_FIRST_RETRY_SECONDS)
-        assert isinstance(short.start_pod(pod), FailedMount)
+        assert isinstance(kubelet.start_pod(waiting), FailedMount)
+        again = kubelet.republish(mounted)
+        assert isinstance(again, FailedMount), "kubelet's deadline strikes before the driver could mask the error"
+        assert again.code in NON_FINAL_CODES, "so kubelet takes no directory away"
+        assert kubelet.digest_files(mounted) == files
     finally:
         stage.provider.start()
-    _assert_never_starts_empty(stage, pod)
+    _assert_never_starts_empty(stage, waiting)
+    assert not _is_empty(stage, waiting)
+    for pod in (mounted, waiting):
+        stage.kubelet.stop_pod(pod)
+
+
+def test_a_provider_that_ended_in_order_is_missed_at_once_by_a_driver_that_never_met_it(stage: RealStage) -> None:
+    """It takes its socket's name along: a driver without a connection then says so itself, with a final status."""
+    kubelet = _kubelet_with_deadline(stage, stage.new_driver(stage.driver.settings, name="new"), seconds=60.0)
+    pod = stage.pod(stage.apps[0], 45)
+    stage.provider.stop()
+    try:
+        started = time.monotonic()
+        failed = kubelet.start_pod(pod)
+        assert time.monotonic() - started < 30, "well before the deadline"
+        assert isinstance(failed, FailedMount)
+        assert failed.code not in NON_FINAL_CODES
+        assert "provider not found" in failed.event_text
+        assert not kubelet.target_path(pod, pod.volumes[0]).exists()
+    finally:
+        stage.provider.start()
+    assert isinstance(kubelet.start_pod(pod), PodStarted)
     assert not _is_empty(stage, pod)
     stage.kubelet.stop_pod(pod)
+
+
+def _kubelet_with_deadline(stage: RealStage, driver: RealDriver, *, seconds: float) -> Kubelet[RealDriver]:
+    return Kubelet(
+        root=stage.work_dir / "kubelet",
+        driver=driver,
+        tokens=ApiTokens(kubelet=stage.control_plane.kubelet),
+        audiences=stage.deployment.driver_values().audiences,
+        are_tokens_secrets=True,
+        deadline_seconds=seconds,
+    )
 
 
 def test_a_denied_first_mount_removes_the_directory_so_that_the_retry_is_real(stage: RealStage) -> None:

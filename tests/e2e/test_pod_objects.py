@@ -7,6 +7,7 @@ the background, for pods that the API server knows.
 from __future__ import annotations
 
 import base64
+import json
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -20,8 +21,9 @@ from local.pods import FailedMount, Pod, PodStarted, PodUid, PublishOutcome
 from provider_runtime.csi_v1alpha1 import service_pb2
 from tests.e2e import toolbox
 from tests.e2e.control_plane import NODE, ControlPlane
+from tests.e2e.copied_secrets import COLLECTED_SECONDS, owners
 from tests.e2e.csi_driver import mount_points, wait_for
-from tests.e2e.kubernetes_api import ApiError
+from tests.e2e.kubernetes_api import ApiError, object_path
 from tests.e2e.real_node import real_node_stage
 from tests.e2e.real_stage import pod_manifest
 from tests.local.key_files import Bundle, make_bundles
@@ -31,6 +33,8 @@ SECRET: Final = "payments-env"
 _STATUSES: Final = "/apis/secrets-store.csi.x-k8s.io/v1"
 #: Longer than the driver's controller takes to act on a status: it did nothing then.
 _QUIET_SECONDS: Final = 2.0
+#: The driver names the owners of copied Secrets this often. Source: 1.6.0, `RunPatcher`.
+_OWNER_ROUND_SECONDS: Final = 5.0
 
 
 @pytest.fixture(scope="module")
@@ -53,10 +57,14 @@ def node(cluster: ControlPlane, tmp_path: Path) -> Iterator[NodeStage]:
             cluster.admin.delete(f"/api/v1/namespaces/{NAMESPACE}/secrets/{name}")
 
 
-def _place(cluster: ControlPlane, name: str = "payments-1") -> Pod:
+def _place(
+    cluster: ControlPlane, name: str = "payments-1", *, class_name: str = CLASS, owner: Mapping[str, str] | None = None
+) -> Pod:
     """Create a pod in the API server and return it with the server's uid."""
-    pod = make_pod(name)
-    made = cluster.admin.create(pod_manifest(pod))
+    pod = make_pod(name, attributes={"secretProviderClass": class_name})
+    manifest = pod_manifest(pod)
+    manifest["metadata"]["ownerReferences"] = [owner] if owner else []
+    made = cluster.admin.create(manifest)
     return replace(pod, uid=PodUid(made["metadata"]["uid"]))
 
 
@@ -190,21 +198,133 @@ def test_a_secret_stays_until_its_last_pod_is_gone(cluster: ControlPlane, node: 
     _wait_for_owners(cluster, 1)
     assert _data(cluster) == {"DB": b"one"}
     node.kubelet.stop_pod(second)
-    wait_for(lambda: _find(cluster) is None, seconds=60, what="the garbage collector to take the Secret")
+    _wait_for_no_secret(cluster)
     gone = {first.uid, second.uid}
     wait_for(
         lambda: not [status for status in node.cluster.statuses if status.pod_uid in gone],
-        seconds=60,
+        seconds=COLLECTED_SECONDS,
         what="the garbage collector to take the statuses",
     )
 
 
-def _wait_for_owners(cluster: ControlPlane, count: int) -> None:
-    def owners() -> int:
-        found = _find(cluster)
-        return len(found["metadata"].get("ownerReferences", ())) if found else -1
+def test_a_secret_whose_pod_goes_before_its_owners_are_named_stays_until_the_next_pod_of_the_class(
+    cluster: ControlPlane, node: NodeStage
+) -> None:
+    """The driver writes a Secret without owners and never deletes one: what nobody owns, nobody collects."""
+    _use(node, _copy_of(("db.json", "DB")))
+    _leave_a_secret_behind(cluster, node)
+    assert _data(cluster) == {"DB": b"one"}
+    pod = _place(cluster)
+    assert isinstance(node.kubelet.start_pod(pod), PodStarted)
+    _wait_for_owners(cluster, 1)
+    node.kubelet.stop_pod(pod)
+    _wait_for_no_secret(cluster)
 
-    wait_for(lambda: owners() == count, seconds=60, what=f"{count} owners of the Secret")
+
+def _leave_a_secret_behind(cluster: ControlPlane, node: NodeStage) -> None:
+    """Stop pods right after their start until one's Secret has no owner: when the driver's round falls is its own."""
+    for _ in range(5):
+        pod = _place(cluster)
+        assert isinstance(node.kubelet.start_pod(pod), PodStarted)
+        wait_for(lambda: _find(cluster), what="the Secret")
+        node.kubelet.stop_pod(pod)
+        _wait_for_no_status(node)
+        time.sleep(2 * _OWNER_ROUND_SECONDS)
+        if _owners(cluster) == []:
+            return
+        _wait_for_no_secret(cluster)
+    pytest.fail("five times the owners were named within the moment between a Secret and the end of its pod")
+
+
+def test_a_driver_that_starts_again_writes_secrets_without_their_owners_until_its_first_round(
+    cluster: ControlPlane, node: NodeStage
+) -> None:
+    """So a pod that goes right after a restart of its node leaves its Secret behind, too."""
+    _use(node, _copy_of(("db.json", "DB")))
+    pod, driver = _place(cluster), node.driver
+    assert isinstance(node.kubelet.start_pod(pod), PodStarted)
+    _wait_for_owners(cluster, 1)
+    since = _find(cluster)["metadata"]["resourceVersion"]
+    driver.restart()  # type: ignore[attr-defined]  # the real one's
+    wait_for(lambda: _owners_since(cluster, since)[:2] == [0, 1], seconds=60, what="no owner, then one")
+    node.kubelet.stop_pod(pod)
+
+
+def _owners_since(cluster: ControlPlane, version: str) -> list[int]:
+    """Return how many owners the Secret had after each change since a version of it; waits some seconds for changes."""
+    query = f"watch=true&fieldSelector=metadata.name%3D{SECRET}&resourceVersion={version}&timeoutSeconds=4"
+    text = cluster.admin.call("GET", f"/api/v1/namespaces/{NAMESPACE}/secrets?{query}", is_text=True)
+    changes = [json.loads(line)["object"]["metadata"] for line in text.splitlines()]
+    return [len(metadata.get("ownerReferences", ())) for metadata in changes]
+
+
+def test_a_secret_of_a_pod_with_an_owner_belongs_to_that_owner_and_goes_with_it(
+    cluster: ControlPlane, node: NodeStage
+) -> None:
+    """A Deployment's Secrets are there as long as its ReplicaSets, however few pods these have."""
+    _use(node, _copy_of(("db.json", "DB")))
+    labels = {"app": "payments"}
+    template = {"metadata": {"labels": labels}, "spec": pod_manifest(make_pod())["spec"]}
+    manifest = {
+        "apiVersion": "apps/v1",
+        "kind": "ReplicaSet",
+        "metadata": {"name": "payments", "namespace": NAMESPACE},
+        "spec": {"replicas": 0, "selector": {"matchLabels": labels}, "template": template},
+    }
+    made = cluster.admin.create(manifest)
+    owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "payments", "uid": made["metadata"]["uid"]}
+    pod = _place(cluster, owner=owner)
+    assert isinstance(node.kubelet.start_pod(pod), PodStarted)
+    _wait_for_owners(cluster, 1)
+    assert _owners(cluster) == [owner]
+    node.kubelet.stop_pod(pod)
+    _wait_for_no_status(node)
+    time.sleep(_QUIET_SECONDS)
+    assert _data(cluster) == {"DB": b"one"}
+    cluster.admin.delete(object_path(manifest))
+    _wait_for_no_secret(cluster)
+
+
+def test_a_class_that_is_missing_keeps_every_owner_of_the_node_from_being_named(
+    cluster: ControlPlane, node: NodeStage
+) -> None:
+    _use(node, _copy_of(("db.json", "DB")))
+    node.classes[NAMESPACE, "missing"] = make_class()
+    other = _place(cluster, "payments-2", class_name="missing")
+    assert isinstance(node.kubelet.start_pod(other), PodStarted)
+    del node.classes[NAMESPACE, "missing"]
+    pod = _place(cluster)
+    assert isinstance(node.kubelet.start_pod(pod), PodStarted)
+    assert _data(cluster) == {"DB": b"one"}
+    time.sleep(2 * _OWNER_ROUND_SECONDS)
+    assert _owners(cluster) == []
+    node.classes[NAMESPACE, "missing"] = make_class()
+    _wait_for_owners(cluster, 1)
+    for each in (pod, other):
+        node.kubelet.stop_pod(each)
+    _wait_for_no_secret(cluster)
+
+
+def _owners(cluster: ControlPlane) -> list[Mapping[str, str]] | None:
+    return owners(cluster.admin, f"/api/v1/namespaces/{NAMESPACE}/secrets/{SECRET}")
+
+
+def _wait_for_no_secret(cluster: ControlPlane) -> None:
+    wait_for(lambda: _find(cluster) is None, seconds=COLLECTED_SECONDS, what="the garbage collector to take the Secret")
+
+
+def _wait_for_no_status(node: NodeStage) -> None:
+    wait_for(
+        lambda: not node.cluster.statuses, seconds=COLLECTED_SECONDS, what="the garbage collector to take the statuses"
+    )
+
+
+def _wait_for_owners(cluster: ControlPlane, count: int) -> None:
+    def is_so() -> bool:
+        found = _owners(cluster)
+        return found is not None and len(found) == count
+
+    wait_for(is_so, seconds=60, what=f"{count} owners of the Secret")
 
 
 def test_the_driver_counts_mounts_refreshes_errors_and_unmounts(cluster: ControlPlane, node: NodeStage) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from typing import cast
 
 from components.derivation import AppAccess, Store
 from local.seed import Source
@@ -57,16 +56,3 @@ def shared_secret(stage: NodeStage) -> tuple[Source, dict[str, str]]:
         if source.store is Store.SECRETS_MANAGER and len(files) > 1:
             return source, files
     raise AssertionError("no example secret is shared")
-
-
-def copied_secrets(app: AppAccess) -> dict[str, dict[str, str]]:
-    """Return the file of each key of each Kubernetes Secret that the app's classes ask for, by path and key."""
-    copies: dict[str, dict[str, str]] = {}
-    for mount in app.mounts:
-        spec = cast("Mapping[str, list[Mapping[str, object]]]", mount.secret_provider_class["spec"])
-        for entry in spec.get("secretObjects", ()):
-            data = cast("list[Mapping[str, str]]", entry["data"])
-            copies[f"/api/v1/namespaces/{app.namespace}/secrets/{entry['secretName']}"] = {
-                item["key"]: f"{mount.path}/{item['objectName']}" for item in data
-            }
-    return copies

@@ -10,9 +10,10 @@ from typing import Final
 import pytest
 
 from provider_runtime.secret_objects import ObjectType, SecretObject, dump_objects
+from tests.e2e.copied_secrets import copied_secrets
 from tests.e2e.csi_driver import wait_for
 from tests.e2e_node.machine import MachineError
-from tests.e2e_node.node_facts import copied_secrets, current_digest, derived_files, list_differences, shared_secret
+from tests.e2e_node.node_facts import current_digest, derived_files, list_differences, shared_secret
 from tests.e2e_node.node_stage import DRIVER_SET, NAMESPACE, PROVIDER_SET, NodeStage
 
 PROVIDER_USER: Final = 65532

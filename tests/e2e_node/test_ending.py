@@ -6,8 +6,8 @@ import json
 import time
 from typing import Final
 
+from tests.e2e.copied_secrets import COLLECTED_SECONDS, copied_secrets, wait_until_collected, wait_until_owned
 from tests.e2e.csi_driver import wait_for
-from tests.e2e_node.node_facts import copied_secrets
 from tests.e2e_node.node_stage import NodeStage
 
 _STATUSES: Final = "/apis/secrets-store.csi.x-k8s.io/v1/secretproviderclasspodstatuses"
@@ -29,14 +29,15 @@ def test_a_deleted_pod_leaves_nothing_behind(stage: NodeStage, pods: dict[str, s
     uids = [stage.api.call("GET", path)["metadata"]["uid"] for path in pods.values()]
     containers = [stage.container_id(path).rpartition("/")[2] for path in pods.values()]
     started = time.monotonic()
-    for path in pods.values():
+    for app, path in pods.items():
+        wait_until_owned(stage.api, stage.app(app))
         stage.delete_pod(path)
     stage.measured.append(f"{len(pods)} pods were gone after {time.monotonic() - started:.1f} s")
     root = stage.node.machine.root / "var/lib/kubelet/pods"
     wait_for(lambda: not [uid for uid in uids if (root / uid).exists()], seconds=60, what="the pods' folders to go")
     assert not [point for point in stage.node.machine.mount_points() if any(uid in point for uid in uids)]
     assert not stage.node.running() & set(containers)
-    wait_for(lambda: stage.api.call("GET", _STATUSES)["items"] == [], seconds=60, what="the statuses to go")
-    copies = [path for app in stage.apps for path in copied_secrets(app)]
-    assert copies
-    wait_for(lambda: not [path for path in copies if stage.api.find(path)], seconds=60, what="the copied Secrets to go")
+    wait_for(
+        lambda: stage.api.call("GET", _STATUSES)["items"] == [], seconds=COLLECTED_SECONDS, what="the statuses to go"
+    )
+    wait_until_collected(stage.api, [path for app in stage.apps for path in copied_secrets(app)])

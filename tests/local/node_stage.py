@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent import futures
 from dataclasses import dataclass, field
@@ -35,7 +36,12 @@ class Refusal:
     text: str = "no"
 
 
-Reply = service_pb2.MountResponse | Refusal
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """No answer before the caller's deadline."""
+
+
+Reply = service_pb2.MountResponse | Refusal | Silence
 
 
 def answer(*files: File, version: str = "v1") -> service_pb2.MountResponse:
@@ -66,6 +72,10 @@ class ScriptedProvider(service_pb2_grpc.CSIDriverProviderServicer):
         self.remaining_seconds.append(context.time_remaining())
         if isinstance(self.reply, Refusal):
             context.abort(self.reply.code, self.reply.text)
+        if isinstance(self.reply, Silence):
+            while context.is_active():
+                time.sleep(0.02)
+            return service_pb2.MountResponse()
         return self.reply
 
     @property

@@ -10,7 +10,7 @@ import grpc
 import pytest
 
 from local.pods import FailedMount, ManifestError, Pod, PodStarted, Volume, parse_provider_class, parse_volume
-from tests.local.node_stage import CLASS, NAMESPACE, POD_UID, Refusal, make_class, make_pod, node_stage
+from tests.local.node_stage import CLASS, NAMESPACE, POD_UID, Refusal, Silence, make_class, make_pod, node_stage
 
 TOKENS = "csi.storage.k8s.io/serviceAccount.tokens"
 
@@ -113,7 +113,20 @@ def test_a_socket_file_that_nobody_serves_is_waited_for_until_the_deadline(tmp_p
         failed = stage.kubelet.start_pod(make_pod())
         assert isinstance(failed, FailedMount)
         assert failed.code is grpc.StatusCode.DEADLINE_EXCEEDED
+        assert failed.event_text.endswith(" : rpc error: code = DeadlineExceeded desc = context deadline exceeded")
         assert stage.directory(make_pod()).is_dir()
+
+
+def test_a_refresh_that_nobody_answers_is_not_masked_because_kubelets_deadline_strikes_first(tmp_path: Path) -> None:
+    with node_stage(tmp_path, deadline_seconds=1.0) as stage:
+        assert isinstance(stage.kubelet.start_pod(make_pod()), PodStarted)
+        files = stage.read(make_pod())
+        stage.provider.reply = Silence()
+        failed = stage.kubelet.republish(make_pod())
+        assert isinstance(failed, FailedMount)
+        assert failed.code is grpc.StatusCode.DEADLINE_EXCEEDED
+        assert stage.read(make_pod()) == files
+        assert stage.kubelet.driver.is_mounted(stage.directory(make_pod()))
 
 
 def test_a_pod_without_a_uid_gets_one_of_its_own() -> None:

@@ -172,11 +172,49 @@ def test_a_secret_stays_until_its_last_pod_is_gone(tmp_path: Path) -> None:
         other = make_pod("payments-2", uid=PodUid("99999999-2222-3333-4444-555555555555"))
         stage.kubelet.start_pod(make_pod())
         stage.kubelet.start_pod(other)
+        stage.driver.name_owners()
         stage.kubelet.stop_pod(make_pod())
         assert _data(stage) == {"DB": b"one"}
         stage.kubelet.stop_pod(other)
         assert stage.cluster.secret_names() == ()
         assert [path for path in (tmp_path / "objects").rglob("*") if path.is_file()] == []
+
+
+def test_a_secret_whose_pod_goes_before_its_owners_are_named_stays_until_the_next_pod_of_the_class(
+    tmp_path: Path,
+) -> None:
+    """The real driver's test is of the same name."""
+    with node_stage(tmp_path) as stage:
+        _use(stage, _copy_of(("db.json", "DB")))
+        stage.kubelet.start_pod(make_pod())
+        stage.kubelet.stop_pod(make_pod())
+        stage.driver.name_owners()
+        assert _data(stage) == {"DB": b"one"}
+        stage.kubelet.start_pod(make_pod())
+        stage.driver.name_owners()
+        stage.kubelet.stop_pod(make_pod())
+        assert stage.cluster.secret_names() == ()
+
+
+def test_a_secret_that_is_written_again_loses_its_owners(tmp_path: Path) -> None:
+    with node_stage(tmp_path) as stage:
+        _use(stage, _copy_of(("db.json", "DB")))
+        stage.kubelet.start_pod(make_pod())
+        stage.driver.name_owners()
+        stage.driver.resync_secrets()
+        stage.kubelet.stop_pod(make_pod())
+        assert _data(stage) == {"DB": b"one"}
+
+
+def test_a_class_that_is_missing_keeps_every_owner_of_the_node_from_being_named(tmp_path: Path) -> None:
+    with node_stage(tmp_path) as stage:
+        _use(stage, _copy_of(("db.json", "DB")))
+        stage.kubelet.start_pod(make_pod())
+        del stage.classes[NAMESPACE, CLASS]
+        stage.driver.name_owners()
+        assert "failed to get spc" in stage.driver.log[-1]
+        stage.kubelet.stop_pod(make_pod())
+        assert _data(stage) == {"DB": b"one"}
 
 
 def test_objects_on_disk_are_for_the_owner_only(tmp_path: Path) -> None:
