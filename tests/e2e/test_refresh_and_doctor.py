@@ -6,16 +6,12 @@ Kubelet is a stand-in here: what it does when a pod changes, republishing its vo
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from components.derivation import Store
 from local.pods import Pod, PodStarted
@@ -23,6 +19,7 @@ from local.report import Report
 from local.stage import REFRESH_INTERVAL_SECONDS
 from lockstep.exit_codes import ExitCode
 from lockstep.refresh.bell import ANNOTATION
+from tests.e2e.lockstep_command import start_lockstep
 from tests.e2e.real_stage import RealStage
 from tests.e2e.toolbox import PROJECT
 
@@ -46,43 +43,8 @@ def pod(stage: RealStage) -> Iterator[Pod]:
 
 
 def _start(stage: RealStage, *arguments: str) -> subprocess.Popen[str]:
-    """Start a command with the kubeconfig of the control plane's admin and credentials of the emulated account."""
-    admin = stage.control_plane.admin
-    config = {
-        "current-context": "e2e",
-        "clusters": [{"name": "c", "cluster": {"server": admin.url, "certificate-authority": str(admin.certificate)}}],
-        "contexts": [{"name": "e2e", "context": {"cluster": "c", "user": "u"}}],
-        "users": [{"name": "u", "user": {"token": admin.token}}],
-    }
-    path = Path(stage.work_dir) / "kubeconfig"
-    path.write_text(yaml.safe_dump(config))
-    path.chmod(0o600)
-    environment = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(stage.work_dir),
-        "AWS_ACCESS_KEY_ID": stage.emulator.access_key,
-        "AWS_SECRET_ACCESS_KEY": stage.emulator.secret_key,
-        "AWS_ENDPOINT_URL": stage.emulator.endpoint,
-    }
-    return subprocess.Popen(  # noqa: S603 - our own command
-        [
-            sys.executable,
-            "-m",
-            "lockstep",
-            *arguments,
-            "--stack",
-            "local",
-            "--kubeconfig",
-            str(path),
-            "--format",
-            "json",
-        ],
-        cwd=PROJECT,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    """Start a command as the control plane's admin."""
+    return start_lockstep(stage, stage.control_plane.admin, *arguments)
 
 
 def _annotation(stage: RealStage, pod: Pod) -> str:
