@@ -33,6 +33,10 @@ _SERVICE_RANGE: Final = "10.96.0.0/24"
 #: Of the service `kubernetes`: the first address of the range. It has to be one of the machine's, as nothing routes it.
 SERVICE_ADDRESS: Final = "10.96.0.1"
 _HTTPS_PORT: Final = 443
+#: Below those that Linux gives to outgoing connections: one of these could take a port between its choice and its use,
+#: or while a server is restarted.
+_PORTS: Final = range(20_000, 32_000)
+_given_ports: Final[set[int]] = set()
 _PRIVATE_KEY: Final = "accounts.key"
 
 
@@ -237,11 +241,13 @@ class ControlPlane:
 
 
 def free_port() -> int:
-    """Return a loopback port that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a loopback port that nothing listens on now; another one each time."""
+    while True:
+        port = secrets.choice(_PORTS)
+        with socket.socket() as probe:
+            if port not in _given_ports and probe.connect_ex(("127.0.0.1", port)):
+                _given_ports.add(port)
+                return port
 
 
 def _listens(url: str) -> bool:

@@ -10,7 +10,7 @@ import hashlib
 import http.client
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -85,6 +85,7 @@ class RealDriver:
         counts_outcomes: Whether to tell a refresh from a masked error by the driver's counters, which needs that
             nothing else is mounted at the same time; without, a mount again is always a refresh.
         environment: Of its process, beside the cleaned one.
+        wrapper: Stands before its command line, and becomes it (exec).
     """
 
     control_plane: ControlPlane
@@ -93,6 +94,7 @@ class RealDriver:
     tool: toolbox.Tool = toolbox.DRIVER
     counts_outcomes: bool = True
     environment: Mapping[str, str] = field(default_factory=dict)
+    wrapper: Sequence[str] = ()
     cluster: PodObjects = field(init=False)
     _process: ChildProcess = field(init=False)
     _channel: grpc.Channel = field(init=False)
@@ -107,6 +109,7 @@ class RealDriver:
         self._process = ChildProcess(
             name=self.tool.name,
             command=[
+                *self.wrapper,
                 str(self.tool.path),
                 f"--endpoint=unix://{socket}",
                 f"--nodeid={self.settings.node_name}",

@@ -155,7 +155,12 @@ class RealStage(Stage):
         self.kubelet = self.kubelet_with(self.driver)
 
     def new_driver(
-        self, settings: DriverSettings, *, name: str = "csi", environment: Mapping[str, str] | None = None
+        self,
+        settings: DriverSettings,
+        *,
+        name: str = "csi",
+        environment: Mapping[str, str] | None = None,
+        wrapper: Sequence[str] = (),
     ) -> RealDriver:
         """Start a driver; it ends with the stage."""
         folder = self.work_dir / name
@@ -166,6 +171,7 @@ class RealStage(Stage):
             folder=folder,
             tool=self.tool,
             environment=environment or {},
+            wrapper=wrapper,
         )
         driver.start()
         self.down.callback(driver.close)
@@ -217,7 +223,7 @@ class RealStage(Stage):
 
     def _unmount_all(self, driver: RealDriver) -> None:
         for point in sorted(mount_points()):
-            if Path(point).is_relative_to(self.work_dir):
+            if Path(point).is_relative_to(self.work_dir) and Path(point).parents[1].name == "kubernetes.io~csi":
                 driver.unpublish(Path(point))
 
 

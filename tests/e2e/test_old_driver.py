@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -26,6 +27,15 @@ from tests.e2e.toolbox import PROJECT
 TICK_SECONDS: Final = 2.0
 _BOUND_SECONDS: Final = 30.0
 _ACCOUNT_FOLDER: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+#: Arguments: the folder to cover, the account's folder in it, what that holds; then the command.
+_ENCLOSE: Final = """
+mount --make-private "$(findmnt --noheadings --output TARGET --target "$1")"
+mount -t tmpfs -o mode=0755 tmpfs "$1"
+mkdir -p "$2"
+cp "$3"/* "$2"
+shift 3
+exec "$@"
+"""
 #: What its reconciler uses beside the rights of 1.6: `secretproviderrotation` and `secretprovidertokenrequest`.
 _RIGHTS: Final = (
     {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "list", "watch"]},
@@ -41,35 +51,37 @@ def stage() -> Iterator[RealStage]:
 
 
 @pytest.fixture(scope="module")
-def account_folder(stage: RealStage) -> Iterator[None]:
-    """Lay what a container finds of its service account: the old driver looks nowhere else for its API server."""
-    if _ACCOUNT_FOLDER.exists():
-        pytest.fail(f"{_ACCOUNT_FOLDER} is there: these tests run in a pod, whose account is not to be overwritten")
-    # /var/run is there on every Linux; what is made below it goes again.
-    made = [path for path in reversed((_ACCOUNT_FOLDER, *_ACCOUNT_FOLDER.parents)) if not path.exists()]
-    _ACCOUNT_FOLDER.mkdir(mode=0o700, parents=True)
-    try:
-        kubeconfig = yaml.safe_load(stage.control_plane.driver_kubeconfig.read_text(encoding="utf-8"))
-        token = _ACCOUNT_FOLDER / "token"
-        token.touch(mode=0o600)
-        token.write_text(kubeconfig["users"][0]["user"]["token"], encoding="utf-8")
-        shutil.copy(stage.control_plane.admin.certificate, _ACCOUNT_FOLDER / "ca.crt")
-        yield
-    finally:
-        shutil.rmtree(made[0])
+def wrapper(stage: RealStage) -> list[str]:
+    """Return what gives the driver a /run of its own, with the account that a container finds there.
+
+    The old driver looks nowhere else for its API server. Nothing is written to the machine's own /run, so that a run
+    that is killed leaves nothing there, and two runs are not in each other's way.
+    """
+    account = stage.work_dir / "account"
+    account.mkdir(mode=0o700)
+    kubeconfig = yaml.safe_load(stage.control_plane.driver_kubeconfig.read_text(encoding="utf-8"))
+    (account / "token").write_text(kubeconfig["users"][0]["user"]["token"], encoding="utf-8")
+    shutil.copy(stage.control_plane.admin.certificate, account / "ca.crt")
+    volumes = stage.work_dir / "kubelet"
+    volumes.mkdir(exist_ok=True)
+    # What is mounted below a shared mount in one namespace is mounted in the other.
+    for words in (["mount", "--bind", str(volumes), str(volumes)], ["mount", "--make-shared", str(volumes)]):
+        subprocess.run(words, check=True)  # noqa: S603 - argument lists of ours
+    stage.down.callback(subprocess.run, ["umount", "--lazy", str(volumes)], check=True)
+    unshare = ["unshare", "--mount", "--propagation", "unchanged", "--", "sh", "-euc", _ENCLOSE, "sh"]
+    return [*unshare, str(Path("/var/run").resolve()), str(_ACCOUNT_FOLDER), str(account)]
 
 
 @pytest.fixture(scope="module")
-def driver(stage: RealStage, account_folder: None) -> RealDriver:
+def driver(stage: RealStage, wrapper: list[str]) -> RealDriver:
     """Start the old driver with rotation on."""
-    del account_folder
     settings = replace(stage.driver.settings, rotation_interval_seconds=TICK_SECONDS)
     stage.driver.close()
     _place_rights(stage)
     stage.tool = toolbox.OLD_DRIVER
     address = urlsplit(stage.control_plane.admin.url)
     environment = {"KUBERNETES_SERVICE_HOST": str(address.hostname), "KUBERNETES_SERVICE_PORT": str(address.port)}
-    return stage.new_driver(settings, name="old", environment=environment)
+    return stage.new_driver(settings, name="old", environment=environment, wrapper=wrapper)
 
 
 @pytest.fixture(scope="module")
