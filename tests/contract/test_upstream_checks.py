@@ -67,6 +67,11 @@ CHECKS: Final[dict[str, tuple[tuple[str, str], ...]]] = {
     ),
     "B12 a copied Secret has an owner per pod and goes with the last": (
         ("e2e/test_pod_objects.py", "test_a_secret_stays_until_its_last_pod_is_gone"),
+        ("e2e/test_pod_objects.py", "test_a_secret_of_a_pod_with_an_owner_belongs_to_that_owner_and_goes_with_it"),
+        (
+            "e2e/test_pod_objects.py",
+            "test_a_secret_whose_pod_goes_before_its_owners_are_named_stays_until_the_next_pod_of_the_class",
+        ),
     ),
     "B13 one class name in two namespaces is two classes": (
         ("e2e/test_identities.py", "test_one_class_name_in_two_namespaces_is_two_classes"),
@@ -100,7 +105,7 @@ CHECKS: Final[dict[str, tuple[tuple[str, str], ...]]] = {
             "contract/test_own_parameters.py",
             "test_a_request_of_the_sync_controller_is_served_without_the_kubernetes_api",
         ),
-        ("e2e/test_fail_open.py", "test_a_stale_socket_starts_no_empty_pod"),
+        ("e2e/test_fail_open.py", "test_a_provider_that_is_gone_starts_no_empty_pod_and_leaves_mounted_files_alone"),
         ("chaos/test_model.py", "test_nothing_bridges_a_refusal"),
     ),
 }
