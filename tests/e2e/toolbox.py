@@ -3,8 +3,8 @@
 Pinned by the go.mod and go.sum files in `tests/e2e/tools`. A part is built again only when its module files or the Go
 toolchain have changed; what is there says so in a stamp beside it. The driver's manifests (custom resource definitions,
 rights) and Pulumi's start script of Python programs are copied out of their modules, never kept in the repository.
-`--pulumi` builds the Pulumi CLI and Pulumi's Kubernetes provider instead, `--sdk` Pulumi's generator of TypeScript
-SDKs; these need Go and nothing else.
+`--pulumi` builds the Pulumi CLI, Pulumi's Kubernetes provider and its language YAML instead, `--sdk` its generator of
+TypeScript SDKs; these need Go and nothing else.
 
 Not done here: running anything (control_plane.py, csi_driver.py).
 """
@@ -117,6 +117,12 @@ PULUMI: Final = Tool(
 )
 #: Pulumi's Kubernetes provider. Not every module proxy serves it; what needs it is skipped without.
 PULUMI_KUBERNETES: Final = _own("pulumi-resource-kubernetes")
+#: Pulumi's language host for programs in YAML.
+PULUMI_YAML: Final = Tool(
+    name="pulumi-language-yaml",
+    module="pulumi-language-yaml",
+    package="github.com/pulumi/pulumi-yaml/cmd/pulumi-language-yaml",
+)
 #: Pulumi's generator of TypeScript SDKs, behind a main function of ours.
 PULUMI_SDK_NODEJS: Final = _own("pulumi-sdk-nodejs")
 #: Pulumi's own start script of Python programs, from the SDK's module.
@@ -127,6 +133,7 @@ PULUMI_START_SCRIPT: Final = FOLDER / "bin" / "pulumi-language-python-exec"
 _PULUMI_PARTS: Final = {
     PULUMI: ("pulumi", "pulumi-language-python"),
     PULUMI_KUBERNETES: ("pulumi-resource-kubernetes",),
+    PULUMI_YAML: ("pulumi-language-yaml",),
 }
 
 #: What tier B runs on, quickest first.
@@ -264,7 +271,7 @@ def main(arguments: list[str]) -> int:
     """Build what is missing and say how long each took; 0 also on a machine that cannot run them (it says why).
 
     `--can-run` builds nothing: 0 where the parts can run, else 1 and the reasons. `--node` builds a whole node's parts,
-    `--pulumi` those of Pulumi that PATH lacks, the Kubernetes provider where the module proxy serves it, `--sdk` the
+    `--pulumi` those of Pulumi that PATH lacks (the CLI must build, the others are not served everywhere), `--sdk` the
     generator of TypeScript SDKs alone.
     """
     wants_cli, wants_sdk = "--pulumi" in arguments, "--sdk" in arguments
@@ -286,7 +293,7 @@ def main(arguments: list[str]) -> int:
             seconds = build(tool)
         except ToolboxError as error:
             print(f"{tool.name}: {error}", file=sys.stderr)
-            if tool is PULUMI_KUBERNETES:
+            if wants_cli and tool is not PULUMI:
                 continue
             return 1
         print(f"{tool.name}: {'there' if seconds is None else f'built in {seconds:.0f} s'}", flush=True)

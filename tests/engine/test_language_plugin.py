@@ -120,6 +120,30 @@ def test_a_project_that_it_cannot_run_is_refused_by_name(
             host.Run(language_pb2.RunRequest(info=_info(folder, **options)))
 
 
+def test_a_plugin_is_run_from_its_folder_and_its_words_are_handed_on(
+    host: language_pb2_grpc.LanguageRuntimeStub, folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / ".venv").symlink_to(folder / ".venv")
+    (tmp_path / "__main__.py").write_text(
+        "import os, sys\nprint(7000, flush=True)\nprint(sys.argv[1:], os.environ['GIVEN'])\nsys.exit(3)\n"
+    )
+    request = language_pb2.RunPluginRequest(
+        pwd=str(tmp_path), args=["127.0.0.1:1"], env=["GIVEN=a=b"], info=_info(tmp_path, virtualenv=".venv")
+    )
+    told = list(host.RunPlugin(request))
+    assert [item.stdout for item in told[:-1]] == [b"7000\n", b"['127.0.0.1:1'] a=b\n"]
+    assert told[-1].exitcode == 3
+
+
+def test_nothing_is_installed_and_a_folder_without_its_environment_is_refused(
+    host: language_pb2_grpc.LanguageRuntimeStub, folder: Path, tmp_path: Path
+) -> None:
+    request = language_pb2.InstallDependenciesRequest
+    assert list(host.InstallDependencies(request(info=_info(folder, virtualenv=".venv")))) == []
+    with pytest.raises(grpc.RpcError, match="is none"):
+        list(host.InstallDependencies(request(info=_info(tmp_path, virtualenv="venv"))))
+
+
 def test_the_project_of_this_repository_is_one_that_it_can_run(
     host: language_pb2_grpc.LanguageRuntimeStub, project: Path
 ) -> None:

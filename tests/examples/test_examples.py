@@ -1,7 +1,7 @@
 """The examples work: Python programs are run, YAML and TypeScript ones are held against the package's schema.
 
-Not checked here: that Pulumi's YAML runtime does with the schema what it says. The TypeScript program is compiled and
-run against its generated SDK in `tests/e2e_examples`, the program of the wheel where the wheel is built
+Not run here: the program in YAML (`tests/pulumi_cli/test_package.py` deploys it with the real CLI), the one in
+TypeScript (`tests/e2e_examples` compiles and runs it against its generated SDK), and the one of the wheel
 (`tests/infra/test_wheel.py`).
 """
 
@@ -94,7 +94,7 @@ def test_the_yaml_program_fits_the_schema(examples: Path, component: dict[str, A
     assert {name.split(".")[0] for name in re.findall(r"\$\{([^}]+)\}", text)} <= known
     api = program["resources"]["api"]
     assert api["type"] == "lockstep:index:AppSecrets"
-    assert api["options"] == {"providers": {"kubernetes": "${cluster}"}}
+    assert api["options"] == {"providers": ["${cluster}"]}
     given = api["properties"]
     assert given.keys() <= component["inputProperties"].keys()
     assert set(component["requiredInputs"]) <= given.keys()

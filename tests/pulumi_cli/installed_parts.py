@@ -90,6 +90,12 @@ def find_kubernetes_plugin() -> KubernetesPlugin | MissingParts:
     return MissingParts(found, is_buildable=False)
 
 
+def find_yaml_host() -> Path | None:
+    """Return Pulumi's language host for YAML: on PATH, else the toolbox's."""
+    built = toolbox.PULUMI_YAML.path
+    return _on_path(built.name) or (built if built.exists() else None)
+
+
 class NotTheProviderError(Exception):
     """A program is not Pulumi's Kubernetes provider; the message says by what."""
 

@@ -1,9 +1,10 @@
-"""`pulumi-language-python` for machines without the real one: runs the program with Pulumi's own start script.
+"""`pulumi-language-python` for machines without the real one: runs programs by Pulumi's start script, and plugins.
 
 Only the host process is ours. The script that it starts, `pulumi-language-python-exec`, is the one of the SDK's Go
 module, and the SDK is the one of the project's virtual environment. LOCKSTEP_LANGUAGE_EXEC names the script.
 
-Not done here: other toolchains than pip with a virtual environment, type checkers, debuggers, installing, generating.
+Not done here: other toolchains than pip with a virtual environment, type checkers, debuggers, generating, and
+installing: the virtual environment has to be there.
 
 Source: pulumi `sdk/python/cmd/pulumi-language-python/main.go` and `proto/pulumi/language.proto`.
 """
@@ -14,7 +15,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -168,6 +169,33 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
         if code == _TOLD_EXIT_CODE:
             return language_pb2.RunResponse(bail=True)
         return language_pb2.RunResponse(error=f"program exited with non-zero exit code: {code}")
+
+    def InstallDependencies(  # noqa: N802
+        self, request: language_pb2.InstallDependenciesRequest, context: grpc.ServicerContext
+    ) -> Iterator[language_pb2.InstallDependenciesResponse]:
+        """Install nothing: refuse a folder without its virtual environment."""
+        self._environment(request.info, context)
+        yield from ()
+
+    def RunPlugin(  # noqa: N802
+        self, request: language_pb2.RunPluginRequest, context: grpc.ServicerContext
+    ) -> Iterator[language_pb2.RunPluginResponse]:
+        """Run a plugin that is a folder with a `__main__.py`, and hand on what it prints, until it or the call ends."""
+        environment = self._environment(request.info, context)
+        given = dict(variable.partition("=")[::2] for variable in request.env)
+        plugin = subprocess.Popen(  # noqa: S603 - the plugin's folder and an argument list
+            [str(environment.python), request.info.program_directory, *request.args],
+            cwd=request.pwd,
+            env=given | environment.variables(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=sys.stderr,
+        )
+        context.add_callback(plugin.terminate)
+        assert plugin.stdout is not None
+        for line in plugin.stdout:
+            yield language_pb2.RunPluginResponse(stdout=line)
+        yield language_pb2.RunPluginResponse(exitcode=plugin.wait())
 
     def Cancel(self, request: Empty, context: grpc.ServicerContext) -> Empty:  # noqa: ARG002, N802
         """Interrupt the program."""

@@ -13,7 +13,7 @@ Source: pulumi `proto/pulumi/provider.proto`, as generated in the SDK (`pulumi.r
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
@@ -38,8 +38,10 @@ _DIFF_KINDS: Final = {
 class ProviderPlugin(provider_pb2_grpc.ResourceProviderServicer):
     """One plugin process's service. Method names are the protocol's."""
 
-    def __init__(self, package: str, provider: ResourceProvider) -> None:
+    def __init__(self, package: str, provider: ResourceProvider, settings: Sequence[str] = ()) -> None:
+        """Take a provider, and the names of its settings that programs in YAML may use; each is a text."""
         self._package = package
+        self._settings = settings
         self._provider = provider
 
     # ---------------------------------------------------------------------------------------------------- the plugin
@@ -60,8 +62,10 @@ class ProviderPlugin(provider_pb2_grpc.ResourceProviderServicer):
         request: provider_pb2.GetSchemaRequest,  # noqa: ARG002
         context: grpc.ServicerContext,  # noqa: ARG002
     ) -> provider_pb2.GetSchemaResponse:
-        """Return a schema without resources; Python programs never ask for one."""
-        return provider_pb2.GetSchemaResponse(schema=json.dumps({"name": self._package, "version": "0.0.0"}))
+        """Return a schema without resources: programs in YAML ask for the provider's settings, others for nothing."""
+        settings = {"inputProperties": {name: {"type": "string"} for name in self._settings}}
+        schema = {"name": self._package, "version": "0.0.0", "provider": settings}
+        return provider_pb2.GetSchemaResponse(schema=json.dumps(schema))
 
     def Attach(self, request: plugin_pb2.PluginAttach, context: grpc.ServicerContext) -> Empty:  # noqa: ARG002, N802
         """Go on as before: a process that serves by itself has no use for the engine's address."""
@@ -162,11 +166,11 @@ class ProviderPlugin(provider_pb2_grpc.ResourceProviderServicer):
         return response
 
 
-def serve_provider(package: str, provider: ResourceProvider) -> None:
+def serve_provider(package: str, provider: ResourceProvider, settings: Sequence[str] = ()) -> None:
     """Serve one provider as the process of a plugin; returns when the engine is gone."""
     serve_until_orphaned(
         lambda server: provider_pb2_grpc.add_ResourceProviderServicer_to_server(
-            ProviderPlugin(package, provider), server
+            ProviderPlugin(package, provider, settings), server
         )
     )
 

@@ -86,6 +86,17 @@ class PulumiCli:
         """Make the stack."""
         self.run("stack", "init", self.stack, "--secrets-provider", "passphrase")
 
+    def keep_plugins(self, versions: Mapping[str, str]) -> None:
+        """Put providers where the CLI keeps those that it downloaded, by package name.
+
+        What a package needs is looked for there only, whatever is on PATH.
+        """
+        for name, version in versions.items():
+            program = f"pulumi-resource-{name}"
+            folder = Path(self.environment["PULUMI_HOME"]) / "plugins" / f"resource-{name}-v{version}"
+            folder.mkdir(parents=True)
+            (folder / program).symlink_to(self.folder / "bin" / program)
+
     def preview(self, *flags: str) -> dict[str, Any]:
         """Return the digest of a preview, unchanged resources included, and save its plan."""
         digest: dict[str, Any] = json.loads(self.run("preview", *self.preview_flags(), *self._stack(), *flags))

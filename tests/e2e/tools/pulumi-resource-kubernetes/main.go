@@ -1,5 +1,5 @@
 // Pulumi's Kubernetes provider, from its Go module. The module's own program embeds files that its zip lacks, so the
-// main function is ours: the provider reads the schema only when objects are imported, and the mapping never.
+// main function is ours: the schema is read where objects are imported and for programs in YAML, the mapping for Terraform.
 package main
 
 import "github.com/pulumi/pulumi-kubernetes/provider/v4/pkg/provider"
