@@ -172,8 +172,7 @@ class _Connection:
                 if not await self._answer(_parse_request(head, body, whole)):
                     return
         finally:
-            if self._upstream is not None:
-                self._upstream[1].close()
+            self._close_upstream()
 
     async def _answer(self, request: _Request) -> bool:
         """Answer one call; False closes the connection."""
@@ -209,12 +208,27 @@ class _Connection:
         await self._writer.drain()
 
     async def _ask(self, whole: bytes) -> tuple[bytes, bytes, bytes]:
-        if self._upstream is None or self._upstream[0].at_eof():
-            host, _, port = self._place.upstream.rpartition("//")[2].partition(":")
-            self._upstream = await asyncio.open_connection(host, int(port), limit=1 << 22)
-        reader, writer = self._upstream
+        """Ask AWS, again where it has closed the connection since the last call; that is no fault of the plan's."""
+        if self._upstream is not None:
+            try:
+                return await self._exchange(whole, *self._upstream)
+            except (ConnectionError, EOFError):
+                self._close_upstream()
+        host, _, port = self._place.upstream.rpartition("//")[2].partition(":")
+        self._upstream = await asyncio.open_connection(host, int(port), limit=1 << 22)
+        return await self._exchange(whole, *self._upstream)
+
+    @staticmethod
+    async def _exchange(
+        whole: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> tuple[bytes, bytes, bytes]:
         writer.write(whole)
         return await _read_message(reader)
+
+    def _close_upstream(self) -> None:
+        if self._upstream is not None:
+            self._upstream[1].close()
+            self._upstream = None
 
     def _note_answer(self, call: Call, request: _Request, head: bytes, body: bytes) -> None:
         """Fill in the journal before the answer is on its way: whatever the provider does next, it is there."""

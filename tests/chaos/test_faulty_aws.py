@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import base64
+import gc
+import socket
+import socketserver
+import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
@@ -124,6 +128,35 @@ def test_a_connection_that_is_reset_is_a_disturbance(place: FaultyAws, clients: 
     with pytest.raises(BotoCoreError):
         client.get_parameters(Names=[PARAMETERS[0]])
     assert {call.answer for call in _journal(place)} == {Answer.DISTURBED}
+
+
+class _OneAnswer(socketserver.StreamRequestHandler):
+    """Answers one request, and closes the connection without a word."""
+
+    connections: ClassVar[int] = 0
+
+    def handle(self) -> None:
+        type(self).connections += 1
+        while self.rfile.readline() != b"\r\n":
+            pass
+        self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+
+
+def test_a_connection_that_aws_has_closed_since_is_made_anew_and_none_is_left_open() -> None:
+    with socketserver.TCPServer(("127.0.0.1", 0), _OneAnswer) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        upstream = f"http://127.0.0.1:{server.server_address[1]}"
+        with FaultyAws(upstream=upstream, model=Model(Ages(longest=1, max_stale=1))) as place:
+            port = int(place.endpoint.rpartition(":")[2])
+            with socket.create_connection(("127.0.0.1", port), timeout=10) as caller:
+                for _ in range(3):
+                    caller.sendall(b"GET / HTTP/1.1\r\n\r\n")
+                    assert caller.recv(1024).endswith(b"{}")
+        server.shutdown()
+        thread.join()
+    assert _OneAnswer.connections == 3
+    gc.collect()  # a connection that was left open says so now, and fails the test
 
 
 def test_a_denial_of_aws_itself_is_one_in_the_journal(
