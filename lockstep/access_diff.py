@@ -10,7 +10,7 @@ import datetime as dt
 import gc
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -101,7 +101,7 @@ def _diff_sides(request: DiffRequest) -> tuple[Report, Redaction]:
         stacks=stacks,
         fail_on=request.fail_on,
         approvals=approvals,
-        notes=_notes(request, head),
+        notes=(*_notes(request, head), *_not_compared(pairs)),
     )
     return report, base.redaction.joined(head.redaction)
 
@@ -123,6 +123,14 @@ def _notes(request: DiffRequest, head: Side) -> tuple[str, ...]:
     if request.head is None and head.preview is not None and not head.preview.is_whole:
         count = head.preview.left_out
         return (f"the preview leaves out {count} unchanged resources: mounts and grants could not be matched",)
+    return ()
+
+
+def _not_compared(pairs: Sequence[tuple[str, FleetDocuments, FleetDocuments]]) -> tuple[str, ...]:
+    """Say what only one of two sides shows, where there is something to show."""
+    shown = [(old.other_accounts, new.other_accounts) for _, old, new in pairs]
+    if any(None in sides and any(sides) for sides in shown):
+        return ("what other accounts must add was not compared: one of the sides does not show it",)
     return ()
 
 
@@ -150,7 +158,8 @@ def pair_stacks(base: Side, head: Side, stack: str | None) -> list[tuple[str, Fl
 
 
 def _side_of(name: str, own: dict[str, FleetDocuments], other: dict[str, FleetDocuments]) -> FleetDocuments:
-    return own[name] if name in own else FleetDocuments(environment=other[name].environment)
+    """Return a stack's documents; a stack that a side lacks has nothing there, and needs nothing of other accounts."""
+    return own[name] if name in own else FleetDocuments(environment=other[name].environment, other_accounts={})
 
 
 def _stack_of(single: SideStack, whole: Side, stack: str | None) -> tuple[str, FleetDocuments]:

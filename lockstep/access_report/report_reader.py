@@ -109,7 +109,15 @@ def _row(environment: str, row: Any) -> Row:  # noqa: ANN401 - as above
 
 
 #: How many parts the subject of a kind has at least; the sentences count on them.
-_PARTS = {About.POWER: 3, About.DENIAL: 2, About.RESOURCE_POLICY: 5, About.FILE: 2, About.MODE: 2, About.MOUNT: 2}
+_PARTS = {
+    About.POWER: 3,
+    About.DENIAL: 2,
+    About.RESOURCE_POLICY: 5,
+    About.OTHER_ACCOUNT: 4,
+    About.FILE: 2,
+    About.MODE: 2,
+    About.MOUNT: 2,
+}
 
 
 def _parts(about: About, subject: Any) -> tuple[str, ...]:  # noqa: ANN401 - as above

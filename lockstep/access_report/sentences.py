@@ -93,6 +93,8 @@ def what(row: Row) -> Sentence:
             return ("class", Name(parts[0]), Name(parts[1]))
         case About.RESOURCE_POLICY:
             return ("policy of", *resource_words(parts[0]))
+        case About.OTHER_ACCOUNT:
+            return (*_carrier(row), "in account", Name(parts[0]))
 
 
 _DENIED = "what it denies:"
@@ -296,6 +298,34 @@ def _resource_policy(row: Row) -> Sentence:
     return tuple(word for word in told if word)
 
 
+def _carrier(row: Row) -> Sentence:
+    """Return what of another account carries a statement: `policy of secret prod/db`."""
+    _, kind, resource, _ = row.parts
+    if kind in {"secret policy", "parameter policy"}:
+        return ("policy of", *resource_words(resource))
+    named = {"key policy": "policy of key", "role trust": "trust of role", "role permissions": "permissions of role"}
+    return (named.get(kind, "policy of"), Name(resource))
+
+
+def _other_account(row: Row) -> Sentence:
+    account, _, resource, role = row.parts
+    told: tuple[str, ...] = () if role == resource else ("for role", Name(role))
+    told = (*told, "of app" if told else "for app", Name(row.app)) if row.app else told
+    carrier = (*_carrier(row), *told)
+    match row.change:
+        case Change.GAINED:
+            return ("account", Name(account), "must add a statement to the", *carrier)
+        case Change.LOST:
+            unused = ", which nothing needs any more"
+            return ("account", Name(account), "should remove its statement from the", *carrier, unused)
+        case Change.WIDENED:
+            return ("account", Name(account), "must allow more in the", *carrier)
+        case Change.NARROWED:
+            return ("account", Name(account), "should allow less in the", *carrier)
+        case _:
+            return ("account", Name(account), "must change its statement in the", *carrier)
+
+
 def _sync(row: Row) -> Sentence:
     verb = {Change.GAINED: "copies files into", Change.LOST: "no longer fills"}.get(row.change, "fills otherwise")
     return (*_app(row), verb, "the", *what(row))
@@ -345,6 +375,7 @@ _SENTENCES: dict[About, Callable[[Row], Sentence]] = {
     About.IDENTITY: _identity,
     About.TRUST: _trust,
     About.RESOURCE_POLICY: _resource_policy,
+    About.OTHER_ACCOUNT: _other_account,
     About.SYNC: _sync,
     About.FILE: _file,
     About.MODE: _mode,

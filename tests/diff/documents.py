@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import strategies as st
 
-from components.derivation.diff.documents import AppDocument, FleetDocuments
+from components.derivation.diff.documents import AppDocument, FleetDocuments, OtherAccountDocument
 from provider_runtime.secret_objects import JsonKey, ObjectType, SecretObject, dump_objects
 
 ACCOUNT = "111122223333"
@@ -81,8 +82,12 @@ def app(*statements: Mapping[str, Any], **changes: object) -> AppDocument:
     return AppDocument(**{**given, **changes})
 
 
-def fleet(*apps: AppDocument) -> FleetDocuments:
-    return FleetDocuments(environment="prod", apps={item.app: item for item in apps})
+def fleet(*apps: AppDocument, other_accounts: Iterable[OtherAccountDocument] = ()) -> FleetDocuments:
+    return FleetDocuments(
+        environment="prod",
+        apps={item.app: item for item in apps},
+        other_accounts={(item.account, item.kind, item.resource): item for item in other_accounts},
+    )
 
 
 # ------------------------------------------------------------------------------------------------------ random ones
@@ -155,7 +160,60 @@ def apps(draw: st.DrawFn, name: str = "shop") -> AppDocument:
 @st.composite
 def fleets(draw: st.DrawFn) -> FleetDocuments:
     names = draw(st.lists(st.sampled_from(["shop", "mail", "till"]), unique=True, max_size=3))
-    return fleet(*(draw(apps(name)) for name in names))
+    others = draw(st.lists(other_accounts(), max_size=2))
+    return fleet(*(draw(apps(name)) for name in names), other_accounts=others)
+
+
+PARTNER = "444455556666"
+_OTHERS = st.sampled_from(
+    [
+        ("secret policy", secret("partner/db-AbC123", account=PARTNER), "secretsmanager:GetSecretValue"),
+        ("key policy", f"arn:aws:kms:eu-west-1:{PARTNER}:key/11111111-aaaa-4bbb-8ccc-222222222222", "kms:Decrypt"),
+        ("role trust", f"arn:aws:iam::{PARTNER}:role/reader", "sts:AssumeRole"),
+    ]
+)
+
+
+@st.composite
+def other_accounts(draw: st.DrawFn) -> OtherAccountDocument:
+    """Return what an object of another account must carry for some roles, one statement for each set of them."""
+    kind, resource, action = draw(_OTHERS)
+    apps = st.lists(st.sampled_from(["shop", "mail", "till"]), unique=True, min_size=1, max_size=3)
+    sets = draw(st.lists(apps, min_size=1, max_size=2))
+    listed = [
+        {
+            "Sid": f"LockstepReaders{number}",
+            "Effect": "Allow",
+            "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"},
+            "Action": [action],
+            "Resource": ["*"],
+            "Condition": {
+                "ArnEquals": {"aws:PrincipalArn": [f"arn:aws:iam::{ACCOUNT}:role/{name}" for name in names]},
+                **draw(st.sampled_from([{}, {"StringEquals": {"sts:ExternalId": "one"}}])),
+            },
+        }
+        for number, names in enumerate(sets, start=1)
+    ]
+    named = tuple(sorted({name for names in sets for name in names}))
+    policy_text = {"Statement": listed}
+    return OtherAccountDocument(account=PARTNER, kind=kind, resource=resource, policy=policy_text, apps=named)
+
+
+@st.composite
+def reformatted_other(draw: st.DrawFn, original: OtherAccountDocument) -> OtherAccountDocument:
+    """Return the same in another layout: one statement for each role, shuffled, numbered anew."""
+    listed: Any = original.policy["Statement"]
+    split = [
+        {
+            **statement,
+            "Sid": f"s{number}",
+            "Action": statement["Action"][0].upper(),
+            "Condition": {**statement["Condition"], "ArnEquals": {"AWS:principalarn": role}},
+        }
+        for number, statement in enumerate(listed)
+        for role in statement["Condition"]["ArnEquals"]["aws:PrincipalArn"]
+    ]
+    return replace(original, policy={"Statement": draw(st.permutations(split))})
 
 
 @st.composite

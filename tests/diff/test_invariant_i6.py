@@ -13,11 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.derivation.diff import Difference, FleetDocuments, diff_fleets
+from components.derivation.diff import About, Difference, FleetDocuments, diff_fleets
 from components.derivation.diff.app_facts import read_app
 from components.derivation.diff.compare import _set_change
+from components.derivation.diff.other_accounts import read_other_account
 from components.derivation.diff.rows import Change
-from tests.diff.documents import app, fleet, fleets, policy, reformatted, secret
+from tests.diff.documents import allow, app, fleet, fleets, policy, reformatted, reformatted_other, secret
 
 LEAN = settings(max_examples=25, deadline=None)
 
@@ -32,7 +33,11 @@ def test_i6_a_fleet_does_not_differ_from_itself(documents: FleetDocuments) -> No
 @LEAN
 def test_i6_there_is_no_row_exactly_when_access_is_equal(one: FleetDocuments, other: FleetDocuments) -> None:
     facts = [{name: read_app(item).facts for name, item in side.apps.items()} for side in (one, other)]
-    differ = facts[0] != facts[1]
+    others = [
+        {place: read_other_account(item) for place, item in (side.other_accounts or {}).items()}
+        for side in (one, other)
+    ]
+    differ = facts[0] != facts[1] or others[0] != others[1]
     assert bool(diff_fleets(one, other).rows) is differ
 
 
@@ -44,11 +49,27 @@ def test_i6_the_way_back_is_the_mirror(one: FleetDocuments, other: FleetDocument
     assert swapped == Counter((row.app, row.about, row.parts, row.change, row.before, row.after) for row in there)
 
 
+def test_a_read_between_a_wider_and_a_narrower_one_is_merged_alike_in_both_directions() -> None:
+    """An example of the law above: the one in the middle could go with either, and goes with the wider one."""
+    tests = ({"Bool": {"aws:SecureTransport": "true"}}, None, {"StringEquals": {"aws:SourceVpc": "vpc-1"}})
+    wide, middle, narrow = (
+        allow("secretsmanager:GetSecretValue", secret(name), condition=test)
+        for name, test in zip(("*", "db-??????", "db-AbC123"), tests, strict=True)
+    )
+    sides = (fleet(app(wide, narrow)), fleet(app(middle)))
+    there, back = (
+        sorted(row.change for row in diff_fleets(*pair).rows if row.about is About.READ)
+        for pair in (sides, sides[::-1])
+    )
+    assert (there, back) == ([Change.LOST, Change.NARROWED], [Change.GAINED, Change.WIDENED])
+
+
 @given(st.data())
 @LEAN
 def test_another_layout_of_the_same_access_is_no_effective_change(data: st.DataObject) -> None:
     documents = data.draw(fleets())
-    other = fleet(*(data.draw(reformatted(item)) for item in documents.apps.values()))
+    others = [data.draw(reformatted_other(item)) for item in (documents.other_accounts or {}).values()]
+    other = fleet(*(data.draw(reformatted(item)) for item in documents.apps.values()), other_accounts=others)
     difference = diff_fleets(documents, other)
     assert difference.rows == ()
     assert set(difference.reformatted) == set(documents.apps), "that the text differs is said"
@@ -57,7 +78,8 @@ def test_another_layout_of_the_same_access_is_no_effective_change(data: st.DataO
 @given(fleets(), fleets())
 @LEAN
 def test_the_order_of_rows_does_not_depend_on_the_order_of_apps(one: FleetDocuments, other: FleetDocuments) -> None:
-    backwards = fleet(*reversed(list(other.apps.values())))
+    others = (other.other_accounts or {}).values()
+    backwards = fleet(*reversed(list(other.apps.values())), other_accounts=reversed(list(others)))
     assert diff_fleets(one, other) == diff_fleets(one, backwards)
 
 
@@ -78,8 +100,12 @@ for row in diff_fleets(before, after).rows:
 
 
 def test_the_rows_are_the_same_to_the_byte_under_two_hash_seeds(tmp_path: Path, project: Path) -> None:
-    golden = {"apps": {"shop": _rendered("db", "smtp", "x")}, "environment": "prod"}
-    changed = {"apps": {"shop": _rendered("smtp", "y", "z"), "new": _rendered("db")}, "environment": "prod"}
+    golden = {"apps": {"shop": _rendered("db", "smtp", "x")}, "environment": "prod", "foreignAccounts": _partner("a")}
+    changed = {
+        "apps": {"shop": _rendered("smtp", "y", "z"), "new": _rendered("db")},
+        "environment": "prod",
+        "foreignAccounts": _partner("b", "c", "d"),
+    }
     for name, document in (("a.json", golden), ("b.json", changed)):
         (tmp_path / name).write_text(json.dumps(document), encoding="utf-8")
     texts = [
@@ -93,7 +119,7 @@ def test_the_rows_are_the_same_to_the_byte_under_two_hash_seeds(tmp_path: Path, 
         for seed in ("1", "2")
     ]
     assert texts[0] == texts[1]
-    assert texts[0].count("Row(") >= 5
+    assert texts[0].count("Row(") >= 9
 
 
 def _rendered(*names: str) -> dict[str, object]:
@@ -102,6 +128,18 @@ def _rendered(*names: str) -> dict[str, object]:
         for name in names
     ]
     return {"roleArn": "arn:aws:iam::111122223333:role/shop", "policies": [policy(*statements)]}
+
+
+def _partner(*roles: str) -> dict[str, object]:
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"AWS": "arn:aws:iam::111122223333:root"},
+        "Action": "kms:Decrypt",
+        "Resource": "*",
+        "Condition": {"ArnEquals": {"aws:PrincipalArn": [f"arn:aws:iam::111122223333:role/{role}" for role in roles]}},
+    }
+    key = "arn:aws:kms:eu-west-1:444455556666:key/11111111-aaaa-4bbb-8ccc-222222222222"
+    return {"444455556666": [{"kind": "key policy", "resource": key, "apps": ["shop"], "statements": [statement]}]}
 
 
 def test_an_empty_difference_says_so() -> None:

@@ -310,18 +310,25 @@ def _label(row: Row) -> str:
 
 # ------------------------------------------------------------------------------------------------- widened patterns
 def _merged(rows: list[Row]) -> list[Row]:
-    """Make one row of a read that is replaced by a wider (or by narrower) ones."""
+    """Make one row of a read that is replaced by a wider (or by narrower) ones.
+
+    Whatever reaches furthest goes first, gained or lost, so that the way back makes the same rows.
+    """
     gained = [row for row in rows if row.about is About.READ and row.change is Change.GAINED]
     lost = [row for row in rows if row.about is About.READ and row.change is Change.LOST]
+    inside_of = {
+        id(wide): [row for row in others if contains(wide.parts[0], row.parts[0])]
+        for wides, others in ((gained, lost), (lost, gained))
+        for wide in wides
+    }
     gone: set[int] = set()
     merged: list[Row] = []
-    for change, wides, narrows in ((Change.WIDENED, gained, lost), (Change.NARROWED, lost, gained)):
-        for wide in wides:
-            inside = [row for row in narrows if id(row) not in gone and contains(wide.parts[0], row.parts[0])]
-            if id(wide) in gone or not inside:
-                continue
-            gone |= {id(wide), *map(id, inside)}
-            merged.append(_merge(change, wide, inside))
+    for wide in sorted((*gained, *lost), key=lambda row: (-len(inside_of[id(row)]), row.parts)):
+        inside = [row for row in inside_of[id(wide)] if id(row) not in gone]
+        if id(wide) in gone or not inside:
+            continue
+        gone |= {id(wide), *map(id, inside)}
+        merged.append(_merge(Change.WIDENED if wide.change is Change.GAINED else Change.NARROWED, wide, inside))
     named = {text for row in merged for text in (*row.before, *row.after)}
     return [row for row in rows if id(row) not in gone and not _is_told(row, named)] + merged
 

@@ -97,6 +97,23 @@ class ResourcePolicyDocument:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OtherAccountDocument:
+    """What one object of another account must carry so that apps can read.
+
+    Attributes:
+        kind: See `ForeignStatements`.
+        policy: Its statements as a document.
+        apps: Who needs them; no part of the comparison.
+    """
+
+    account: str
+    kind: str
+    resource: str
+    policy: Document
+    apps: tuple[str, ...] = field(default=(), compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Unread:
     """A resource that nobody here can read. `fingerprint` tells whether it changed, and is never shown."""
 
@@ -112,6 +129,7 @@ class FleetDocuments:
         environment: Its name.
         apps: By name.
         resource_policies: By resource.
+        other_accounts: By account, kind and resource; None when the input does not show what other accounts must add.
         unread: Resources that may decide access and that no reader knows, by place.
         origin: What it was read from, such as `derived` or `preview`: texts of two origins are laid out differently.
     """
@@ -119,6 +137,7 @@ class FleetDocuments:
     environment: str
     apps: Mapping[str, AppDocument] = field(default_factory=dict)
     resource_policies: Mapping[str, ResourcePolicyDocument] = field(default_factory=dict)
+    other_accounts: Mapping[tuple[str, str, str], OtherAccountDocument] | None = None
     unread: Mapping[str, Unread] = field(default_factory=dict)
     origin: str = field(default="derived", compare=False)
 
@@ -150,7 +169,25 @@ def read_rendered(document: object) -> FleetDocuments:
         environment=_text(document, "environment"),
         apps=apps,
         resource_policies={item.resource: item for item in policies},
+        other_accounts=_other_accounts(document["foreignAccounts"]) if "foreignAccounts" in document else None,
     )
+
+
+def _other_accounts(document: object) -> dict[tuple[str, str, str], OtherAccountDocument]:
+    if not isinstance(document, Mapping) or not all(isinstance(listed, list) for listed in document.values()):
+        raise NotRenderedError("foreignAccounts is not a mapping of accounts to lists")
+    found = [
+        OtherAccountDocument(
+            account=str(account),
+            kind=_text(item, "kind"),
+            resource=_text(item, "resource"),
+            policy={"Statement": item.get("statements")},
+            apps=_texts(item, "apps"),
+        )
+        for account in document
+        for item in _documents(document, account)
+    ]
+    return {(item.account, item.kind, item.resource): item for item in found}
 
 
 def _rendered_app(name: str, app: Document) -> AppDocument:
@@ -229,6 +266,11 @@ def _text(document: Document, key: str) -> str:
     return value if isinstance(value, str) else ""
 
 
+def _texts(document: Document, key: str) -> tuple[str, ...]:
+    value = document.get(key)
+    return tuple(str(item) for item in value) if isinstance(value, list) else ()
+
+
 def _policy(value: object) -> PolicyText:
     if isinstance(value, (str, Mapping)):
         return value
@@ -251,6 +293,17 @@ def read_derived(fleet: FleetAccess, read_app: Callable[[AppAccess], AppDocument
                 resource=item.resource, policy=item.document.to_dict(), owner=item.owner
             )
             for item in fleet.secret_policies
+        },
+        other_accounts={
+            (account.account, item.kind, item.resource): OtherAccountDocument(
+                account=account.account,
+                kind=item.kind,
+                resource=item.resource,
+                policy={"Statement": item.document.to_dict()["Statement"]},
+                apps=item.apps,
+            )
+            for account in fleet.foreign_accounts
+            for item in account.statements
         },
     )
 

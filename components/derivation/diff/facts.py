@@ -28,6 +28,7 @@ class About(StrEnum):
     IDENTITY = "identity"
     TRUST = "trust"
     RESOURCE_POLICY = "resource policy"
+    OTHER_ACCOUNT = "other account"
     SYNC = "sync"
     FILE = "file"
     MODE = "mode"
@@ -43,8 +44,9 @@ class Subject:
 
     Attributes:
         parts: By kind. READ: ARN without region. POWER: power, action, resource. DENIAL: action, resource. IDENTITY:
-            attribute. TRUST: who. RESOURCE_POLICY: resource, effect, who, action. SYNC: Kubernetes Secret. FILE: class,
-            path. MOUNT: class, setting. The last three: where, or what.
+            attribute. TRUST: who. RESOURCE_POLICY: resource, effect, who, action. OTHER_ACCOUNT: account, kind,
+            object, role. SYNC: Kubernetes Secret. FILE: class, path. MOUNT: class, setting. The last
+            three: where, or what.
     """
 
     about: About

@@ -17,6 +17,7 @@ from .compare import Side, compare
 from .conditions import tests_text
 from .documents import SECOND_ROLE, AppDocument, FleetDocuments, Place, ResourcePolicyDocument
 from .facts import About, Facts, Way
+from .other_accounts import other_account_rows
 from .patterns import contains
 from .risks import add_risks
 from .rows import Change, Row
@@ -66,6 +67,9 @@ def diff_fleets(before: FleetDocuments, after: FleetDocuments, *, is_protected: 
         if not found and not is_same_text and before.origin == after.origin:
             reformatted.append(name)
     rows += (_risky(row, None, None, is_protected) for row in _diff_resource_policies(before, after, environment))
+    for row, facts in other_account_rows(before, after, environment):
+        known = replace(row, spec_digest=spec_digest(facts) if facts else "")
+        rows.append(_risky(known, None, None, is_protected))
     rows += (_risky(row, None, None, is_protected) for row in _diff_unread(before, after, environment))
     return Difference(
         environment=environment,

@@ -36,6 +36,8 @@ def add_risks(row: Row, *, account: str, is_new: bool, is_protected: bool) -> Ro
     if row.about is About.TRUST and row.change is Change.GAINED and not is_new and row.parts[0].startswith("IRSA"):
         risks.add(Risk.NEW_PRINCIPAL)  # the same name in another cluster is somebody else
     row = row.with_risks(risks)
+    if row.about is About.OTHER_ACCOUNT:
+        return row  # whose word it is what the other account lets through; here it is only said what that must do
     if not row.broadens:
         # A loss is no risk. What a failing mount or a key in another account is stays said.
         kept = {Risk.FAILS, Risk.UNKNOWN} if row.change is Change.GAINED else {Risk.UNKNOWN}
@@ -110,6 +112,14 @@ def _resource_policy(row: Row, account: str) -> set[Risk]:  # noqa: ARG001 - one
     return risks | ({Risk.CROSS_ACCOUNT} if owner and owner.account and _other_account(who, owner.account) else set())
 
 
+def _other_accounts(row: Row, account: str) -> set[Risk]:  # noqa: ARG001 - one signature for all
+    """Until the other account has done it a mount fails; what it may take away harms nobody."""
+    if row.change in {Change.LOST, Change.NARROWED}:
+        return set()
+    owner, _, _, role = row.parts
+    return {Risk.FAILS} | ({Risk.CROSS_ACCOUNT} if _other_account(role, owner) else set())
+
+
 def _other_account(text: str, account: str) -> bool:
     """Say whether an ARN, or a bare account id, is of another account."""
     arn = Arn.parse(text)
@@ -126,6 +136,7 @@ _RISKS: dict[About, Callable[[Row, str], set[Risk]]] = {
     About.TRUST: _trust,
     About.IDENTITY: _identity,
     About.RESOURCE_POLICY: _resource_policy,
+    About.OTHER_ACCOUNT: _other_accounts,
     About.SYNC: lambda row, account: {Risk.COPIED},  # noqa: ARG005 - as above
     About.MODE: lambda row, account: {Risk.LOOSENED},  # noqa: ARG005 - as above
     About.UNKNOWN: lambda row, account: {Risk.UNKNOWN},  # noqa: ARG005 - as above

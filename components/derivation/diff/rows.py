@@ -65,7 +65,7 @@ MEANINGS: dict[Risk, str] = {
     Risk.UNBOUND_KEY: "a Decrypt that is not bound to the objects that are read",
     Risk.COPIED: "the value is copied into a Kubernetes Secret, which others may read",
     Risk.PROTECTED: "the environment is protected",
-    Risk.FAILS: "a mount will fail: it asks for what nothing allows",
+    Risk.FAILS: "a mount will fail: nothing allows what it asks for, or another account must allow it first",
 }
 
 #: The one way of a read that reads nothing; see reads.py.
