@@ -5,11 +5,13 @@ Pulumi components place it, `lockstep render` prints it, and a diff compares two
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from provider_runtime.secret_objects import SecretObject
 
 from .environment import Environment
+from .errors import Spot
 from .grants import Grant
 from .iam import PolicyDocument
 from .packing import Headroom, PolicyKind
@@ -145,6 +147,9 @@ class AppAccess:
         guard: For the pod's `initContainers`: it holds the pod back while files are missing. None where the environment
             has none, or every object is optional.
         renamed_from: Earlier names of the app, so that its resources are kept.
+        at: Place of the app in its spec.
+        part_places: Places of its parts that have one: `second role`, `failover regions`, `class <name>` of a further
+            mount, `Secret <name>`. What is read has its place in `grants`.
     """
 
     app: AppName
@@ -170,6 +175,8 @@ class AppAccess:
     refresh_interval_seconds: int | None
     guard: Manifest | None
     renamed_from: tuple[str, ...]
+    at: Spot = field(compare=False)
+    part_places: Mapping[str, Spot] = field(compare=False)
 
     @property
     def objects(self) -> tuple[SecretObject, ...]:
@@ -203,6 +210,7 @@ class SecretPolicy:
         app: The app whose spec asks for the policy.
         document: The policy.
         adopt: Whether a policy that is there already, and is not one of ours, may be replaced.
+        at: Place of `restrict`.
     """
 
     secret: str
@@ -211,6 +219,7 @@ class SecretPolicy:
     app: AppName
     document: PolicyDocument
     adopt: bool
+    at: Spot = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)

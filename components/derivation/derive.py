@@ -6,13 +6,13 @@ limits here; what needs all apps at once is in fleet.py.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from .access import AppAccess, NamedPolicy, PodIdentityAssociation
+from .access import AppAccess, Mount, NamedPolicy, PodIdentityAssociation
 from .arn import absent_secret_arn, parameter_arn, policy_arn, secret_pattern
 from .environment import Environment
-from .errors import ProblemList
+from .errors import ProblemList, Spot
 from .grants import Grant, policy_for, unique_grants
 from .iam import Condition, PolicyDocument
 from .identity import AppIdentity
@@ -85,7 +85,23 @@ def derive_resolved(variant: AppVariant, environment: Environment, problems: Pro
         refresh_interval_seconds=variant.refresh_interval_seconds,
         guard=derive_guard(mounts, environment),
         renamed_from=variant.renamed_from,
+        at=variant.at,
+        part_places=_part_places(variant, mounts),
     )
+
+
+def _part_places(variant: AppVariant, mounts: Iterable[Mount]) -> dict[str, Spot]:
+    """Return the places of an app's parts; see `AppAccess.part_places`."""
+    second = variant.chain or (
+        variant.pod_identity if variant.pod_identity and variant.pod_identity.target_role else None
+    )
+    by_name = {entry.name: entry.at for entry in variant.mounts}
+    return {
+        **({"second role": second.at} if second else {}),
+        **({"failover regions": variant.failover_at} if variant.failover_regions else {}),
+        **{f"class {mount.class_name}": by_name[mount.name] for mount in mounts if mount.name in by_name},
+        **{f"Secret {entry.secret}": entry.at for entry in variant.sync},
+    }
 
 
 # -------------------------------------------------------------------------------------------------------------- grants

@@ -3,7 +3,7 @@
 Shape of the document:
     {"environment": …, "apps": {"<app>": {"policies": [IAM documents], "trust": {…}, "roleName": …,
      "secretProviderClasses": […], "serviceAccount": {…}, "volumes": […], "volumeMounts": […],
-     "limits": [{"subject": "trust policy", "used": …, "limit": …, "unit": …}], "owner": …, "spec": "<file>",
+     "limits": [{"subject": "trust policy", "used": …, "limit": …, "unit": …}], "owner": …, "spec": "<file>:<line>",
      "grants": [{"resource": …, "region": …, "owner": …, "spec": "<file>:<line>"}], …}}}
 Owners and lines of the spec change no access: a diff reads them to say whose secret it is, and where it is asked for.
 """
@@ -24,6 +24,7 @@ from .access import (
     RoleChainAccess,
     SecretPolicy,
 )
+from .errors import Spot
 from .grants import Grant
 from .limit_use import LimitUse, limit_of, limits_of
 
@@ -113,7 +114,9 @@ def _app(app: AppAccess) -> Manifest:
     if app.chain:
         document["secondRole"] = _second_role(app.chain)
     document["limits"] = [limit_use(one) for one in limits_of(app)]
-    document["spec"] = next((grant.at.source for grant in app.grants if grant.at), "")
+    document["spec"] = _line(app.at)
+    if app.part_places:
+        document["places"] = {name: _line(spot) for name, spot in app.part_places.items()}
     document["grants"] = [_grant(grant) for grant in app.grants]
     return document
 
@@ -129,8 +132,12 @@ def _grant(grant: Grant) -> Manifest:
     if grant.owner:
         document["owner"] = grant.owner
     if grant.at:
-        document["spec"] = f"{grant.at.source}:{grant.at.line}"
+        document["spec"] = _line(grant.at)
     return document
+
+
+def _line(spot: Spot) -> str:
+    return f"{spot.source}:{spot.line}"
 
 
 def _pod_part(app: AppAccess) -> Manifest:
@@ -206,6 +213,7 @@ def _secret_policy(policy: SecretPolicy) -> Manifest:
         "owner": policy.owner,
         "app": policy.app,
         "adopt": policy.adopt,
+        "spec": _line(policy.at),
         "policy": policy.document.to_dict(),
         "limits": [limit_use(limit_of(policy))],
     }

@@ -79,6 +79,7 @@ def secret_policies(
                     app=app.app,
                     document=document,
                     adopt=entry.restrict.adopt,
+                    at=entry.restrict.at,
                 )
     return tuple(found[resource] for resource in sorted(found))
 

@@ -8,6 +8,7 @@ approve and should not. Beside specs, `before.settings.json` and its like change
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from dataclasses import replace
 from functools import cache
@@ -102,6 +103,75 @@ def test_rendered_specs_make_the_same_rows(case: str) -> None:
         assert [(row.about, row.change, row.parts, row.before, row.after, row.details) for row in one.rows] == [
             (row.about, row.change, row.parts, row.before, row.after, row.details) for row in other.rows
         ]
+
+
+def test_every_row_that_comes_from_a_spec_names_its_line() -> None:
+    """A row of a stack's settings, such as a boundary, is about an app all the same."""
+    rows = {(case, row) for case in SPEC_CASES for report in reports(case).values() for row in report.rows}
+    assert [(case, row.about, row.spec) for case, row in rows if not re.fullmatch(r"apps\.yaml:\d+", row.spec)] == []
+
+
+PLAIN = """version: 1
+app: shop
+namespace: shop
+serviceAccount: web
+owner: shop
+secrets:
+  - {name: prod/db, file: db.json, mode: "0400"}
+"""
+EVERYTHING = """version: 1
+app: shop
+namespace: shop
+serviceAccount: web
+owner: shop
+assumeRole: {role: arn:aws:iam::444455556666:role/reader}
+failoverRegions: [us-west-2]
+secrets:
+  - {name: prod/db, file: db.json}
+sync:
+  - {secret: shop-env, data: {KEY: db.json}}
+"""
+RESTRICTED = """version: 1
+app: shop
+namespace: shop
+serviceAccount: web
+owner: shop
+secrets:
+  - name: prod/db
+    file: db.json
+    restrict: {breakGlass: [arn:aws:iam::111122223333:role/break-glass]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("after", "expected"),
+    [
+        (
+            EVERYTHING,
+            {
+                ("read", "second role's read"): 9,
+                ("power", "assume"): 6,
+                ("identity", "second role"): 6,
+                ("other account", "role trust"): 6,
+                ("mount", "assumeRoleArn"): 6,
+                ("mount", "failover regions"): 7,
+                ("mode", "db.json"): 9,
+                ("sync", "shop-env"): 11,
+            },
+        ),
+        (RESTRICTED, {("resource policy", "Deny"): 9, ("mode", "db.json"): 7}),
+        (PLAIN.replace("serviceAccount: web", "serviceAccount: job"), {("identity", "service account"): 2}),
+    ],
+)
+def test_a_row_names_the_line_of_what_it_is_about(after: str, expected: dict[tuple[str, str], int]) -> None:
+    sides = (read_derived(derive_fleet(parse_specs(text, source="apps.yaml"), PROD)) for text in (PLAIN, after))
+    lines: dict[tuple[str, str], int] = {}
+    for row in report_of(*sides).rows:
+        part = "second role's read" if row.about is About.READ else ""
+        for name in filter(None, (part, *row.parts)):
+            if row.change is not Change.LOST:
+                lines[row.about.value, name] = int(row.spec.removeprefix("apps.yaml:"))
+    assert {place: lines.get(place) for place in expected} == expected
 
 
 #: Of SARIF 2.1.0 what code scanning reads, as its documentation requires it.

@@ -62,6 +62,7 @@ class AppDocument:
         owner: "" unknown.
         places: IAM resource → where its grant comes from; no part of the comparison.
         spec: `file:line` of the app; no part of the comparison.
+        part_places: Part of the app → `file:line`, see `AppAccess.part_places`; no part of the comparison.
         is_whole: Whether everything about the app is in the input, so that what is missing does not exist.
     """
 
@@ -79,6 +80,7 @@ class AppDocument:
     owner: str = field(default="", compare=False)
     places: Mapping[str, Place] = field(default_factory=dict, compare=False)
     spec: str = field(default="", compare=False)
+    part_places: Mapping[str, str] = field(default_factory=dict, compare=False)
     is_whole: bool = field(default=True, compare=False)
 
     @property
@@ -94,6 +96,7 @@ class ResourcePolicyDocument:
     resource: str
     policy: PolicyText
     owner: str = field(default="", compare=False)
+    spec: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,7 +164,10 @@ def read_rendered(document: object) -> FleetDocuments:
         apps[name] = _rendered_app(name, app)
     policies = [
         ResourcePolicyDocument(
-            resource=_text(item, "resource"), policy=_policy(item.get("policy")), owner=_text(item, "owner")
+            resource=_text(item, "resource"),
+            policy=_policy(item.get("policy")),
+            owner=_text(item, "owner"),
+            spec=_text(item, "spec"),
         )
         for item in _documents(document, "secretPolicies")
     ]
@@ -225,6 +231,7 @@ def _rendered_app(name: str, app: Document) -> AppDocument:
             for grant in reversed(_documents(app, "grants"))
         },
         spec=_text(app, "spec"),
+        part_places={name: text for name, text in _inner(app, "places").items() if isinstance(text, str)},
     )
 
 
@@ -290,7 +297,10 @@ def read_derived(fleet: FleetAccess, read_app: Callable[[AppAccess], AppDocument
         apps={str(app.app): read(app) for app in fleet.apps},
         resource_policies={
             item.resource: ResourcePolicyDocument(
-                resource=item.resource, policy=item.document.to_dict(), owner=item.owner
+                resource=item.resource,
+                policy=item.document.to_dict(),
+                owner=item.owner,
+                spec=f"{item.at.source}:{item.at.line}",
             )
             for item in fleet.secret_policies
         },

@@ -12,11 +12,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from ..arn import Arn
+from .actions import Power
 from .app_facts import NOTHING, AppFacts, read_app, read_resource_policy
 from .compare import Side, compare
 from .conditions import tests_text
 from .documents import SECOND_ROLE, AppDocument, FleetDocuments, Place, ResourcePolicyDocument
-from .facts import About, Facts, Way
+from .facts import About, Facts, Subject, Way
 from .other_accounts import other_account_rows
 from .patterns import contains
 from .risks import add_risks
@@ -161,27 +162,60 @@ def _placed(
 ) -> Row:
     lost = row.change is Change.LOST
     document = before if lost or after is None else after
-    accounts = old.accounts if lost or after is None else new.accounts
-    place = _place_of(row, document)
+    facts = old if lost or after is None else new
+    place = _place_of(row, document, facts)
     return replace(
         row,
-        workloads=accounts,
+        workloads=facts.accounts,
         owner=document.owner if document else "",
         secret_owner=place.owner,
-        spec=place.spec or (document.spec if document else ""),
+        spec=place.spec or _line_of_part(row, document),
         spec_digest=digest,
     )
 
 
-def _place_of(row: Row, document: AppDocument | None) -> Place:
-    """Find where a read comes from: the places name ARNs with their region, rows ARNs without."""
-    if document is None or row.about not in {About.READ, About.REGION, About.KEY}:
+_OF_ONE_OBJECT = frozenset({About.READ, About.REGION, About.KEY, About.GRANT_WITHOUT_MOUNT, About.MOUNT_WITHOUT_GRANT})
+
+
+def _place_of(row: Row, document: AppDocument | None, facts: AppFacts) -> Place:
+    """Find where a read comes from, or a file: the places name ARNs with their region, rows ARNs without."""
+    if document is None:
         return Place()
-    for resource, place in sorted(document.places.items()):
+    if row.about in {About.FILE, About.MODE}:
+        file = Subject(about=About.FILE, parts=row.parts)
+        reads = [read.parts[0] for read, files in sorted(facts.files_of.items()) if file in files]
+        # A file of an object keeps its line; who owns the secret is said where it is read.
+        return Place(spec=_place_in(document.places, reads[0]).spec) if reads else Place()
+    return _place_in(document.places, row.parts[0]) if row.about in _OF_ONE_OBJECT else Place()
+
+
+def _place_in(places: Mapping[str, Place], read: str) -> Place:
+    for resource, place in sorted(places.items()):
         arn = Arn.parse(resource)
-        if arn is not None and contains(row.parts[0], str(arn.in_region(""))):
+        if arn is not None and contains(read, str(arn.in_region(""))):
             return place
     return Place()
+
+
+def _line_of_part(row: Row, document: AppDocument | None) -> str:
+    """Return the line of the part of an app that a row is about; the app's own where it has none."""
+    if document is None:
+        return ""
+    part = ""
+    match row.about:
+        case About.SYNC:
+            part = f"Secret {row.parts[0]}"
+        case About.MOUNT:
+            part = _PARTS_OF_CLASSES.get(row.parts[1], f"class {row.parts[0]}")
+        case About.IDENTITY:
+            part = row.parts[0]
+        case About.POWER if row.parts[0] == Power.ASSUME:
+            part = "second role"
+    return document.part_places.get(part, document.spec)
+
+
+#: Setting of a class → the part of the app that it comes from.
+_PARTS_OF_CLASSES = {"failover regions": "failover regions", "assumeRoleArn": "second role"}
 
 
 def _risky(row: Row, before: AppDocument | None, after: AppDocument | None, is_protected: bool) -> Row:  # noqa: FBT001 - private
@@ -199,7 +233,7 @@ def _diff_resource_policies(before: FleetDocuments, after: FleetDocuments, envir
         digest = spec_digest(sides[1].facts) if new else ""
         for row in compare(sides[0], sides[1], environment=environment, app=""):
             there = new or old
-            yield replace(row, owner=there.owner if there else "", spec_digest=digest)
+            yield replace(row, owner=there.owner if there else "", spec=there.spec if there else "", spec_digest=digest)
 
 
 def _paired(

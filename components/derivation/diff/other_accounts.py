@@ -110,8 +110,18 @@ def _placed(row: Row, app: AppDocument) -> Row:
     place = _place(app.places, row)
     accounts = own_accounts(app)
     return replace(
-        row, app=app.app, workloads=accounts, owner=app.owner, secret_owner=place.owner, spec=place.spec or app.spec
+        row,
+        app=app.app,
+        workloads=accounts,
+        owner=app.owner,
+        secret_owner=place.owner,
+        spec=place.spec or _line(app, row),
     )
+
+
+def _line(app: AppDocument, row: Row) -> str:
+    is_second_role = row.about is About.OTHER_ACCOUNT and row.parts[1] in {_OF_ITSELF, "role trust"}
+    return app.part_places.get("second role", app.spec) if is_second_role else app.spec
 
 
 def _place(places: Mapping[str, Place], row: Row) -> Place:

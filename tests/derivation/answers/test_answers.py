@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from components.derivation import Environment, FleetAccess, PolicyDocument, derive_fleet, parse_specs
 from components.derivation.access import ForeignAccount, ForeignStatements, SecretPolicy
 from components.derivation.answers import Answers, ObjectId, Selector, Subject, Verdict, regions_of
+from components.derivation.errors import Spot
 from components.derivation.evaluator import SourceKind, parse_policy
 from components.derivation.spec import AppName, Identity, Store
 from tests.derivation.random_specs import DEPLOYER, SpecText, spec_texts
@@ -131,6 +132,7 @@ def test_a_secret_policy_that_denies_makes_it_a_no() -> None:
         app=AppName("payments"),
         document=_DenyingDocument(statements=()),
         adopt=False,
+        at=Spot(source="smtp.yaml", line=1, column=1),
     )
     answers = Answers(replace(fleet(), secret_policies=(policy,)))
     denied = answers.can_read("mailer", secret("prod/shared/smtp"))
