@@ -115,7 +115,7 @@ lock: dev ## resolve requirements*.in again into locks with hashes and without a
 image: ## build and push the provider's image, print its digest (PUSH=<repository> BUILD_DIGEST= RUNTIME_DIGEST=)
 	@.ci/push-image "$(PUSH)"
 
-check: test lint ## exactly what CI runs
+check: test lint ## what CI runs first; then it runs .ci/real-parts, which is `make e2e` where that can run
 
 clean: ## remove what make built
 	rm -rf $(VENV) $(EMULATOR) $(PARLIAMENT) $(POLICY) $(FUZZ) .fuzz .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .local build *.egg-info

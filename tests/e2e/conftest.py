@@ -10,6 +10,9 @@ import pytest
 
 from tests.e2e import toolbox
 from tests.e2e.control_plane import ControlPlane
+from tests.e2e.strict_skips import pytest_make_collect_report, pytest_runtest_makereport
+
+__all__ = ["pytest_make_collect_report", "pytest_runtest_makereport"]
 
 ISSUER = "https://issuer.e2e.invalid"
 

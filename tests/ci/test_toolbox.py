@@ -1,0 +1,78 @@
+"""The builder of the real parts: what it says where they cannot run, and that nothing is built twice."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.e2e import toolbox
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+#: Plays Go: tells its version, and builds by writing what it was asked for.
+PLAYED_GO = """#!/bin/sh
+if [ "$1" = env ]; then cat "{folder}/version"; exit; fi
+if [ -e "{folder}/broken" ]; then echo "no such module" >&2; exit 1; fi
+while [ "$1" != -o ]; do shift; done
+echo "$3" | tee -a "{folder}/built" > "$2"
+"""
+
+
+def run_without_go(*arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PATH": "/nonexistent"}
+    command = [sys.executable, "-m", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)  # noqa: S603 - our own module
+
+
+def test_without_go_it_says_so_and_builds_nothing() -> None:
+    asked = run_without_go("tests.e2e.toolbox", "--can-run")
+    assert (asked.returncode, "go is not on PATH" in asked.stdout) == (1, True)
+    built = run_without_go("tests.e2e.toolbox")
+    assert (built.returncode, "not built: go is not on PATH" in built.stdout) == (0, True)
+
+
+def test_without_go_every_case_is_skipped_with_the_reason_and_counted() -> None:
+    done = run_without_go("pytest", "-p", "no:cacheprovider", "-q", "-rs", "tests/e2e/test_stand_in_parity.py")
+    assert done.returncode == 0, done.stdout
+    assert "go is not on PATH" in done.stdout
+    assert re.match(r"\d{2} skipped in ", done.stdout.splitlines()[-1])
+
+
+@pytest.fixture
+def go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Put a played Go on PATH, with its version and what it has built in this folder."""
+    program = tmp_path / "bin" / "go"
+    program.parent.mkdir()
+    program.write_text(PLAYED_GO.format(folder=tmp_path), encoding="utf-8")
+    program.chmod(0o755)
+    (tmp_path / "version").write_text("go1.26.1\n", encoding="utf-8")
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    monkeypatch.setattr(toolbox, "FOLDER", tmp_path / "parts")
+    return tmp_path
+
+
+def _builds(go: Path) -> int:
+    built = go / "built"
+    return len(built.read_text(encoding="utf-8").splitlines()) if built.exists() else 0
+
+
+def test_a_part_is_built_once_and_again_only_when_the_toolchain_changed(go: Path) -> None:
+    assert toolbox.missing_tools((toolbox.ETCD,)) == ("etcd",)
+    assert toolbox.build(toolbox.ETCD) is not None
+    assert toolbox.build(toolbox.ETCD) is None
+    assert (_builds(go), toolbox.missing_tools((toolbox.ETCD,))) == (1, ())
+    (go / "version").write_text("go1.26.2\n", encoding="utf-8")
+    assert toolbox.build(toolbox.ETCD) is not None
+    assert _builds(go) == 2
+
+
+def test_a_part_that_cannot_be_built_is_an_error_with_what_go_said(go: Path) -> None:
+    (go / "broken").touch()
+    with pytest.raises(toolbox.ToolboxError, match="no such module"):
+        toolbox.build(toolbox.ETCD)
+    assert toolbox.missing_tools((toolbox.ETCD,)) == ("etcd",)
