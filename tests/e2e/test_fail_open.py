@@ -101,7 +101,7 @@ def test_a_provider_killed_in_the_middle_of_a_call_starts_no_empty_pod(stage: Re
     stage.kubelet.stop_pod(pod)
 
 
-@pytest.mark.parametrize("ending", ["killed", "in order"])
+@pytest.mark.parametrize("ending", ["killed", "ended"])
 def test_a_provider_that_is_gone_starts_no_empty_pod_and_leaves_mounted_files_alone(
     stage: RealStage, ending: str
 ) -> None:
@@ -109,7 +109,7 @@ def test_a_provider_that_is_gone_starts_no_empty_pod_and_leaves_mounted_files_al
 
     Kubelet takes that for a mount that may still come, and leaves the directory: the trap, which the interval closes.
     """
-    driver = stage.new_driver(stage.driver.settings, name=ending[:4])
+    driver = stage.new_driver(stage.driver.settings, name=ending)
     kubelet = _kubelet_with_deadline(stage, driver, seconds=2.0)
     mounted, waiting = stage.pod(stage.apps[0], 41), stage.pod(stage.apps[0], 44)
     assert isinstance(stage.kubelet_with(driver).start_pod(mounted), PodStarted), "now the driver keeps its connection"
