@@ -38,8 +38,8 @@ class Fields:
 
     def text(self, name: str) -> str | None:
         """Return a text."""
-        value = self._value(name)
-        return value if isinstance(value, str) else None
+        read = self._fields.get(name)
+        return read.value if read and isinstance(read.value, str) else None
 
     def number(self, name: str) -> int | None:
         """Return a number."""

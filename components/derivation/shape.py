@@ -38,7 +38,7 @@ class Read(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadRecord:
-    """The fields of a record that stood in the file, in the shape's order."""
+    """The fields of a record that stood in the file, in its order."""
 
     fields: dict[str, Read]
 
@@ -299,9 +299,13 @@ class Record:
     title: str
     fields: tuple[Field, ...]
     names: tuple[str, ...] = field(init=False)
+    _by_name: dict[str, Field] = field(init=False, repr=False, compare=False)
+    _required: tuple[Field, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "names", tuple(item.name for item in self.fields))
+        object.__setattr__(self, "_by_name", {item.name: item for item in self.fields})
+        object.__setattr__(self, "_required", tuple(item for item in self.fields if item.required))
 
     def read(self, node: Node, problems: ProblemList, known: ReadRecord | None = None) -> ReadRecord | Broken:
         """Return the fields that stand in the file; a missing required one makes the record broken.
@@ -310,31 +314,26 @@ class Record:
         """
         if not isinstance(node, Mapping):
             return _wrong_type(node, f"a mapping ({self.title})", problems, f"write keys such as {self.names[0]!r}")
-        self._report_unknown(node, problems)
-        children = {key.text: child for key, child in node.items}
         fields: dict[str, Read] = {}
-        missing = False
-        for item in self.fields:
-            child = children.get(item.name)
-            if child is not None:
-                before = known.fields.get(item.name) if known else None
-                is_known = before is not None and before.node is child
-                fields[item.name] = (
-                    before if before and is_known else Read(value=item.shape.read(child, problems), node=child)
-                )
-            elif item.required:
-                missing = True
-                what = f"the key {item.name!r} is missing"
-                problems.add(node.at, "SPEC005", what, f"{self.title} needs it", f"add {item.name!r}: {item.doc}")
+        for key, child in node.items:
+            item = self._by_name.get(key.text)
+            if item is None:
+                self._report_unknown(key, problems)
+                continue
+            before = known.fields.get(item.name) if known else None
+            is_known = before is not None and before.node is child
+            fields[item.name] = before if before and is_known else Read(item.shape.read(child, problems), child)
+        missing = [item for item in self._required if item.name not in fields]
+        for item in missing:
+            what = f"the key {item.name!r} is missing"
+            problems.add(node.at, "SPEC005", what, f"{self.title} needs it", f"add {item.name!r}: {item.doc}")
         return BROKEN if missing else ReadRecord(fields=fields)
 
-    def _report_unknown(self, node: Mapping, problems: ProblemList) -> None:
-        for key, _ in node.items:
-            if key.text not in self.names:
-                close = _closest(key.text, self.names)
-                fix = f"did you mean {close!r}?" if close else "remove it, or look it up with `lockstep schema`"
-                rule = f"{self.title} has the keys {', '.join(self.names)}"
-                problems.add(key.at, "SPEC003", f"the key {_shown(key.text)} is unknown", rule, fix)
+    def _report_unknown(self, key: Scalar, problems: ProblemList) -> None:
+        close = _closest(key.text, self.names)
+        fix = f"did you mean {close!r}?" if close else "remove it, or look it up with `lockstep schema`"
+        rule = f"{self.title} has the keys {', '.join(self.names)}"
+        problems.add(key.at, "SPEC003", f"the key {_shown(key.text)} is unknown", rule, fix)
 
     def schema(self) -> JsonSchema:
         """Return the JSON Schema, closed: an editor marks unknown keys."""
