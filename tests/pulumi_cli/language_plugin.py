@@ -180,11 +180,17 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
     def RunPlugin(  # noqa: N802
         self, request: language_pb2.RunPluginRequest, context: grpc.ServicerContext
     ) -> Iterator[language_pb2.RunPluginResponse]:
-        """Run a plugin that is a folder with a `__main__.py`, and hand on what it prints, until it or the call ends."""
+        """Run a plugin that is a folder with a `__main__.py`, and hand on what it prints, until it or the call ends.
+
+        A policy pack is started by Pulumi's own module, which is told the engine's address and the folder.
+        """
         environment = self._environment(request.info, context)
         given = dict(variable.partition("=")[::2] for variable in request.env)
+        folder = request.info.program_directory
+        is_pack = Path(folder, "PulumiPolicy.yaml").exists()
+        words = ["-u", "-m", "pulumi.policy", *request.args, folder] if is_pack else [folder, *request.args]
         plugin = subprocess.Popen(  # noqa: S603 - the plugin's folder and an argument list
-            [str(environment.python), request.info.program_directory, *request.args],
+            [str(environment.python), *words],
             cwd=request.pwd,
             env=given | environment.variables(),
             stdin=subprocess.DEVNULL,
