@@ -259,7 +259,8 @@ def test_the_doctor_finds_on_the_api_server_what_pulumi_and_helm_placed(told: To
         "driver.sync", "driver.admission", "provider.image", "provider.socket", "app.account", "app.class",
         "aws.account", "iam.issuer", "iam.role",
     }, told.examined  # fmt: skip
-    # Emulated IAM's simulator refuses reads of some apps here; the rule itself is held by tests/doctor.
+    # Emulated IAM's simulator reads no ContextEntries and one resource only, so that it refuses whatever has a
+    # condition, such as every Decrypt under a customer key; the rule itself is held by tests/doctor.
     assert bad <= {"eks.cluster", "object", "kms.key", "iam.access"}, told.examined
     simulated = {check["subject"]: check["status"] for check in told.examined["iam.access"]}
     assert simulated["mailer"] == "ok"
