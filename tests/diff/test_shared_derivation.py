@@ -104,4 +104,4 @@ def test_the_roads_from_disk_and_from_a_revision_meet(tmp_path: Path, project: P
     of_disk = read_derived(derive_fleet(load_specs([folder]), PROD))
     assert of_revision == of_disk
     assert repr(of_disk).replace(f"{tmp_path}/", "") == repr(of_revision), "and names files by their place in it"
-    assert of_revision.apps["payments"].spec == "apps/payments.yaml"
+    assert of_revision.apps["payments"].spec == "apps/payments.yaml:3"
