@@ -10,7 +10,6 @@ Source: pulumi `proto/pulumi/resource.proto` and `engine.proto`, as generated in
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable, Iterator
 from concurrent import futures
 from contextlib import contextmanager
@@ -25,6 +24,7 @@ from lockstep.engine.digest import Diagnostic, Severity
 from lockstep.engine.resource_provider import ProviderError
 from lockstep.engine.state import Urn
 from lockstep.engine.values import UnsupportedValueError, dump_struct, parse_struct
+from provider_runtime.go_flags import parse_duration
 
 _LOG = logging.getLogger(__name__)
 
@@ -60,10 +60,6 @@ _UNSUPPORTED_OPTIONS = {
     "hideDiffs": "hide_diffs",
 }
 
-#: A duration as Go writes it, and the seconds of its units. Source: Go's time.ParseDuration.
-_DURATION = re.compile(r"(?:\d+(?:\.\d*)?(?:ns|us|ms|s|m|h))+")
-_DURATION_PART = re.compile(r"([\d.]+)([a-z]+)")
-_UNIT_SECONDS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _TIMED = ("create", "update", "delete", "read")
 
 
@@ -242,9 +238,11 @@ def _parse_goal(request: resource_pb2.RegisterResourceRequest) -> Goal:
 
 def _parse_duration(text: str) -> float:
     """Return the seconds of a Go duration such as `1h30m`."""
-    if not _DURATION.fullmatch(text):
-        raise UnsupportedValueError(f"{text!r} in custom_timeouts is no duration. Fix: write it like 30s or 1h30m")
-    return sum(float(number) * _UNIT_SECONDS[unit] for number, unit in _DURATION_PART.findall(text))
+    try:
+        return parse_duration(text)
+    except ValueError:
+        what = f"{text!r} in custom_timeouts is no duration. Fix: write it like 30s or 1h30m"
+        raise UnsupportedValueError(what) from None
 
 
 @contextmanager
