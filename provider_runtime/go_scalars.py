@@ -50,6 +50,8 @@ _NUMBER_LIMIT = 400
 """Characters of a text that is still read as a number; a float64 needs fewer, a longer one stays text."""
 
 _PLAIN = re.compile(r"[A-Za-z_/](?:[A-Za-z0-9_/+=.@:-]*[A-Za-z0-9_/+=.@-])?")
+_QUOTED_AS_IT_STANDS = re.compile(r"[ !#-\[\]-~]*")
+"""Printable ASCII without the two characters that a double-quoted scalar escapes."""
 _WORDS_READ_AS_OTHER = frozenset(word.lower() for word in _TRUE_WORDS | _FALSE_WORDS | _NULL_WORDS)
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 
@@ -145,6 +147,8 @@ def dump_yaml_text(text: str) -> str:
     """
     if _PLAIN.fullmatch(text) and text.lower() not in _WORDS_READ_AS_OTHER:
         return text
+    if _QUOTED_AS_IT_STANDS.fullmatch(text):
+        return f'"{text}"'
     return f'"{"".join(_escape(char) for char in text)}"'
 
 

@@ -97,7 +97,7 @@ def dump_objects(objects: Sequence[SecretObject]) -> str:
     keys (optional, encoding, nonText, keys, template, failoverObject as a list) are written only where they are used:
     a class without them is one for the Go provider too.
     """
-    return "".join(line for value in objects for line in _dump_object(value))
+    return "".join([line for value in objects for line in _dump_object(value)])
 
 
 def _document_order(problem: tuple[int, MountError]) -> int:
@@ -116,12 +116,13 @@ def _dump_object(value: SecretObject) -> Iterable[str]:
     yield from _dump_fields(fields, first="- ", rest="  ")
     if value.optional:
         yield "  optional: true\n"
-    additions = (
-        ("encoding", value.encoding.value),
-        ("nonText", value.non_text.value),
-        ("keys", ALL_KEYS if value.all_keys else ""),
-    )
-    yield from _dump_fields(additions, first="  ", rest="  ")
+    if value.encoding or value.non_text or value.all_keys:
+        additions = (
+            ("encoding", value.encoding.value),
+            ("nonText", value.non_text.value),
+            ("keys", ALL_KEYS if value.all_keys else ""),
+        )
+        yield from _dump_fields(additions, first="  ", rest="  ")
     if value.json_keys:
         yield "  jmesPath:\n"
     for key in value.json_keys:
@@ -161,8 +162,7 @@ def _failover_fields(failover: FailoverObject) -> tuple[tuple[str, str], ...]:
 
 
 def _dump_fields(fields: Sequence[tuple[str, str]], *, first: str, rest: str) -> Iterable[str]:
-    lead = first
-    for key, text in fields:
-        if text:
-            yield f"{lead}{key}: {dump_yaml_text(text)}\n"
-            lead = rest
+    lines = [f"{rest}{key}: {dump_yaml_text(text)}\n" for key, text in fields if text]
+    if lines:
+        lines[0] = f"{first}{lines[0].removeprefix(rest)}"
+    return lines

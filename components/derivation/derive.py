@@ -107,9 +107,10 @@ def _part_places(variant: AppVariant, mounts: Iterable[Mount]) -> dict[str, Spot
 # -------------------------------------------------------------------------------------------------------------- grants
 def _grants(variant: AppVariant, environment: Environment) -> Iterator[Grant]:
     account = reader_account(variant, environment)
+    regions = regions_of(variant, environment)
     for entry in variant.objects:
-        for read in reads_of(entry, regions_of(variant, environment)):
-            yield _grant(entry, read, account, variant.owner, environment)
+        for read in reads_of(entry, regions):
+            yield _grant(entry, read, account, variant.owner, environment.partition)
     # The app's own SDK knows nothing of the provider's failover, so a path is read in the cluster's region only.
     place = {"partition": environment.partition, "region": environment.region, "account": account}
     for path in variant.paths:
@@ -125,17 +126,18 @@ def _grants(variant: AppVariant, environment: Environment) -> Iterator[Grant]:
         )
 
 
-def _grant(entry: ObjectEntry, read: RegionRead, account: str, owner: str, environment: Environment) -> Grant:
-    place = {"partition": environment.partition, "region": read.region, "account": account}
+def _grant(entry: ObjectEntry, read: RegionRead, account: str, owner: str, partition: str) -> Grant:
     is_secret = entry.store is Store.SECRETS_MANAGER
-    resource = secret_pattern(read.name, **place) if is_secret else parameter_arn(read.name, **place)
+    arn_of = secret_pattern if is_secret else parameter_arn
+    resource = arn_of(read.name, partition=partition, region=read.region, account=account)
+    selector = read.selector
     return Grant(
         store=entry.store,
         region=read.region,
         resource=resource,
         key=read.key,
-        stages=(read.selector.stage,) if read.selector.stage else (),
-        version_id=read.selector.version_id,
+        stages=(selector.stage,) if selector.stage else (),
+        version_id=selector.version_id,
         absent_as=absent_secret_arn(resource) if entry.optional and is_secret else "",
         source=read.name,
         owner=entry.owner or owner,

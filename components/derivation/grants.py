@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields
 from operator import attrgetter
+from typing import Any
 
 from .arn import below, path_arns
 from .environment import Environment
@@ -75,10 +76,10 @@ _IN_ORDER = attrgetter(*(item.name for item in fields(Grant) if item.compare))
 
 def unique_grants(grants: Iterable[Grant]) -> tuple[Grant, ...]:
     """Return equal grants once, sorted; of equal ones the first in the given order keeps its place in the spec."""
-    found: dict[Grant, Grant] = {}
+    found: dict[tuple[Any, ...], Grant] = {}
     for grant in grants:
-        found.setdefault(grant, grant)
-    return tuple(sorted(found.values(), key=_IN_ORDER))
+        found.setdefault(_IN_ORDER(grant), grant)
+    return tuple(found[key] for key in sorted(found))
 
 
 def policy_for(grants: tuple[Grant, ...], environment: Environment) -> PolicyDocument:

@@ -9,10 +9,11 @@ Source: IAM JSON policy reference. Limits: limits.py.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+
+import orjson
 
 from .limits import MANAGED_PER_ROLE, MANAGED_POLICY, ROLE_INLINE, TRUST_POLICY
 
@@ -117,7 +118,7 @@ class PolicyDocument:
 
     def to_json(self) -> str:
         """Return the canonical compact text; equal documents have equal bytes."""
-        return json.dumps(self.to_dict(), separators=(",", ":"), ensure_ascii=False)
+        return orjson.dumps(self.to_dict()).decode()
 
     def size(self) -> int:
         """Return the characters that IAM counts: all but white space."""

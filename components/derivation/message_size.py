@@ -21,7 +21,7 @@ from provider_runtime.file_templates import RESULT_LIMIT_BYTES, Reference, Templ
 
 from .limits import PARAMETER_VALUE, SECRET_VALUE
 from .object_checks import default_file
-from .spec import ObjectEntry, Store
+from .spec import ObjectEntry, Store, TemplateEntry
 
 _LARGEST = {Store.SECRETS_MANAGER: SECRET_VALUE.amount, Store.PARAMETER_STORE: PARAMETER_VALUE.amount}
 #: Of a file beside its path and contents: mode, tags and lengths of the message.
@@ -34,17 +34,26 @@ _Chain = tuple[str, ...] | None
 def largest_answer(entries: Iterable[ObjectEntry]) -> int:
     """Return the bytes that the answer for one mount's objects can have at most."""
     known = tuple(entries)
-    cuts = {file: (entry, chain) for entry in known for file, chain in _files(entry).items()}
+    quoted = known if any(entry.template for entry in known) else ()
+    cuts = {file: (entry, chain) for entry in quoted for file, chain in _files(entry).items()}
     return sum(_weight(entry, cuts) for entry in known)
 
 
 def _weight(entry: ObjectEntry, cuts: Mapping[str, tuple[ObjectEntry, _Chain]]) -> int:
     size = _LARGEST[entry.store]
-    paths = [*_files(entry), *([entry.template.file] if entry.template else [])]
-    total = sum(len(path.encode()) + _FILE_OVERHEAD_BYTES for path in paths)
-    total += size  # the file of the whole object
-    total += size if entry.all_keys else size * _shares(_chain(key.path) for key in entry.keys)
-    return total + _template_weight(entry, cuts)
+    total = _file_weight(entry.file or default_file(entry.name)) + size
+    total += sum(_file_weight(key.file) for key in entry.keys)
+    if entry.all_keys:
+        total += size
+    elif entry.keys:
+        total += size * _shares(_chain(key.path) for key in entry.keys)
+    if entry.template:
+        total += _file_weight(entry.template.file) + _template_weight(entry.template, cuts)
+    return total
+
+
+def _file_weight(path: str) -> int:
+    return len(path.encode()) + _FILE_OVERHEAD_BYTES
 
 
 def _files(entry: ObjectEntry) -> dict[str, _Chain]:
@@ -63,11 +72,9 @@ def _shares(chains: Iterable[_Chain]) -> int:
     return max(nested, default=0) + len(known) - len(plain)
 
 
-def _template_weight(entry: ObjectEntry, cuts: Mapping[str, tuple[ObjectEntry, _Chain]]) -> int:
-    if entry.template is None:
-        return 0
+def _template_weight(template: TemplateEntry, cuts: Mapping[str, tuple[ObjectEntry, _Chain]]) -> int:
     try:
-        parts = parse_template(entry.template.text)
+        parts = parse_template(template.text)
     except TemplateError:
         return 0  # template_checks.py says so
     quoted: defaultdict[int, list[_Chain]] = defaultdict(list)

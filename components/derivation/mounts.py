@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from operator import attrgetter
 
 from provider_runtime.secret_objects import (
     Encoding,
@@ -32,9 +33,14 @@ from .spec import (
     PodIdentityEntry,
     PodIdentityScope,
     Selector,
+    Store,
 )
 
 _WITH_ONE_FAILOVER = 2
+#: The provider's values of the spec's words: looked up here, because a fleet asks for each some ten thousand times.
+_TYPES = {store: ObjectType(store.value) for store in Store}
+_ENCODINGS = {encoding.value: encoding for encoding in Encoding}
+_NON_TEXTS = {non_text.value: non_text for non_text in NonText}
 
 
 def derive_mounts(
@@ -74,7 +80,7 @@ def class_name(app: str, mount: str) -> str:
 def _mount(name: str, path: str, variant: AppVariant, regions: tuple[str, ...], parameters: Mapping[str, str]) -> Mount:
     entries = [entry for entry in variant.objects if entry.mount == name]
     objects = tuple(_secret_object(entry, regions) for entry in entries)
-    files = tuple(sorted((file for entry in entries for file in _files(entry)), key=lambda file: file.path))
+    files = tuple(sorted((file for entry in entries for file in _files(entry)), key=attrgetter("path")))
     own = {"objects": dump_objects(objects)}
     if any("/" in file.path for file in files):
         own["pathTranslation"] = "False"
@@ -136,18 +142,18 @@ def _secret_object(entry: ObjectEntry, regions: tuple[str, ...]) -> SecretObject
     is_single = len(regions) == _WITH_ONE_FAILOVER
     return SecretObject(
         name=entry.name,
-        type=ObjectType(entry.store.value),
+        type=_TYPES[entry.store],
         alias=file_of(entry),
         version=_version(entry.selector),
         version_label=_label(entry.selector),
         permission=entry.mode,
-        json_keys=tuple(_json_key(key) for key in entry.keys),
+        json_keys=tuple([_json_key(key) for key in entry.keys]),
         failover=differences[0] if is_single and differences else None,
         failover_by_region=() if is_single else differences,
         optional=entry.optional,
-        encoding=Encoding(entry.encoding),
+        encoding=_ENCODINGS[entry.encoding],
         all_keys=entry.all_keys,
-        non_text=NonText(entry.non_text),
+        non_text=_NON_TEXTS[entry.non_text],
         template=_template(entry),
     )
 
@@ -164,8 +170,8 @@ def _json_key(key: JsonKeyEntry) -> JsonKey:
         path=key.path,
         alias=key.file,
         permission=key.mode or "",
-        encoding=Encoding(key.encoding),
-        non_text=NonText(key.non_text),
+        encoding=_ENCODINGS[key.encoding],
+        non_text=_NON_TEXTS[key.non_text],
     )
 
 

@@ -24,6 +24,9 @@ _PARAMETER_NAME_LIMIT = 1011
 _ELEMENT_LIMIT_BYTES = 255
 _PATH_LIMIT_BYTES = 4096
 
+#: One short element that cannot be `.` or `..`: what most files are, and safe by every rule.
+_PLAIN_FILE = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,254}")
+
 _KIND = {Store.SECRETS_MANAGER: "secret", Store.PARAMETER_STORE: "parameter"}
 
 
@@ -31,7 +34,7 @@ def check_name(name: str, store: Store, at: Spot, problems: ProblemList) -> None
     """Check the name or ARN of an object (with samples in place of variables)."""
     sample = substitute(name, SAMPLE)
     kind = _KIND[store]
-    if any(char in sample for char in "*?"):
+    if "*" in sample or "?" in sample:
         problems.add(
             at,
             "SPEC009",
@@ -98,6 +101,8 @@ def _check_arn(name: str, sample: str, store: Store, at: Spot, problems: Problem
 
 def check_file(file: str, at: Spot, problems: ProblemList, *, derived_from_name: bool = False) -> bool:
     """Check a file's path below the mount, as the driver and the provider would; say whether it may be used."""
+    if _PLAIN_FILE.fullmatch(file):
+        return True
     reason = _unsafe(file)
     if reason is None:
         return True
@@ -181,7 +186,7 @@ class FileSet:
     def add(self, file: str, at: Spot, problems: ProblemList) -> None:
         """Add one file; report it when it is another's, or lies below another, or above one."""
         rule = "Each file has one source, and a file cannot be a directory as well"
-        parents = [file[:index] for index, char in enumerate(file) if char == "/"]
+        parents = [file[:index] for index, char in enumerate(file) if char == "/"] if "/" in file else ()
         other = next((name for name in (file, *parents) if name in self._spots), self._folders.get(file))
         if other is None:
             self._spots[file] = at

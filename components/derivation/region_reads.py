@@ -7,16 +7,15 @@ is the same ARN in the other region; a multi-Region key keeps its id likewise.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from .arn import Arn
 from .environment import Environment
 from .spec import AppVariant, FailoverEntry, ObjectEntry, Selector
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RegionRead:
-    """How an object is read in one region.
+class RegionRead(NamedTuple):
+    """How an object is read in one region. A tuple, because a fleet has one for each object and region.
 
     Attributes:
         region: Its name.
@@ -38,6 +37,8 @@ def regions_of(variant: AppVariant, environment: Environment) -> tuple[str, ...]
 
 def reads_of(entry: ObjectEntry, regions: tuple[str, ...]) -> tuple[RegionRead, ...]:
     """Return the reads of one object, one per region in order; the first region is the cluster's."""
+    if not (entry.kms_keys or entry.failover or entry.name.startswith("arn:")):
+        return tuple([RegionRead(region, entry.name, "", entry.selector) for region in regions])  # as most objects are
     keys = {key.region: key.arn for key in entry.kms_keys}
     # The primary's ARN stays as it is written, so that one of another region is found and not mended.
     primary = RegionRead(region=regions[0], name=entry.name, key=_key_in(keys, regions[0]), selector=entry.selector)

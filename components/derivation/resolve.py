@@ -93,12 +93,11 @@ class _Resolver:
         if entry.template:
             files.add(entry.template.file, entry.template.at, self._problems)
             files.templates.add(entry.template.file)
-        return replace(
-            entry,
+        return entry.resolved(
             name=name,
             file=file,
-            kms_keys=tuple(replace(key, arn=self._text(key.arn)) for key in entry.kms_keys),
-            failover=tuple(self._failover(item, entry) for item in entry.failover),
+            kms_keys=tuple([replace(key, arn=self._text(key.arn)) for key in entry.kms_keys]),
+            failover=tuple([self._failover(item, entry) for item in entry.failover]),
             restrict=self._restrict(entry.restrict),
         )
 

@@ -179,6 +179,43 @@ class ObjectEntry:
     file_at: Spot = field(compare=False)
     mount_at: Spot = field(compare=False)
 
+    def resolved(
+        self,
+        *,
+        name: str,
+        file: str,
+        kms_keys: tuple[KeyEntry, ...],
+        failover: tuple[FailoverEntry, ...],
+        restrict: RestrictEntry | None,
+    ) -> ObjectEntry:
+        """Return the entry with its variables replaced; the rest stays.
+
+        `dataclasses.replace` for the objects of a fleet, which looks every field up and takes four times as long.
+        """
+        return ObjectEntry(
+            store=self.store,
+            name=name,
+            file=file,
+            mode=self.mode,
+            mount=self.mount,
+            owner=self.owner,
+            keys=self.keys,
+            kms_keys=kms_keys,
+            selector=self.selector,
+            failover=failover,
+            optional=self.optional,
+            encoding=self.encoding,
+            non_text=self.non_text,
+            all_keys=self.all_keys,
+            template=self.template,
+            full_arn=self.full_arn,
+            restrict=restrict,
+            suppress=self.suppress,
+            at=self.at,
+            file_at=self.file_at,
+            mount_at=self.mount_at,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PathEntry:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
+from dataclasses import fields, replace
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -22,6 +23,7 @@ from components.derivation import (
     parse_specs,
 )
 from components.derivation import render_json as render
+from components.derivation.spec import ObjectEntry
 from provider_runtime.class_parameters import RoleChain
 from provider_runtime.mount_request import MountRequest, ObjectVersions, parse_mount_request
 from provider_runtime.secret_objects import parse_objects
@@ -397,3 +399,10 @@ def test_the_name_of_a_role_is_short_stable_and_unique_ignoring_case() -> None:
     assert names[0] == "dev-eu-west-1-payments"
     assert len({item.lower() for item in names}) == len(names)
     assert max(map(len, names)) <= 64
+
+
+def test_a_resolved_entry_keeps_every_field_that_has_no_variables() -> None:
+    marks: dict[str, Any] = {item.name: f"mark of {item.name}" for item in fields(ObjectEntry)}
+    new: dict[str, Any] = {name: f"new {name}" for name in ("name", "file", "kms_keys", "failover", "restrict")}
+    resolved = ObjectEntry(**marks).resolved(**new)
+    assert {item.name: getattr(resolved, item.name) for item in fields(ObjectEntry)} == marks | new
