@@ -228,8 +228,8 @@ def _derive(
     for name in names:
         stack = project.stack(name)
         try:
-            specs = shared.specs([Path(path) for path in stack.settings.apps], files)
-            found.append(SideStack(name=name, documents=shared.documents(specs, stack.environment)))
+            documents = shared.documents([Path(path) for path in stack.settings.apps], files, stack.environment)
+            found.append(SideStack(name=name, documents=documents))
         except SpecErrors as errors:
             problems += errors.problems
     if problems:

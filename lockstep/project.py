@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.derivation import AppAccess, AppSpec, Environment, FleetAccess, derive_all, derive_fleet
+from components.derivation import AppAccess, AppSpec, Environment, FleetAccess
 from components.settings import StackSettings, load_settings
 from components.stack_config import SettingsErrors, SettingsProblem, stack_file
-from lockstep.spec_reading import load_specs
+from lockstep.spec_reading import load_fleet, load_specs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,11 +37,11 @@ class ProjectStack:
 
     def fleet(self) -> FleetAccess:
         """Read and derive the stack's apps and what only all of them together show; raises `SpecErrors`."""
-        return derive_fleet(self.specs(), self.environment)
+        return load_fleet(self.app_paths, self.environment)
 
     def derive(self) -> tuple[AppAccess, ...]:
         """Read and derive the stack's apps, sorted by name; raises `SpecErrors`."""
-        return derive_all(self.specs(), self.environment)
+        return self.fleet().apps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +63,7 @@ class GivenSpecs:
 
     def fleet(self) -> FleetAccess:
         """Read and derive the apps and what only all of them together show; raises `SpecErrors`."""
-        return derive_fleet(load_specs(self.app_paths), self.environment)
+        return load_fleet(self.app_paths, self.environment)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,9 @@
 What one text says is a function of that text, so a large folder is shared out to worker processes and the results are
 put together here as `components.derivation.load_specs` does it. A small folder, or a machine where processes cannot be
 forked safely, is read by this process: the result is the same.
+
+Derived values are large to hand over, so deriving is not shared out: this process derives what is read already while
+the workers read on.
 """
 
 from __future__ import annotations
@@ -12,20 +15,21 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from pathlib import Path
 
-from components.derivation import AppSpec
+from components.derivation import AppSpec, Environment, FleetAccess, derive_fleet
 from components.derivation.errors import ProblemList
 from components.derivation.spec_files import DISK
 from components.derivation.spec_reader import ReadSource, SpecSource, join_sources, list_sources, read_source
+from lockstep.derived_apps import DerivedApps
 
 #: Below it a worker costs more than it takes over: 100 files of a page each are read in about 0.2 s.
 _SHARED_FROM_CHARACTERS = 150_000
 _MOST_WORKERS = 8
-#: Of each worker, so that the last one to end is not long alone.
-_PORTIONS = 4
+#: Of a folder: so many that the last worker to end is not long alone, and the reader of its results neither.
+_PORTIONS = 24
 
 
 def load_specs(paths: Sequence[str | os.PathLike[str]]) -> tuple[AppSpec, ...]:
@@ -35,26 +39,54 @@ def load_specs(paths: Sequence[str | os.PathLike[str]]) -> tuple[AppSpec, ...]:
     return join_sources(read_sources(sources), problems)
 
 
-def read_sources(sources: Sequence[SpecSource]) -> list[ReadSource]:
-    """Return what each text says, in the given order."""
-    workers = min(_cores(), _MOST_WORKERS)
-    if workers > 1 and sum(len(source.text) for source in sources) >= _SHARED_FROM_CHARACTERS and _may_fork():
+def load_fleet(paths: Sequence[str | os.PathLike[str]], environment: Environment) -> FleetAccess:
+    """Read spec files and folders and derive their fleet.
+
+    Raises:
+        SpecErrors: What is wrong with the specs; where nothing is, what is wrong with them in this environment.
+    """
+    problems = ProblemList()
+    known = DerivedApps()
+    sources = list_sources([Path(path) for path in paths], DISK, problems)
+    read = read_sources(sources, lambda spec: known.prepare(spec, environment))
+    return derive_fleet(join_sources(read, problems), environment, known.derive)
+
+
+def read_sources(sources: Sequence[SpecSource], ahead: Callable[[AppSpec], object] | None = None) -> list[ReadSource]:
+    """Return what each text says, in the given order.
+
+    Args:
+        sources: Any number.
+        ahead: Work on each app by itself that is wanted later in any case. It is called for apps without problems while
+            workers read others, and not at all where there are no workers; it must not raise.
+    """
+    cores = min(_cores(), _MOST_WORKERS)
+    if cores > 1 and sum(len(source.text) for source in sources) >= _SHARED_FROM_CHARACTERS and _may_fork():
         try:
-            return _read_beside(sources, workers)
+            # With work of its own, this process keeps a core busy itself.
+            return _read_beside(sources, cores - 1, ahead) if ahead else _read_beside(sources, cores)
         except (BrokenExecutor, OSError, NotImplementedError):
             pass  # no semaphores or no memory for workers here: one process needs neither
     return [read_source(source) for source in sources]
 
 
-def _read_beside(sources: Sequence[SpecSource], workers: int) -> list[ReadSource]:
+def _read_beside(
+    sources: Sequence[SpecSource], workers: int, ahead: Callable[[AppSpec], object] | None = None
+) -> list[ReadSource]:
     # Workers inherit the texts. Handed over by the executor's queue they could fill its pipe, and Python before 3.12
     # then waits without end for a worker that died (cpython issue 94777).
     context = multiprocessing.get_context("fork")
     executor = ProcessPoolExecutor(workers, context, initializer=_Portion.begin, initargs=(sources,))
-    size = -(-len(sources) // (workers * _PORTIONS))
+    size = -(-len(sources) // _PORTIONS)
+    results: list[ReadSource] = []
     try:
-        portions = executor.map(_Portion.read, range(0, len(sources), size), [size] * len(sources))
-        return [result for portion in portions for result in portion]
+        for portion in executor.map(_Portion.read, range(0, len(sources), size), [size] * len(sources)):
+            results += portion
+            # What has problems is never derived: it may hold what no derivation accepts.
+            for spec in (spec for result in portion if not result.problems for spec in result.specs):
+                if ahead:
+                    ahead(spec)
+        return results
     finally:
         executor.shutdown(cancel_futures=True)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lockstep.commands.arguments import ProjectFolder, chosen_stack, read_specs
+from lockstep.commands.arguments import ProjectFolder, chosen_stack
 from lockstep.exit_codes import ExitCode
 
 if TYPE_CHECKING:
@@ -124,7 +124,8 @@ def _refuse_missing(place: Mapping[str, str | None], paths: Sequence[Path] | Non
 def _fleet(
     paths: Sequence[Path], place: Mapping[str, str | None], identity: str, options: Mapping[str, Any]
 ) -> FleetAccess:
-    from components.derivation import Environment, Identity, derive_fleet  # noqa: PLC0415
+    from components.derivation import Environment, Identity  # noqa: PLC0415
+    from lockstep.spec_reading import load_fleet  # noqa: PLC0415
 
     if identity not in set(Identity):
         raise typer.BadParameter(f"{identity!r} is not one of {', '.join(Identity)}", param_hint="--identity")
@@ -137,7 +138,7 @@ def _fleet(
         default_identity=Identity(identity),
         **options,
     )
-    return derive_fleet(read_specs(paths), environment)
+    return load_fleet(paths, environment)
 
 
 def _print_fleet(fleet: FleetAccess, output_format: Format, output: Path | None) -> None:

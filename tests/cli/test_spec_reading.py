@@ -5,11 +5,12 @@ from __future__ import annotations
 import multiprocessing
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from components.derivation import SpecErrors
+from components.derivation import AppSpec, Environment, SpecErrors, derive_fleet
 from components.derivation import load_specs as load_in_one_process
 from components.derivation.spec_reader import ReadSource, SpecSource, read_source
 from lockstep import spec_reading
@@ -22,6 +23,11 @@ BROKEN = (
     "version: 1\napp: [",
     "version: 1\napp: app-1\nsecrets: []\n",
     "version: 1\napp: x\nsecrets: [{name: 'a*'}]\n",
+)
+#: Its key lies in another region than the environment, which only deriving shows.
+ELSEWHERE = "version: 1\napp: far\nsecrets: [{name: x, kmsKey: 'arn:aws:kms:us-east-1:111122223333:key/1'}]\n"
+ENVIRONMENT = Environment(
+    name="dev", region="eu-west-1", account="111122223333", cluster="dev", oidc_issuer="https://oidc.example/id/X"
 )
 
 
@@ -41,9 +47,11 @@ def shared(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     seen: list[int] = []
     beside = spec_reading._read_beside
 
-    def counted(sources: list[SpecSource], workers: int) -> list[ReadSource]:
+    def counted(
+        sources: list[SpecSource], workers: int, ahead: Callable[[AppSpec], object] | None = None
+    ) -> list[ReadSource]:
         seen.append(workers)
-        return beside(sources, workers)
+        return beside(sources, workers, ahead)
 
     monkeypatch.setattr(spec_reading, "_SHARED_FROM_CHARACTERS", 1)
     monkeypatch.setattr(spec_reading, "_may_fork", lambda: True)
@@ -70,6 +78,26 @@ def test_the_same_problems_in_the_same_order(folder: Path, shared: list[int]) ->
     assert shared == [3]
 
 
+def test_a_fleet_is_derived_while_the_rest_is_read(folder: Path, shared: list[int]) -> None:
+    assert repr(spec_reading.load_fleet([folder], ENVIRONMENT)) == repr(
+        derive_fleet(load_in_one_process([folder]), ENVIRONMENT)
+    )
+    assert shared == [2], "of three cores this process needs one"
+
+
+@pytest.mark.parametrize("texts", [(ELSEWHERE,), BROKEN, (ELSEWHERE, *BROKEN)], ids=["derived", "read", "both"])
+def test_the_same_problems_of_a_fleet(folder: Path, shared: list[int], texts: tuple[str, ...]) -> None:
+    """What is wrong in the environment was found first, and is still said last, and not at all beside wrong specs."""
+    for number, text in enumerate(texts):
+        (folder / f"app-{number}-broken.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(SpecErrors) as alone:
+        derive_fleet(load_in_one_process([folder]), ENVIRONMENT)
+    with pytest.raises(SpecErrors) as beside:
+        spec_reading.load_fleet([folder], ENVIRONMENT)
+    assert str(beside.value) == str(alone.value)
+    assert shared == [2]
+
+
 def test_workers_that_die_cost_nothing_but_time(
     folder: Path, shared: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -82,7 +110,9 @@ def test_workers_that_die_cost_nothing_but_time(
 
     monkeypatch.setattr(spec_reading, "read_source", die_elsewhere)
     assert repr(spec_reading.load_specs([folder])) == repr(load_in_one_process([folder]))
-    assert shared == [3], "they were tried"
+    fleet = derive_fleet(load_in_one_process([folder]), ENVIRONMENT)
+    assert repr(spec_reading.load_fleet([folder], ENVIRONMENT)) == repr(fleet)
+    assert shared == [3, 2], "they were tried"
 
 
 def test_a_few_files_need_no_worker(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -66,7 +66,7 @@ def folders(draw: st.DrawFn) -> Files:
 def outcome(shared: SharedDerivation, files: Files, environment: Environment) -> str:
     """Return everything that a side says, to the last place in a spec, or everything that is wrong with it."""
     try:
-        return repr(shared.documents(shared.specs([Path("apps")], files), environment))
+        return repr(shared.documents([Path("apps")], files, environment))
     except SpecErrors as errors:
         return str(errors)
 
@@ -100,7 +100,7 @@ def test_the_roads_from_disk_and_from_a_revision_meet(tmp_path: Path, project: P
         subprocess.run(["git", *identity, *command], cwd=tmp_path, check=True)  # noqa: S603, S607 - a test's repository
     shared = SharedDerivation()
     tree = GitTree.open("HEAD", tmp_path)
-    of_revision = shared.documents(shared.specs([Path("apps")], tree), PROD)
+    of_revision = shared.documents([Path("apps")], tree, PROD)
     of_disk = read_derived(derive_fleet(load_specs([folder]), PROD))
     assert of_revision == of_disk
     assert repr(of_disk).replace(f"{tmp_path}/", "") == repr(of_revision), "and names files by their place in it"
