@@ -53,7 +53,7 @@ def test_where_they_cannot_run_one_line_says_why_and_nothing_is_built(tmp_path: 
     ("build", "reason"),
     [
         ("sleep 60", "they were not built within 1s"),
-        ("echo no proxy >&2; exit 1", "they could not be built, see above"),
+        ("echo no proxy >&2; exit 69", "their modules cannot be had here, see above"),
     ],
 )
 def test_parts_that_are_not_built_are_left_out_with_the_reason(tmp_path: Path, build: str, reason: str) -> None:
@@ -65,8 +65,14 @@ def test_parts_that_are_not_built_are_left_out_with_the_reason(tmp_path: Path, b
 
 @pytest.mark.parametrize(
     ("broken", "code"),
-    [({"tests": "exit 1"}, 1), ({"tests": "exit 5"}, 5), ({"tests": "sleep 60"}, 124), ({"can_run": "exit 1"}, 1)],
-    ids=["failed", "none collected", "too slow", "crashed when asked"],
+    [
+        ({"tests": "exit 1"}, 1),
+        ({"tests": "exit 5"}, 5),
+        ({"tests": "sleep 60"}, 124),
+        ({"can_run": "exit 1"}, 1),
+        ({"build": "exit 1"}, 1),
+    ],
+    ids=["failed", "none collected", "too slow", "crashed when asked", "does not compile"],
 )
 def test_what_is_no_reason_fails(tmp_path: Path, broken: dict[str, str], code: int) -> None:
     done = run_real_parts(tmp_path, **broken)

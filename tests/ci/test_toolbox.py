@@ -17,7 +17,8 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 #: Plays Go: tells its version, and builds by writing what it was asked for.
 PLAYED_GO = """#!/bin/sh
 if [ "$1" = env ]; then cat "{folder}/version"; exit; fi
-if [ -e "{folder}/broken" ]; then echo "no such module" >&2; exit 1; fi
+if [ "$1" = list ]; then cat "{folder}/refusal" >&2 2>/dev/null && exit 1; exit 0; fi
+if [ -e "{folder}/broken" ]; then echo "undefined: net.Dial" >&2; exit 1; fi
 while [ "$1" != -o ]; do shift; done
 echo "$3" | tee -a "{folder}/built" > "$2"
 """
@@ -73,6 +74,33 @@ def test_a_part_is_built_once_and_again_only_when_the_toolchain_changed(go: Path
 
 def test_a_part_that_cannot_be_built_is_an_error_with_what_go_said(go: Path) -> None:
     (go / "broken").touch()
-    with pytest.raises(toolbox.ToolboxError, match="no such module"):
+    with pytest.raises(toolbox.ToolboxError, match="undefined") as raised:
         toolbox.build(toolbox.ETCD)
+    assert not isinstance(raised.value, toolbox.ModulesUnavailableError)
     assert toolbox.missing_tools((toolbox.ETCD,)) == ("etcd",)
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("x@v1.0.0: reading https://proxy.example/x/@v/v1.0.0.zip: 403 Forbidden", True),
+        ("x@v1.0.0: reading https://proxy.example/x/@v/v1.0.0.mod: 502 Bad Gateway", True),
+        ('x@v1.0.0: Get "https://proxy.example/x/@v/v1.0.0.zip": dial tcp: lookup proxy.example: no such host', True),
+        ("go: download go1.27.0 for linux/amd64: toolchain not available", True),
+        ("verifying x@v1.0.0: checksum mismatch\n downloaded: h1:a\n go.sum: h1:b\nSECURITY ERROR", False),
+        ("verifying x@v1.0.0: checksum mismatch\n then https://proxy.example: 403 Forbidden", False),
+        ("main.go:4:2: missing go.sum entry for module providing package x", False),
+        ("package x/cmd is not in std", False),
+    ],
+)
+def test_modules_that_are_not_served_are_told_from_modules_that_are_wrong(
+    go: Path, monkeypatch: pytest.MonkeyPatch, said: str, expected: object
+) -> None:
+    """The first are a reason to leave the parts out of CI, the second fail it."""
+    (go / "refusal").write_text(said, encoding="utf-8")
+    monkeypatch.setattr(toolbox, "missing_requirements", lambda: ())
+    with pytest.raises(toolbox.ToolboxError, match="failed") as raised:
+        toolbox.build(toolbox.ETCD)
+    assert isinstance(raised.value, toolbox.ModulesUnavailableError) is expected
+    assert toolbox.main([]) == (toolbox.UNAVAILABLE if expected else 1)
+    assert _builds(go) == 0, "nothing is compiled of half its modules"

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -48,6 +49,19 @@ class ToolboxError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ModulesUnavailableError(ToolboxError):
+    """The part's modules cannot be had here: no network, or a proxy that refuses one. They need not be wrong."""
+
+
+#: Exit code where modules cannot be had (EX_UNAVAILABLE): a reason to leave parts out, which a broken one is not.
+UNAVAILABLE: Final = 69
+#: How Go says that a server does not answer, or not with a module.
+_NOT_SERVED: Final = re.compile(
+    r": (?:40[1348]|410|429|5\d\d) [A-Z]|dial tcp|no such host|connection re(?:fused|set)|timeout|deadline exceeded"
+    r"|unexpected EOF|toolchain not available|module lookup disabled"
+)
+
+
 class Tool:
     """One program.
 
@@ -205,7 +219,8 @@ def build(tool: Tool) -> float | None:
     """Build one program; return the seconds that it took, or None when it was there already.
 
     Raises:
-        ToolboxError: The Go command failed.
+        ModulesUnavailableError: Its modules cannot be had here.
+        ToolboxError: They do not compile, or are not the ones that go.sum names.
     """
     version = _go_version()
     if _is_built(tool, version):
@@ -224,6 +239,7 @@ def build(tool: Tool) -> float | None:
     partial.replace(tool.path)
     _stamp(tool).write_text(tool.digest(version), encoding="utf-8")
     return time.monotonic() - started
+    _fetch(tool)
 
 
 def _copy_manifests(tool: Tool) -> None:
@@ -236,6 +252,16 @@ def _copy_manifests(tool: Tool) -> None:
 def _module_folder(tool: Tool, module: str) -> Path:
     """Return where Go keeps the source of a module."""
     _go(MODULES / tool.module, "mod", "download", module)
+def _fetch(tool: Tool) -> None:
+    """Fetch the modules of every package that a program imports, and none besides, before anything is compiled."""
+    try:
+        _go(MODULES / tool.module, "list", "-deps", f"-tags={tool.tags}", tool.package)
+    except ToolboxError as error:
+        if _NOT_SERVED.search(str(error)) and "checksum mismatch" not in str(error):
+            raise ModulesUnavailableError(str(error)) from None
+        raise
+
+
     return Path(_go(MODULES / tool.module, "list", "-m", "-f", "{{.Dir}}", module).strip())
 
 
@@ -295,7 +321,7 @@ def main(arguments: list[str]) -> int:
             print(f"{tool.name}: {error}", file=sys.stderr)
             if wants_cli and tool is not PULUMI:
                 continue
-            return 1
+            return UNAVAILABLE if isinstance(error, ModulesUnavailableError) else 1
         print(f"{tool.name}: {'there' if seconds is None else f'built in {seconds:.0f} s'}", flush=True)
     return 0
 
