@@ -3,8 +3,8 @@
 Pinned by the go.mod and go.sum files in `tests/e2e/tools`. A part is built again only when its module files or the Go
 toolchain have changed; what is there says so in a stamp beside it. The driver's manifests (custom resource definitions,
 rights) and Pulumi's start script of Python programs are copied out of their modules, never kept in the repository.
-`--pulumi` builds the Pulumi CLI, Pulumi's Kubernetes provider and its language YAML instead, `--sdk` its generator of
-TypeScript SDKs; these need Go and nothing else.
+`--pulumi` builds the Pulumi CLI, Pulumi's Kubernetes provider and its language hosts of Python and YAML instead,
+`--sdk` its generator of TypeScript SDKs; these need Go and nothing else.
 
 Not done here: running anything (control_plane.py, csi_driver.py).
 """
@@ -36,6 +36,7 @@ _KUBERNETES_FLAGS: Final = (
 )
 _PULUMI_VERSION: Final = "v3.274.1"
 _PULUMI_SDK: Final = "github.com/pulumi/pulumi/sdk/v3"
+_PULUMI_PYTHON_VERSION: Final = "v3.79.0"
 _MANIFESTS: Final = (
     "secrets-store.csi.x-k8s.io_secretproviderclasses.yaml",
     "secrets-store.csi.x-k8s.io_secretproviderclasspodstatuses.yaml",
@@ -48,7 +49,6 @@ class ToolboxError(Exception):
     """A part could not be built; the message ends with what the Go command said."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ModulesUnavailableError(ToolboxError):
     """The part's modules cannot be had here: no network, or a proxy that refuses one. They need not be wrong."""
 
@@ -62,6 +62,7 @@ _NOT_SERVED: Final = re.compile(
 )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tool:
     """One program.
 
@@ -137,6 +138,14 @@ PULUMI_YAML: Final = Tool(
     module="pulumi-language-yaml",
     package="github.com/pulumi/pulumi-yaml/cmd/pulumi-language-yaml",
 )
+#: Pulumi's language host of Python. Later ones are a module of their own, which not every module proxy serves; this
+#: one, of 2023, is the last that is a package of the SDK. It runs programs; today's CLI can start no plugins by it.
+PULUMI_PYTHON: Final = Tool(
+    name="pulumi-language-python",
+    module="pulumi-language-python",
+    package=f"{_PULUMI_SDK}/python/cmd/pulumi-language-python",
+    linker_flags=f"-X {_PULUMI_SDK}/go/common/version.Version={_PULUMI_PYTHON_VERSION}",
+)
 #: Pulumi's generator of TypeScript SDKs, behind a main function of ours.
 PULUMI_SDK_NODEJS: Final = _own("pulumi-sdk-nodejs")
 #: Pulumi's own start script of Python programs, from the SDK's module.
@@ -146,6 +155,7 @@ PULUMI_START_SCRIPT: Final = FOLDER / "bin" / "pulumi-language-python-exec"
 #: host still needs the start script, which is built with the CLI.
 _PULUMI_PARTS: Final = {
     PULUMI: ("pulumi", "pulumi-language-python"),
+    PULUMI_PYTHON: ("pulumi-language-python",),
     PULUMI_KUBERNETES: ("pulumi-resource-kubernetes",),
     PULUMI_YAML: ("pulumi-language-yaml",),
 }
@@ -229,6 +239,7 @@ def build(tool: Tool) -> float | None:
     tool.path.parent.mkdir(parents=True, exist_ok=True)
     partial = tool.path.with_name(f"{tool.name}.partial")
     flags = f"-s -w {tool.linker_flags}".strip()
+    _fetch(tool)
     words = ["build", "-trimpath", f"-tags={tool.tags}", f"-ldflags={flags}", "-o", str(partial), tool.package]
     _go(MODULES / tool.module, *words)
     if tool.package.startswith(_DRIVER_MODULE):
@@ -239,7 +250,16 @@ def build(tool: Tool) -> float | None:
     partial.replace(tool.path)
     _stamp(tool).write_text(tool.digest(version), encoding="utf-8")
     return time.monotonic() - started
-    _fetch(tool)
+
+
+def _fetch(tool: Tool) -> None:
+    """Fetch the modules of every package that a program imports, and none besides, before anything is compiled."""
+    try:
+        _go(MODULES / tool.module, "list", "-deps", f"-tags={tool.tags}", tool.package)
+    except ToolboxError as error:
+        if _NOT_SERVED.search(str(error)) and "checksum mismatch" not in str(error):
+            raise ModulesUnavailableError(str(error)) from None
+        raise
 
 
 def _copy_manifests(tool: Tool) -> None:
@@ -252,16 +272,6 @@ def _copy_manifests(tool: Tool) -> None:
 def _module_folder(tool: Tool, module: str) -> Path:
     """Return where Go keeps the source of a module."""
     _go(MODULES / tool.module, "mod", "download", module)
-def _fetch(tool: Tool) -> None:
-    """Fetch the modules of every package that a program imports, and none besides, before anything is compiled."""
-    try:
-        _go(MODULES / tool.module, "list", "-deps", f"-tags={tool.tags}", tool.package)
-    except ToolboxError as error:
-        if _NOT_SERVED.search(str(error)) and "checksum mismatch" not in str(error):
-            raise ModulesUnavailableError(str(error)) from None
-        raise
-
-
     return Path(_go(MODULES / tool.module, "list", "-m", "-f", "{{.Dir}}", module).strip())
 
 
@@ -296,9 +306,10 @@ def _go(folder: Path, *words: str) -> str:
 def main(arguments: list[str]) -> int:
     """Build what is missing and say how long each took; 0 also on a machine that cannot run them (it says why).
 
-    `--can-run` builds nothing: 0 where the parts can run, else 1 and the reasons. `--node` builds a whole node's parts,
-    `--pulumi` those of Pulumi that PATH lacks (the CLI must build, the others are not served everywhere), `--sdk` the
-    generator of TypeScript SDKs alone.
+    UNAVAILABLE where modules cannot be had, 1 where what is there does not build. `--can-run` builds nothing: 0 where
+    the parts can run, else 1 and the reasons. `--node` builds a whole node's parts, `--pulumi` those of Pulumi that
+    PATH lacks (the CLI must build, the others are not served everywhere), `--sdk` the generator of TypeScript SDKs
+    alone.
     """
     wants_cli, wants_sdk = "--pulumi" in arguments, "--sdk" in arguments
     reasons = missing_go() if wants_cli or wants_sdk else missing_requirements()

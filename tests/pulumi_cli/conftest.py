@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +14,9 @@ from local.oidc_issuer import OidcIssuer
 from lockstep.engine import AwsProvider, KubernetesManifests
 from tests.pulumi_cli.engines import EmbeddedEngine, RealEngine
 from tests.pulumi_cli.installed_parts import InstalledParts, MissingParts, find_parts
+from tests.pulumi_cli.program_copy import copy_program
 from tests.pulumi_cli.pulumi_cli import PulumiCli
 
-#: What the program is made of; a copy of it can be changed.
-_PROGRAM = ("Pulumi.yaml", "__main__.py", "stacks", "components", "provider_runtime")
 STACK = "local"
 
 
@@ -70,13 +68,7 @@ class Bench:
 @pytest.fixture(scope="module")
 def copied_project(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a copy of the program, with this environment; the CLI writes into it, and tests change its specs."""
-    copy = tmp_path_factory.mktemp("program")
-    for name in _PROGRAM:
-        source = project / name
-        ignored = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(source, copy / name, ignore=ignored) if source.is_dir() else shutil.copy(source, copy / name)
-    (copy / ".venv").symlink_to(project / ".venv")
-    return copy
+    return copy_program(project, tmp_path_factory.mktemp("program"))
 
 
 @pytest.fixture(scope="module")
@@ -101,17 +93,31 @@ def make_emulator(copied_project: Path, tmp_path_factory: pytest.TempPathFactory
 
 
 @pytest.fixture(scope="module")
+def starts_plugins() -> bool:
+    """Say whether the module's programs need a language host that starts plugins; a module may say otherwise."""
+    return False
+
+
+@pytest.fixture(scope="module")
 def real(
     parts: InstalledParts,
     copied_project: Path,
     make_emulator: Callable[[], Emulator],
     tmp_path_factory: pytest.TempPathFactory,
+    *,
+    starts_plugins: bool,
 ) -> Bench:
     """Return the Pulumi CLI on a stack that nothing was done with yet."""
     folder = tmp_path_factory.mktemp("pulumi")
-    variables = {"LOCKSTEP_MANIFESTS": str(folder / "manifests")}
-    plugins = {"resource-kubernetes": "kubernetes_plugin"}
-    return make_real_bench(parts, copied_project, make_emulator(), folder, plugins=plugins, variables=variables)
+    return make_real_bench(
+        parts,
+        copied_project,
+        make_emulator(),
+        folder,
+        plugins={"resource-kubernetes": "kubernetes_plugin"},
+        variables={"LOCKSTEP_MANIFESTS": str(folder / "manifests")},
+        starts_plugins=starts_plugins,
+    )
 
 
 def make_real_bench(
@@ -122,6 +128,7 @@ def make_real_bench(
     *,
     plugins: Mapping[str, str],
     variables: Mapping[str, str],
+    starts_plugins: bool = False,
 ) -> Bench:
     """Return the Pulumi CLI on a new stack, with the emulated account behind the AWS provider of the tests.
 
@@ -132,6 +139,7 @@ def make_real_bench(
         folder: For everything that the CLI keeps.
         plugins: Further plugins of the tests; what is not named is looked for on PATH.
         variables: Further variables of CLI and plugins.
+        starts_plugins: See `PulumiCli`.
     """
     region = load_settings(project, STACK).region
     cli = PulumiCli(
@@ -140,6 +148,7 @@ def make_real_bench(
         stack=STACK,
         folder=folder,
         plugins={"resource-aws": "aws_plugin", **plugins},
+        starts_plugins=starts_plugins,
         variables={
             "AWS_ENDPOINT_URL": emulator.endpoint,
             "AWS_REGION": region,

@@ -1,8 +1,9 @@
 """Which Pulumi the tests run on: what is on PATH where it is, else what the toolbox built.
 
-The CLI, the language host and the Kubernetes provider are looked for one by one. Without a real language host,
-`language_plugin.py` stands in, which needs the start script of the toolbox. Without a real Kubernetes provider its
-tests are skipped; where two engines are compared, the same providers of the tests' own are behind both.
+The CLI, the language host and the Kubernetes provider are looked for one by one. The toolbox's language host is
+Pulumi's own of an earlier release: it runs programs. Where packages and policy packs must be started, and where there
+is none at all, `language_plugin.py` stands in, which needs the start script of the toolbox. Without a real Kubernetes
+provider its tests are skipped; where two engines are compared, the same providers of the tests' own are behind both.
 
 A Kubernetes provider is taken by what it answers, not by its name: it starts, names a version of Pulumi's own
 numbering (4.x), and has the schema of the package `kubernetes`. The first one on PATH that does so is used.
@@ -40,11 +41,13 @@ class InstalledParts:
 
     Attributes:
         cli: The `pulumi` program.
-        language_host: Pulumi's own `pulumi-language-python`; None where the tests' stands in.
+        language_host: Pulumi's own `pulumi-language-python`, as new as the CLI; None where there is none.
+        program_host: An earlier one, which runs programs and starts no plugins; None where there is none.
     """
 
     cli: Path
     language_host: Path | None
+    program_host: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,10 @@ def find_parts() -> InstalledParts | MissingParts:
         return MissingParts(f"{lacking} is not on PATH, and {no_go[0]}", is_buildable=False)
     if toolbox.missing_tools((toolbox.PULUMI,)) or not toolbox.PULUMI_START_SCRIPT.exists():
         return MissingParts("the Pulumi CLI is not built", is_buildable=True)
-    return InstalledParts(cli=cli or toolbox.PULUMI.path, language_host=host)
+    earlier = toolbox.PULUMI_PYTHON.path
+    return InstalledParts(
+        cli=cli or toolbox.PULUMI.path, language_host=host, program_host=earlier if earlier.exists() else None
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

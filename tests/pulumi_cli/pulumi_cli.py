@@ -41,6 +41,7 @@ class PulumiCli:
         folder: For state, home and plugins; made if missing.
         variables: Added to the environment of CLI, program and plugins.
         plugins: Plugin name (`resource-aws`) to the module of `tests.pulumi_cli` that serves it.
+        starts_plugins: Whether packages or policy packs in Python take part, which the language host starts.
     """
 
     parts: InstalledParts
@@ -49,6 +50,7 @@ class PulumiCli:
     folder: Path
     variables: Mapping[str, str]
     plugins: Mapping[str, str]
+    starts_plugins: bool = False
     environment: dict[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -57,12 +59,10 @@ class PulumiCli:
         state = self.folder / "state"
         for each in (bin_folder, home, state):
             each.mkdir(parents=True, exist_ok=True)
-        plugins = dict(self.plugins)
-        if self.parts.language_host is None:
-            plugins["language-python"] = "language_plugin"
-        for name, module in plugins.items():
+        for name, module in self.plugins.items():
             _write_launcher(bin_folder / f"pulumi-{name}", module)
         (bin_folder / "pulumi").symlink_to(self.parts.cli)
+        self._put_language_host(bin_folder)
         searched = [bin_folder]
         searched += [self.parts.language_host.parent] if self.parts.language_host else []
         self.environment = {
@@ -75,8 +75,21 @@ class PulumiCli:
             "PULUMI_SKIP_UPDATE_CHECK": "true",
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
             "LOCKSTEP_LANGUAGE_EXEC": str(toolbox.PULUMI_START_SCRIPT),
+            # The toolbox's host does not know how today's CLI tells the option `virtualenv`.
+            "PULUMI_PYTHON_CMD": sys.executable,
             **self.variables,
         }
+
+    def _put_language_host(self, bin_folder: Path) -> None:
+        """Put what runs programs in Python into a folder on PATH, unless Pulumi's own is on PATH."""
+        if self.parts.language_host is not None:
+            return
+        program = bin_folder / "pulumi-language-python"
+        if self.parts.program_host is None or self.starts_plugins:
+            _write_launcher(program, "language_plugin")
+        else:
+            program.symlink_to(self.parts.program_host)
+            (bin_folder / toolbox.PULUMI_START_SCRIPT.name).symlink_to(toolbox.PULUMI_START_SCRIPT)
 
     def version(self) -> str:
         """Return what `pulumi version` says."""

@@ -84,6 +84,7 @@ def make_cli(
             stack=_STACK,
             folder=folder,
             plugins={"resource-aws": "aws_plugin", "resource-kubernetes": "kubernetes_plugin"},
+            starts_plugins=True,
             variables={
                 "AWS_REGION": _REGION,
                 "AWS_ENDPOINT_URL": "http://127.0.0.1:1",

@@ -42,6 +42,12 @@ aws.iam.RolePolicy("night", name="all", role=_role.name, policy=_document(_all))
 
 
 @pytest.fixture(scope="module")
+def starts_plugins() -> bool:
+    """A policy pack is one."""
+    return True
+
+
+@pytest.fixture(scope="module")
 def deployed(real: Bench) -> RealEngine:
     """Return the CLI on the `local` stack, deployed, and after it one app that reads one secret more."""
     assert isinstance(real.engine, RealEngine)

@@ -7,7 +7,6 @@ as a manifest is in the API server as it says. The provider adds to what it is g
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import subprocess
@@ -29,6 +28,7 @@ from tests.e2e.kubernetes_api import KubernetesApi, object_path
 from tests.pulumi_cli.conftest import STACK, Bench, make_real_bench
 from tests.pulumi_cli.engines import Record, differences
 from tests.pulumi_cli.installed_parts import InstalledParts, KubernetesPlugin, MissingParts, find_kubernetes_plugin
+from tests.pulumi_cli.program_copy import change_settings, place_settings
 from tests.pulumi_cli.real_cluster import ChartRepository, JobsThatEnd, TokenCommand, serve_chart
 from tests.pulumi_cli.story import MOMENTS, Moment, change, play
 
@@ -46,7 +46,6 @@ class Cluster:
     """What the provider works on."""
 
     api: KubernetesApi
-    certificate: Path
     jobs: JobsThatEnd
 
 
@@ -94,18 +93,13 @@ def cluster(plugin: KubernetesPlugin, copied_project: Path) -> Iterator[Cluster]
         ControlPlane(folder=Path(folder), issuer=issuer, brings_driver=False) as running,
         JobsThatEnd(api=running.admin) as jobs,
     ):
-        yield Cluster(api=running.admin, certificate=running.admin.certificate, jobs=jobs)
+        yield Cluster(api=running.admin, jobs=jobs)
 
 
 @pytest.fixture(scope="module")
 def placed_project(copied_project: Path, cluster: Cluster, repository: ChartRepository) -> Path:
     """Return the copy of the program, told where cluster and chart are; nothing else of it is changed."""
-    path = copied_project / "stacks" / f"Pulumi.{STACK}.yaml"
-    document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    document["config"]["lockstep:clusterEndpoint"] = cluster.api.url
-    document["config"]["lockstep:clusterCertificate"] = _base64(cluster.certificate)
-    document["config"]["lockstep:csiDriverChartRepository"] = repository.url
-    path.write_text(yaml.safe_dump(document), encoding="utf-8")
+    change_settings(copied_project, STACK, place_settings(cluster.api, repository.url))
     return copied_project
 
 
@@ -158,7 +152,7 @@ def _examine(project: Path, cluster: Cluster, emulator: Emulator, folder: Path) 
     config = {
         "current-context": "c",
         "clusters": [
-            {"name": "c", "cluster": {"server": cluster.api.url, "certificate-authority": str(cluster.certificate)}}
+            {"name": "c", "cluster": {"server": cluster.api.url, "certificate-authority": str(cluster.api.certificate)}}
         ],
         "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
         "users": [{"name": "u", "user": {"token": cluster.api.token}}],
@@ -186,10 +180,6 @@ def _examine(project: Path, cluster: Cluster, emulator: Emulator, folder: Path) 
     assert done.stdout, done.stderr
     checks: list[Mapping[str, str]] = json.loads(done.stdout)["checks"]
     return checks
-
-
-def _base64(path: Path) -> str:
-    return base64.b64encode(path.read_bytes()).decode()
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
