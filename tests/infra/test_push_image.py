@@ -14,6 +14,7 @@ REPOSITORY = "registry.example/platform/provider"
 
 #: Writes its arguments down, and the digest where it is told to.
 BUILDER = """#!/usr/bin/env bash
+case "$1 $2" in "buildx version") exit "${NO_BUILDX:-0}" ;; esac
 echo "$(basename "$0") $*" >>"$CALLS"
 while [ $# -gt 0 ]; do
   case $1 in
@@ -91,7 +92,19 @@ def test_what_cannot_work_is_said_before_anything_is_built(
 def test_without_any_builder_it_says_which_ones_would_do(project: Path, tmp_path: Path) -> None:
     ended, _ = push(project, tmp_path, REPOSITORY, builders=())
     assert ended.returncode == 64
-    assert "neither docker, podman nor buildah is on the path" in ended.stderr
+    assert "neither docker with buildx, podman nor buildah is on the path" in ended.stderr
+
+
+def test_a_docker_without_buildx_is_passed_over(project: Path, tmp_path: Path) -> None:
+    ended, calls = push(project, tmp_path, REPOSITORY, builders=("docker", "buildah"), NO_BUILDX="1")
+    assert ended.returncode == 0, ended.stderr
+    assert all(call.startswith("buildah ") for call in calls)
+
+
+def test_a_docker_without_buildx_that_was_asked_for_is_an_error(project: Path, tmp_path: Path) -> None:
+    ended, calls = push(project, tmp_path, REPOSITORY, builders=("docker", "buildah"), NO_BUILDX="1", ENGINE="docker")
+    assert (ended.returncode, calls) == (64, [])
+    assert "docker has no buildx here. Fix: install docker-buildx, or ENGINE=podman or buildah" in ended.stderr
 
 
 def test_a_push_without_a_digest_prints_no_line(project: Path, tmp_path: Path) -> None:

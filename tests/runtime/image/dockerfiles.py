@@ -1,4 +1,4 @@
-"""Reads a Dockerfile into instructions: continuation lines joined, comments dropped, here-documents kept whole.
+"""Reads a Dockerfile into instructions: continuation lines joined, comments dropped.
 
 Not done here: variables, build flags other than those that the tests ask for.
 """
@@ -6,10 +6,7 @@ Not done here: variables, build flags other than those that the tests ask for.
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
-
-_HEREDOC = re.compile(r"<<-?['\"]?(\w+)['\"]?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +16,6 @@ class Instruction:
     keyword: str
     rest: str
     stage: str
-    heredoc: str = ""
 
     @property
     def exec_words(self) -> tuple[str, ...]:
@@ -39,10 +35,7 @@ def parse_dockerfile(text: str) -> tuple[Instruction, ...]:
         while logical.endswith("\\"):
             logical = f"{logical[:-1].rstrip()} {next(lines).strip()}"
         keyword, _, rest = logical.partition(" ")
-        heredoc = ""
-        if marker := _HEREDOC.search(rest):
-            heredoc = "".join(f"{inner}\n" for inner in iter(lines.__next__, marker.group(1)))
         if keyword.upper() == "FROM":
             stage = rest.split()[-1]
-        found.append(Instruction(keyword=keyword.upper(), rest=rest.strip(), stage=stage, heredoc=heredoc))
+        found.append(Instruction(keyword=keyword.upper(), rest=rest.strip(), stage=stage))
     return tuple(found)
