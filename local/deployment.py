@@ -16,7 +16,7 @@ from typing import cast
 
 from local.driver import DriverSettings
 from local.oidc_issuer import TokenCache, TokenSubject
-from lockstep.engine import AwsProvider, EngineResult, EngineState, KubernetesManifests, ObjectKey, run_program
+from lockstep.engine import AwsProvider, EngineState, KubernetesManifests, ObjectKey, run_program
 from lockstep.engine.values import Json
 
 Manifest = dict[str, Json]
@@ -69,15 +69,15 @@ class Deployment:
     config: dict[str, str] = field(default_factory=dict)
     _written_by_hand: dict[tuple[str, str], Manifest] = field(default_factory=dict, init=False)
 
-    def preview(self, apps: Path | None = None) -> EngineResult:
+    def preview(self, apps: Path | None = None) -> None:
         """Run the program without changing anything."""
-        return self._run("preview", apps)
+        self._run("preview", apps)
 
-    def up(self, apps: Path | None = None) -> EngineResult:
+    def up(self, apps: Path | None = None) -> None:
         """Run the program; `apps` is a folder of specs instead of the stack's own."""
-        return self._run("up", apps)
+        self._run("up", apps)
 
-    def _run(self, mode: str, apps: Path | None) -> EngineResult:
+    def _run(self, mode: str, apps: Path | None) -> None:
         overrides = {**self.config, **({"lockstep:apps": f'["{apps}"]'} if apps else {})}
         result = run_program(
             project_dir=self.project,
@@ -91,7 +91,6 @@ class Deployment:
         if not result.ok:
             problems = "\n".join(f"{item.urn}: {item.message}" if item.urn else item.message for item in result.errors)
             raise DeploymentError(f"the program's {mode} of the stack {self.stack!r} failed:\n{problems}")
-        return result
 
     def find_class(self, namespace: str, name: str) -> Mapping[str, object] | None:
         """Return a class as the API server would: one that the program placed, or one that was written by hand."""

@@ -19,7 +19,7 @@ from local.driver import DriverSettings
 from local.node import Kubelet
 from local.pods import Pod, PodUid
 from local.stage import Stage
-from lockstep.engine import AwsProvider, EngineResult
+from lockstep.engine import AwsProvider
 from lockstep.engine.kubernetes_manifests import ObjectKey
 from tests.e2e import toolbox
 from tests.e2e.control_plane import NODE, ControlPlane
@@ -41,9 +41,9 @@ class RealDeployment(Deployment):
     api: KubernetesApi | None = None
     _applied: dict[ObjectKey, Mapping[str, Any]] = field(default_factory=dict)
 
-    def up(self, apps: Path | None = None) -> EngineResult:
+    def up(self, apps: Path | None = None) -> None:
         """Run the program, then apply what changed and delete what went."""
-        result = Deployment.up(self, apps)
+        Deployment.up(self, apps)
         self.place_releases([item for key, item in self.kubernetes.objects.items() if key.kind in _NOT_APPLIED])
         objects = {key: item for key, item in self.kubernetes.objects.items() if key.kind not in _NOT_APPLIED}
         for key in sorted(objects, key=_order):
@@ -53,7 +53,6 @@ class RealDeployment(Deployment):
             self._api.delete(object_path(self._applied[key]))
         self._applied = dict(objects)
         time.sleep(_WATCH_SECONDS)
-        return result
 
     def place_releases(self, releases: Sequence[Mapping[str, Any]]) -> None:
         """Do what Helm would; nothing here, where the driver is a process."""

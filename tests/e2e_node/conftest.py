@@ -34,8 +34,9 @@ def stage() -> Iterator[NodeStage]:
     missing = toolbox.missing_tools(toolbox.TIER_C)
     if missing:
         pytest.fail(f"{', '.join(missing)} not built. Fix: make e2e-node")
-    with NodeStage(project=toolbox.PROJECT, report=Report(plain=True)) as running:
-        running.measured = _MEASURED
+    whole = NodeStage(project=toolbox.PROJECT, report=Report(plain=True))
+    whole.measured = _MEASURED
+    with whole as running:
         yield running
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 import functools
 import time
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -23,12 +22,15 @@ from tests.e2e import toolbox
 from tests.e2e.control_plane import NODE, ControlPlane
 from tests.e2e.csi_driver import wait_for
 from tests.e2e.kubernetes_api import KubernetesApi, Manifest, object_path
-from tests.e2e.real_stage import RealDeployment, RealStage
+from tests.e2e.real_stage import RealStage
 from tests.e2e_node import enclosure, node_images
-from tests.e2e_node.chart import render_release
 from tests.e2e_node.images import Image
 from tests.e2e_node.machine import Machine
+from tests.e2e_node.node_deployment import NodeDeployment
 from tests.e2e_node.node_services import NodeServices
+from tests.e2e_node.pulumi_deployment import PulumiDeployment, find_pulumi
+from tests.pulumi_cli.installed_parts import MissingParts
+from tests.pulumi_cli.real_cluster import serve_chart
 
 NAMESPACE: Final = "kube-system"
 DRIVER_SET: Final = "secrets-store-csi-driver"
@@ -42,41 +44,6 @@ FIRST_MOUNT_SECONDS: Final = 10
 REPUBLISH_SECONDS: Final = 90
 _AWS_PORT: Final = 4566
 _START_SECONDS: Final = 240.0
-
-
-@dataclass(slots=True)
-class NodeDeployment(RealDeployment):
-    """The program's objects in the API server, those of its release included.
-
-    Attributes:
-        work_dir: For Helm.
-        rendered: What Helm made of the release.
-    """
-
-    work_dir: Path = Path()
-    rendered: list[dict[str, Any]] = field(default_factory=list)
-
-    def place_releases(self, releases: Sequence[Mapping[str, Any]]) -> None:
-        """Render and apply each release, once."""
-        for release in releases:
-            objects = render_release(release, self.work_dir)
-            if objects == self.rendered:
-                continue
-            self.rendered = objects
-            for manifest in objects:
-                self._api.apply(manifest)
-                if manifest["kind"] == "CustomResourceDefinition":
-                    path = object_path(manifest)
-                    wait_for(functools.partial(self._is_established, path), what=f"{path} to be established")
-
-    def daemon_set(self) -> Manifest:
-        """Return the provider's DaemonSet as the program rendered it."""
-        (found,) = [item for key, item in self.kubernetes.objects.items() if key.kind == "DaemonSet"]
-        return found
-
-    def _is_established(self, path: str) -> bool:
-        conditions = self._api.call("GET", path).get("status", {}).get("conditions") or []
-        return any(item["type"] == "Established" and item["status"] == "True" for item in conditions)
 
 
 @dataclass(slots=True)
@@ -120,7 +87,7 @@ class NodeStage(RealStage):
         self._aws_url = enclosure.forward(_AWS_PORT, urlsplit(self.emulator.endpoint).port or 0)
         self._layers = node_images.provider_layers(self.work_dir)
         plain = Stage.make_deployment(self, aws)
-        return NodeDeployment(
+        applied = NodeDeployment(
             project=plain.project,
             stack=plain.stack,
             aws=plain.aws,
@@ -133,6 +100,20 @@ class NodeStage(RealStage):
             api=self.api,
             work_dir=self.work_dir,
         )
+        return self._by_pulumi(applied)
+
+    def _by_pulumi(self, applied: NodeDeployment) -> NodeDeployment:
+        """Let Pulumi bring the objects to the API server, where there is one."""
+        found = find_pulumi()
+        if isinstance(found, MissingParts):
+            self.measured.append(f"the objects came by the embedded engine, because {found.reason}")
+            return applied
+        repository = self.down.enter_context(serve_chart(self.work_dir / "repository"))
+        deployment = PulumiDeployment.start(
+            applied, parts=found, emulator=self.emulator, repository=repository, region=self.settings.region
+        )
+        self.measured.append(f"the objects came by {deployment.describe()}")
+        return deployment
 
     def provider_image(self, build: str) -> Image:
         """Return the provider's image; another `build`, another digest."""

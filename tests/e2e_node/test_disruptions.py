@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
+from collections.abc import Iterator
 from typing import Final
 
 from tests.e2e.csi_driver import wait_for
@@ -14,26 +16,45 @@ LOAD_PODS: Final = 3
 #: A path without links: /var/run is one, and would lead out of the machine.
 SOCKET_DIRECTORY: Final = "run/secrets-store-csi-providers"
 _RESTART_SECONDS: Final = 240.0
+_MERGE_PATCH: Final = "application/merge-patch+json"
 
 
-def test_a_pod_waits_for_a_provider_that_is_down_and_starts_when_it_is_back(stage: NodeStage) -> None:
-    daemon_set = stage.program.daemon_set()
-    path = f"/apis/apps/v1/namespaces/{NAMESPACE}/daemonsets/{PROVIDER_SET}"
-    stage.api.call("DELETE", path)
-    wait_for(lambda: not stage.pods_of(PROVIDER_SET), seconds=90, what="the provider to be gone")
-    left = sorted(path.name for path in (stage.node.machine.root / SOCKET_DIRECTORY).iterdir())
-    assert left == [], "a provider that goes in order takes its socket along"
-    pod = stage.create_pod(stage.app_pod(stage.app("reports"), "waiting"))
-    # The driver knows the provider, so it waits for it until kubelet's deadline; see test_fail_open.py of tier B.
-    text = stage.wait_for_event(pod, "code = DeadlineExceeded", seconds=150)
-    stage.measured.append(f"while the provider is down: {text}")
-    assert stage.api.call("GET", pod)["status"]["phase"] == "Pending"
-    stage.api.apply(daemon_set)
+def test_a_pod_waits_for_a_provider_that_is_down_and_starts_when_it_is_back(
+    stage: NodeStage, pods: dict[str, str]
+) -> None:
+    assert pods, "the driver has met the provider"
+    with _provider_elsewhere(stage):
+        wait_for(lambda: not stage.pods_of(PROVIDER_SET), seconds=90, what="the provider to be gone")
+        left = sorted(path.name for path in (stage.node.machine.root / SOCKET_DIRECTORY).iterdir())
+        assert left == [], "a provider that goes in order takes its socket along"
+        pod = stage.create_pod(stage.app_pod(stage.app("reports"), "waiting"))
+        # It waits for the provider that it knows until kubelet's deadline; see test_fail_open.py of tier B.
+        text = stage.wait_for_event(pod, "code = DeadlineExceeded", seconds=150)
+        stage.measured.append(f"while the provider is down: {text}")
+        assert stage.api.call("GET", pod)["status"]["phase"] == "Pending"
     started = time.monotonic()
     stage.wait_until_runs(pod, seconds=200)
     stage.measured.append(f"the pod ran {time.monotonic() - started:.1f} s after the provider was asked for again")
     assert stage.restarts(pod) == 0, "it started with all of its files"
     stage.delete_pod(pod)
+
+
+@contextlib.contextmanager
+def _provider_elsewhere(stage: NodeStage) -> Iterator[None]:
+    """Let the provider run on nodes of a label only, which this one has not.
+
+    The DaemonSet stays: an engine that placed it does not expect another's in its place, and would refuse to change it.
+    """
+    path = f"/apis/apps/v1/namespaces/{NAMESPACE}/daemonsets/{PROVIDER_SET}"
+    stage.api.call("PATCH", path, _node_selector("elsewhere"), content_type=_MERGE_PATCH)
+    try:
+        yield
+    finally:
+        stage.api.call("PATCH", path, _node_selector(None), content_type=_MERGE_PATCH)
+
+
+def _node_selector(value: str | None) -> dict[str, object]:
+    return {"spec": {"template": {"spec": {"nodeSelector": {"lockstep.example/place": value}}}}}
 
 
 def test_the_provider_is_rolled_under_load_without_a_failed_mount(stage: NodeStage) -> None:

@@ -185,7 +185,8 @@ class JobsThatEnd:
         try:
             self.api.call("PATCH", path, {"status": status}, content_type="application/merge-patch+json")
         except ApiError as error:
-            if error.status != http.HTTPStatus.NOT_FOUND:
+            # Gone by now, or written to by a controller at this moment: the next round sees.
+            if error.status not in {http.HTTPStatus.NOT_FOUND, http.HTTPStatus.CONFLICT}:
                 raise
         else:
             self.seen.append(f"{namespace}/{name}")
