@@ -13,7 +13,7 @@ from components.derivation import parse_specs
 def test_a_run_prints_every_step_and_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--apps", "3", "--objects", "8", "--repeats", "1"]) in {0, 1}
     lines = capsys.readouterr().out.splitlines()
-    steps = ["read and check", "lint", "derive", "render as JSON", "together"]
+    steps = ["read, check and derive", "render as JSON", "lint", "together"]
     commands = ["lockstep check", "lockstep render --format json", "lockstep --help, best of 1"]
     assert [line[:34].rstrip() for line in lines[1:]] == [*steps, *commands]
     assert [line.split("bound ")[1][:3] for line in lines if "bound" in line] == ["5 s", "5 s", "5 s", "0.3"]
