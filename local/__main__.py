@@ -1,4 +1,4 @@
-"""`python -m local`: the main job on the embedded stack, then three proofs. Exit 0 only if every proof held."""
+"""`python -m local`: the main job on the embedded stack, then four proofs. Exit 0 only if every proof held."""
 
 from __future__ import annotations
 
