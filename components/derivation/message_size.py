@@ -41,8 +41,8 @@ def largest_answer(entries: Iterable[ObjectEntry]) -> int:
 
 def _weight(entry: ObjectEntry, cuts: Mapping[str, tuple[ObjectEntry, _Chain]]) -> int:
     size = _LARGEST[entry.store]
-    total = _file_weight(entry.file or default_file(entry.name)) + size
-    total += sum(_file_weight(key.file) for key in entry.keys)
+    files = {entry.file or default_file(entry.name), *(key.file for key in entry.keys)}
+    total = size + sum(map(_file_weight, files))
     if entry.all_keys:
         total += size
     elif entry.keys:
@@ -97,10 +97,6 @@ def _chain(path: str) -> _Chain:
         node = jmespath.compile(path).parsed
     except JMESPathError:
         return None  # object_checks.py says so
-    names: list[str] = []
-    while node["type"] == "subexpression":
-        node, last = node["children"]
-        if last["type"] != "field":
-            return None
-        names.append(last["value"])
-    return (*reversed([*names, node["value"]]),) if node["type"] == "field" else None
+    # However many names there are, they are the children of one subexpression.
+    links = node["children"] if node["type"] == "subexpression" else [node]
+    return tuple(link["value"] for link in links) if all(link["type"] == "field" for link in links) else None

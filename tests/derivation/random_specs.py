@@ -25,6 +25,8 @@ SECRET_NAME = st.from_regex(r"(?:[a-z0-9]{1,4}/){0,2}[a-zA-Z0-9_+=.@-]{1,12}", f
 PARAMETER_NAME = st.from_regex(r"/?[a-z0-9]{1,5}(?:/[a-zA-Z0-9_.-]{1,8}){0,2}", fullmatch=True)
 PATH = st.from_regex(r"/tree-[0-9](?:/[a-zA-Z0-9_.-]{1,8}){0,2}", fullmatch=True)
 MODE = st.sampled_from(["0400", "0440", "0444", "0600", "0644"])
+#: Names below each other to any depth, and what is no plain name.
+JSON_PATH = st.sampled_from(["db.port", "a.b.c", 'a."b-c".d.e', "list[0].name", "@"])
 KEY_ID = st.uuids().map(str)
 STAGES = ("AWSCURRENT", "AWSPREVIOUS", "AWSPENDING")
 VERSIONS = ("a" * 32, "b" * 36)
@@ -164,7 +166,8 @@ def _entry(draw: st.DrawFn, name: str, draft: _Draft, *, is_secret: bool) -> lis
         first, second = _new_file(draw, draft), _new_file(draw, draft)
         plain += [first, second]
         lines += ["    keys:", f"      username: {first}"]
-        lines.append(f'      "db.port": {{file: {second}, mode: "{draw(MODE)}", encoding: base64, nonText: render}}')
+        path = json.dumps(draw(JSON_PATH))
+        lines.append(f'      {path}: {{file: {second}, mode: "{draw(MODE)}", encoding: base64, nonText: render}}')
     if draw(st.booleans()):
         text = f"a=${{{draw(st.sampled_from(plain))}}}\n$${{literal}} $HOME é\n"
         lines += ["    template:", f"      file: {_new_file(draw, draft)}", f"      text: {json.dumps(text)}"]

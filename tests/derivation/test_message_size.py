@@ -60,6 +60,23 @@ def test_the_largest_answer_is_what_is_counted(objects: str, values: int) -> Non
         assert sum(len(file.contents.reveal()) + len(file.path) for file in answer(objects)) <= counted
 
 
+@pytest.mark.parametrize(
+    ("keys", "values"),
+    [
+        ("a.b.c: f", 2),
+        ('a."b-c".d.e: f', 2),
+        ("a.b.c: f, a.b: g, a: h", 4),
+        ("a.b.c: f, a.b.d: g, a.e: h", 2),
+        ("'a.b[0].c': f, 'a.b[1].c': g", 3),
+    ],
+)
+def test_keys_of_any_depth_are_counted(keys: str, values: int) -> None:
+    """What lies below another key repeats it; what is no plain name may be all of it."""
+    objects = f"secrets: [{{name: s, keys: {{{keys}}}}}]\n"
+    derive(parse_specs(PAYMENTS + objects)[0], ENVIRONMENT)
+    assert values * SECRET <= bound(objects) <= values * SECRET + 400
+
+
 def test_a_parameter_counts_with_its_own_limit() -> None:
     assert bound("parameters: [{name: p}]\n") == PARAMETER + len("p") + 32
 
