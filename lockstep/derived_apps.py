@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from components.derivation import AppSpec, Environment, SpecErrors
 from components.derivation.fleet import DerivedApp, derive_app
 
@@ -14,8 +16,12 @@ class DerivedApps:
         self._apps: dict[int, list[tuple[AppSpec, Environment, DerivedApp | SpecErrors]]] = {}
 
     def prepare(self, spec: AppSpec, environment: Environment) -> None:
-        """Derive an app now that will be asked for; its problems are kept until then."""
-        self._derived(spec, environment)
+        """Derive an app now that will be asked for. Whatever is wrong is raised then, and nothing now.
+
+        A bug of ours, too: raised here it would hide what is wrong with specs that are not read yet.
+        """
+        with contextlib.suppress(Exception):
+            self._derived(spec, environment)
 
     def derive(self, spec: AppSpec, environment: Environment) -> DerivedApp:
         """Return what `derive_app` returns, or raise what it raises."""

@@ -60,11 +60,11 @@ def read_sources(sources: Sequence[SpecSource], ahead: Callable[[AppSpec], objec
         ahead: Work on each app by itself that is wanted later in any case. It is called for apps without problems while
             workers read others, and not at all where there are no workers; it must not raise.
     """
-    cores = min(_cores(), _MOST_WORKERS)
+    cores = _cores()
     if cores > 1 and sum(len(source.text) for source in sources) >= _SHARED_FROM_CHARACTERS and _may_fork():
         try:
             # With work of its own, this process keeps a core busy itself.
-            return _read_beside(sources, cores - 1, ahead) if ahead else _read_beside(sources, cores)
+            return _read_beside(sources, min(cores - 1 if ahead else cores, _MOST_WORKERS), ahead)
         except (BrokenExecutor, OSError, NotImplementedError):
             pass  # no semaphores or no memory for workers here: one process needs neither
     return [read_source(source) for source in sources]

@@ -12,8 +12,10 @@ import pytest
 
 from components.derivation import AppSpec, Environment, SpecErrors, derive_fleet
 from components.derivation import load_specs as load_in_one_process
-from components.derivation.spec_reader import ReadSource, SpecSource, read_source
-from lockstep import spec_reading
+from components.derivation.errors import ProblemList
+from components.derivation.fleet import DerivedApp, derive_app
+from components.derivation.spec_reader import ReadSource, SpecSource, join_sources, read_source
+from lockstep import derived_apps, spec_reading
 
 GOOD = (
     "version: 1\napp: app-{n}\nsecrets:\n  - name: ${{environment}}/app-{n}/db\n    file: db.json\n    kmsKey: {key}\n"
@@ -78,11 +80,41 @@ def test_the_same_problems_in_the_same_order(folder: Path, shared: list[int]) ->
     assert shared == [3]
 
 
-def test_a_fleet_is_derived_while_the_rest_is_read(folder: Path, shared: list[int]) -> None:
-    assert repr(spec_reading.load_fleet([folder], ENVIRONMENT)) == repr(
-        derive_fleet(load_in_one_process([folder]), ENVIRONMENT)
-    )
+def test_a_fleet_is_derived_while_the_rest_is_read(
+    folder: Path, shared: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = repr(derive_fleet(load_in_one_process([folder]), ENVIRONMENT))
+    happened: list[str] = []
+
+    def derive_noted(spec: AppSpec, environment: Environment) -> DerivedApp:
+        happened.append(spec.app)
+        return derive_app(spec, environment)
+
+    def join_noted(sources: list[ReadSource], problems: ProblemList) -> tuple[AppSpec, ...]:
+        happened.append("everything is read")
+        return join_sources(sources, problems)
+
+    monkeypatch.setattr(derived_apps, "derive_app", derive_noted)
+    monkeypatch.setattr(spec_reading, "join_sources", join_noted)
+    assert repr(spec_reading.load_fleet([folder], ENVIRONMENT)) == expected
     assert shared == [2], "of three cores this process needs one"
+    assert sorted(happened[:-1]) == sorted(f"app-{number}" for number in range(30)), "each once"
+    assert happened[-1] == "everything is read"
+
+
+def test_a_bug_does_not_hide_what_is_wrong_with_the_specs(
+    folder: Path, shared: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(spec: AppSpec, environment: Environment) -> DerivedApp:
+        raise ValueError(f"cannot derive {spec.app} in {environment.name}")
+
+    monkeypatch.setattr(derived_apps, "derive_app", fail)
+    with pytest.raises(ValueError, match="cannot derive app-0 in dev"):
+        spec_reading.load_fleet([folder], ENVIRONMENT)
+    (folder / "broken.yaml").write_text(BROKEN[0], encoding="utf-8")
+    with pytest.raises(SpecErrors, match="SPEC001"):
+        spec_reading.load_fleet([folder], ENVIRONMENT)
+    assert shared == [2, 2]
 
 
 @pytest.mark.parametrize("texts", [(ELSEWHERE,), BROKEN, (ELSEWHERE, *BROKEN)], ids=["derived", "read", "both"])
