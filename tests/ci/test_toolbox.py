@@ -89,7 +89,14 @@ def test_a_part_that_cannot_be_built_is_an_error_with_what_go_said(go: Path) -> 
         ("go: download go1.27.0 for linux/amd64: toolchain not available", True),
         ("verifying x@v1.0.0: checksum mismatch\n downloaded: h1:a\n go.sum: h1:b\nSECURITY ERROR", False),
         ("verifying x@v1.0.0: checksum mismatch\n then https://proxy.example: 403 Forbidden", False),
+        (
+            "verifying x@v1.0.0: checksum mismatch\n" + "y@v1.0.0: reading https://p.example/y: 403 Forbidden\n" * 80,
+            False,
+        ),
         ("main.go:4:2: missing go.sum entry for module providing package x", False),
+        ("filters/timeout.go:31:2: missing go.sum entry for module providing package x", False),
+        ("x.go:1:2: package example.com/timeout is not in std", False),
+        ("x.go:1:2: no required module provides package example.com/timeout", False),
         ("package x/cmd is not in std", False),
     ],
 )

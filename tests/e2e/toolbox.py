@@ -46,7 +46,11 @@ _MANIFESTS: Final = (
 
 
 class ToolboxError(Exception):
-    """A part could not be built; the message ends with what the Go command said."""
+    """A part could not be built; the message ends with the last of what the Go command said, `said` is all of it."""
+
+    def __init__(self, message: str, said: str) -> None:
+        super().__init__(message)
+        self.said = said
 
 
 class ModulesUnavailableError(ToolboxError):
@@ -57,9 +61,12 @@ class ModulesUnavailableError(ToolboxError):
 UNAVAILABLE: Final = 69
 #: How Go says that a server does not answer, or not with a module.
 _NOT_SERVED: Final = re.compile(
-    r": (?:40[1348]|410|429|5\d\d) [A-Z]|dial tcp|no such host|connection re(?:fused|set)|timeout|deadline exceeded"
-    r"|unexpected EOF|toolchain not available|module lookup disabled"
+    r": (?:40[13478]|410|429|5\d\d) [A-Z]|dial tcp|proxyconnect|no such host|network is unreachable"
+    r"|connection re(?:fused|set)|i/o timeout|TLS handshake timeout|Client\.Timeout|deadline exceeded"
+    r"|: (?:unexpected )?EOF\b|stream error|failed to verify certificate|toolchain not available|module lookup disabled"
 )
+#: How it says that modules are not the pinned ones, or the pins not whole, whatever else it says.
+_WRONG: Final = re.compile(r"checksum mismatch|SECURITY ERROR|missing go\.sum entry|is not in std|updates to go\.mod")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -257,8 +264,8 @@ def _fetch(tool: Tool) -> None:
     try:
         _go(MODULES / tool.module, "list", "-deps", f"-tags={tool.tags}", tool.package)
     except ToolboxError as error:
-        if _NOT_SERVED.search(str(error)) and "checksum mismatch" not in str(error):
-            raise ModulesUnavailableError(str(error)) from None
+        if _NOT_SERVED.search(error.said) and not _WRONG.search(error.said):
+            raise ModulesUnavailableError(str(error), error.said) from None
         raise
 
 
@@ -299,7 +306,8 @@ def _go(folder: Path, *words: str) -> str:
         check=False,
     )
     if done.returncode:
-        raise ToolboxError(f"`go {' '.join(words)}` in {folder.relative_to(PROJECT)} failed:\n{done.stderr[-3000:]}")
+        shown = f"`go {' '.join(words)}` in {folder.relative_to(PROJECT)} failed:\n{done.stderr[-3000:]}"
+        raise ToolboxError(shown, done.stderr)
     return done.stdout
 
 

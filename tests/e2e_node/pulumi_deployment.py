@@ -156,10 +156,10 @@ def _hook_pods_that_end(api: KubernetesApi) -> Iterator[None]:
 
     def play() -> None:
         while not over.wait(_POLL_SECONDS):
-            for pod in api.call("GET", f"/api/v1/pods?labelSelector={_JOB_LABEL}")["items"]:
-                path = f"/api/v1/namespaces/{pod['metadata']['namespace']}/pods/{pod['metadata']['name']}/status"
-                # The pod may be gone by now, or the scheduler has just written to it: the next round sees.
-                with contextlib.suppress(ApiError):
+            # A pod may be gone by now, or the scheduler has just written to it: the next round sees.
+            with contextlib.suppress(ApiError, OSError):
+                for pod in api.call("GET", f"/api/v1/pods?labelSelector={_JOB_LABEL}")["items"]:
+                    path = f"/api/v1/namespaces/{pod['metadata']['namespace']}/pods/{pod['metadata']['name']}/status"
                     api.call("PATCH", path, {"status": {"phase": "Succeeded"}}, content_type=_MERGE_PATCH)
 
     thread = threading.Thread(target=play, name="hook-pods-that-end", daemon=True)

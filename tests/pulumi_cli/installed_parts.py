@@ -70,10 +70,9 @@ def find_parts() -> InstalledParts | MissingParts:
         return MissingParts(f"{lacking} is not on PATH, and {no_go[0]}", is_buildable=False)
     if toolbox.missing_tools((toolbox.PULUMI,)) or not toolbox.PULUMI_START_SCRIPT.exists():
         return MissingParts("the Pulumi CLI is not built", is_buildable=True)
-    earlier = toolbox.PULUMI_PYTHON.path
-    return InstalledParts(
-        cli=cli or toolbox.PULUMI.path, language_host=host, program_host=earlier if earlier.exists() else None
-    )
+    is_stale = bool(toolbox.missing_tools((toolbox.PULUMI_PYTHON,)))
+    earlier = None if is_stale else toolbox.PULUMI_PYTHON.path
+    return InstalledParts(cli=cli or toolbox.PULUMI.path, language_host=host, program_host=earlier)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
