@@ -3,26 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 from components.derivation.lint.examples import SECRET, documents, pod, policy, secrets_policy, spc, statement
 from lockstep.exit_codes import ExitCode
+from tests.cli.in_process import lockstep
 
 FLAGS = "- objectName: /prod/flags\n  objectType: ssm\n  objectAlias: flags\n"
-
-
-def lockstep(*arguments: str | Path, cwd: Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    return subprocess.run(  # noqa: S603 - our own command
-        [sys.executable, "-m", "lockstep", *map(str, arguments)],
-        cwd=cwd,
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
 
 
 def test_specs_go_to_standard_output_and_check_takes_them(project: Path, tmp_path: Path) -> None:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import jsonschema
@@ -14,6 +11,7 @@ import pytest
 from components.derivation.lint import RULES
 from components.derivation.lint.examples import secrets_policy, spc
 from lockstep.exit_codes import ExitCode
+from tests.cli.in_process import lockstep
 
 DEAD = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:prod/db"
 
@@ -125,21 +123,6 @@ SARIF = {
 }
 
 
-def lockstep(
-    *arguments: str | Path, cwd: Path, stdin: str = "", path: Path | None = None
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(  # noqa: S603 - our own command
-        [sys.executable, "-m", "lockstep", *map(str, arguments)],
-        cwd=cwd,
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env={**os.environ, **({"PYTHONPATH": str(path)} if path else {})},
-    )
-
-
 def test_the_project_s_own_specs_have_no_warning(project: Path) -> None:
     result = lockstep("lint", cwd=project)
     assert (result.returncode, result.stderr) == (0, "")
@@ -198,13 +181,11 @@ def test_json_has_every_finding_and_the_reason_of_a_suppressed_one(project: Path
     ]
 
 
-def test_sarif_is_sarif(project: Path, tmp_path: Path) -> None:
+def test_sarif_is_sarif(tmp_path: Path) -> None:
     spec = "version: 1\napp: shop\nnamespace: shop\nsuppress: [{rule: LS801, reason: why not}]\n"
     (tmp_path / "an app.yaml").write_text(spec + "secrets: [{name: prod/db-apikey}]\n")
     (tmp_path / "class.yaml").write_text(spc("- objectName: prod/db\n", parameters=""))
-    result = lockstep(
-        "lint", "an app.yaml", "--spc", tmp_path / "class.yaml", "--format", "sarif", cwd=tmp_path, path=project
-    )
+    result = lockstep("lint", "an app.yaml", "--spc", tmp_path / "class.yaml", "--format", "sarif", cwd=tmp_path)
     log = json.loads(result.stdout)
     jsonschema.Draft202012Validator(SARIF).validate(log)
     (run,) = log["runs"]
