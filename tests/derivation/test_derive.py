@@ -26,7 +26,7 @@ from components.derivation import render_json as render
 from components.derivation.spec import ObjectEntry
 from provider_runtime.class_parameters import RoleChain
 from provider_runtime.mount_request import MountRequest, ObjectVersions, parse_mount_request
-from provider_runtime.secret_objects import parse_objects
+from provider_runtime.secret_objects import ObjectType, parse_objects
 from tests.derivation.expected_access import is_asked_for, questions_about
 from tests.derivation.iam_oracle import allows
 from tests.derivation.random_specs import DEPLOYER, EARLIER, SUFFIX, SpecText, spec_texts
@@ -85,10 +85,11 @@ def test_i1_what_is_asked_for_is_allowed_in_each_region_with_its_key_and_nothing
 def test_i1_everything_that_is_mounted_is_allowed_as_the_provider_asks_for_it(spec: SpecText) -> None:
     access = access_of(spec)
     regions = (ENVIRONMENT.region, *spec.failover)
-    reads = {(read.region, read.name): read for read in spec.reads}
+    # A secret and a parameter may have one name.
+    reads = {(read.is_secret, read.region, read.name): read for read in spec.reads}
     for item in access.objects:
         for index, region in enumerate(regions):
-            read = reads[region, item.name]
+            read = reads[item.type is ObjectType.SECRETS_MANAGER, region, item.name]
             action = "secretsmanager:GetSecretValue" if read.is_secret else "ssm:GetParameters"
             sent = {
                 "secretsmanager:VersionStage": item.version_label_in(index),
