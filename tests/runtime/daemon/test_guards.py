@@ -150,9 +150,9 @@ async def test_a_peer_that_never_ends_costs_one_worker_until_the_deadline_and_no
         with pytest.raises(Exception) as caught:  # noqa: PT011  # the deadline, or the size of the answer
             await calls.run(REGION, clock.monotonic() + 1.0, read)
         assert isinstance(caught.value, DeadlinePassed) or "IncompleteRead" in repr(caught.value) or fault.endless
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 3
         while calls.running:
-            assert time.monotonic() - began < 15, "the worker is still held"
+            assert time.monotonic() - began < 4, "the worker is still held"
             await asyncio.sleep(0.02)
         aws.heal()
         assert await calls.run(REGION, clock.monotonic() + 5.0, read) == "v"
