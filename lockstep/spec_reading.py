@@ -15,7 +15,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from pathlib import Path
 
@@ -82,13 +82,17 @@ def _read_beside(
     try:
         for portion in executor.map(_Portion.read, range(0, len(sources), size), [size] * len(sources)):
             results += portion
-            # What has problems is never derived: it may hold what no derivation accepts.
-            for spec in (spec for result in portion if not result.problems for spec in result.specs):
-                if ahead:
+            if ahead:
+                for spec in _sound_specs(portion):
                     ahead(spec)
         return results
     finally:
         executor.shutdown(cancel_futures=True)
+
+
+def _sound_specs(portion: Sequence[ReadSource]) -> Iterator[AppSpec]:
+    """Yield the apps of texts without problems: others may hold what no derivation accepts."""
+    return (spec for result in portion if not result.problems for spec in result.specs)
 
 
 class _Portion:
