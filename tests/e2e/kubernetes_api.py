@@ -85,6 +85,10 @@ class KubernetesApi:
         except (ApiError, urllib3.exceptions.HTTPError, OSError):
             return False
 
+    def merge_patch(self, path: str, change: Manifest) -> Any:  # noqa: ANN401 - JSON
+        """Change an object (RFC 7386: None takes a field away), and return it; raises like `call`."""
+        return self.call("PATCH", path, change, content_type="application/merge-patch+json")
+
     def call(
         self,
         method: str,

@@ -100,12 +100,7 @@ def test_a_changed_class_with_an_unchanged_secret_changes_the_copied_secret(stag
     objects = original["spec"]["parameters"]["objects"]
     assert "path: username" in objects
     changed = objects.replace("path: username", "path: connection.port")
-    stage.control_plane.admin.call(
-        "PATCH",
-        path,
-        {"spec": {"parameters": {"objects": changed}}},
-        content_type="application/merge-patch+json",
-    )
+    stage.control_plane.admin.merge_patch(path, {"spec": {"parameters": {"objects": changed}}})
     try:
         time.sleep(1.0)
         assert isinstance(stage.kubelet.republish(pod), PodStarted)
@@ -116,9 +111,7 @@ def test_a_changed_class_with_an_unchanged_secret_changes_the_copied_secret(stag
             what="the copied Secret to follow the class",
         )
     finally:
-        stage.control_plane.admin.call(
-            "PATCH", path, {"spec": {"parameters": {"objects": objects}}}, content_type="application/merge-patch+json"
-        )
+        stage.control_plane.admin.merge_patch(path, {"spec": {"parameters": {"objects": objects}}})
 
 
 def test_a_second_republish_in_quick_succession_is_the_bell_that_refreshes(stage: RealStage, pod: Pod) -> None:

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, cast
 
+import urllib3
+
 from local.emulator import Emulator
 from lockstep.engine import KubernetesManifests
 from tests.e2e.kubernetes_api import ApiError, KubernetesApi
@@ -32,7 +34,6 @@ from tests.pulumi_cli.real_cluster import ChartRepository, TokenCommand
 
 _KUBERNETES: Final = "kubernetes:"
 _JOB_LABEL: Final = "batch.kubernetes.io/job-name"
-_MERGE_PATCH: Final = "application/merge-patch+json"
 _POLL_SECONDS: Final = 0.5
 
 
@@ -157,10 +158,10 @@ def _hook_pods_that_end(api: KubernetesApi) -> Iterator[None]:
     def play() -> None:
         while not over.wait(_POLL_SECONDS):
             # A pod may be gone by now, or the scheduler has just written to it: the next round sees.
-            with contextlib.suppress(ApiError, OSError):
+            with contextlib.suppress(ApiError, urllib3.exceptions.HTTPError):
                 for pod in api.call("GET", f"/api/v1/pods?labelSelector={_JOB_LABEL}")["items"]:
                     path = f"/api/v1/namespaces/{pod['metadata']['namespace']}/pods/{pod['metadata']['name']}/status"
-                    api.call("PATCH", path, {"status": {"phase": "Succeeded"}}, content_type=_MERGE_PATCH)
+                    api.merge_patch(path, {"status": {"phase": "Succeeded"}})
 
     thread = threading.Thread(target=play, name="hook-pods-that-end", daemon=True)
     thread.start()

@@ -53,7 +53,7 @@ def test_an_annotation_makes_kubelet_bring_the_new_value_at_once(stage: NodeStag
     before = stage.digest(pods[app], file)
     started = time.monotonic()
     annotation = {"metadata": {"annotations": {"lockstep.example/refresh": str(time.time())}}}
-    stage.api.call("PATCH", pods[app], annotation, content_type="application/merge-patch+json")
+    stage.api.merge_patch(pods[app], annotation)
     wait_for(lambda: stage.digest(pods[app], file) == expected, seconds=REFRESH_SECONDS, what="the new value")
     stage.measured.append(f"an annotation brought the new value after {time.monotonic() - started:.1f} s")
     assert before != expected

@@ -16,7 +16,6 @@ LOAD_PODS: Final = 3
 #: A path without links: /var/run is one, and would lead out of the machine.
 SOCKET_DIRECTORY: Final = "run/secrets-store-csi-providers"
 _RESTART_SECONDS: Final = 240.0
-_MERGE_PATCH: Final = "application/merge-patch+json"
 
 
 def test_a_pod_waits_for_a_provider_that_is_down_and_starts_when_it_is_back(
@@ -46,11 +45,11 @@ def _provider_elsewhere(stage: NodeStage) -> Iterator[None]:
     The DaemonSet stays: an engine that placed it does not expect another's in its place, and would refuse to change it.
     """
     path = f"/apis/apps/v1/namespaces/{NAMESPACE}/daemonsets/{PROVIDER_SET}"
-    stage.api.call("PATCH", path, _node_selector("elsewhere"), content_type=_MERGE_PATCH)
+    stage.api.merge_patch(path, _node_selector("elsewhere"))
     try:
         yield
     finally:
-        stage.api.call("PATCH", path, _node_selector(None), content_type=_MERGE_PATCH)
+        stage.api.merge_patch(path, _node_selector(None))
 
 
 def _node_selector(value: str | None) -> dict[str, object]:

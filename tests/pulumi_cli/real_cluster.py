@@ -183,7 +183,7 @@ class JobsThatEnd:
         status = {"startTime": now, "completionTime": now, "succeeded": 1, "conditions": conditions}
         path = f"/apis/batch/v1/namespaces/{namespace}/jobs/{name}/status"
         try:
-            self.api.call("PATCH", path, {"status": status}, content_type="application/merge-patch+json")
+            self.api.merge_patch(path, {"status": status})
         except ApiError as error:
             # Gone by now, or written to by a controller at this moment: the next round sees.
             if error.status not in {http.HTTPStatus.NOT_FOUND, http.HTTPStatus.CONFLICT}:
