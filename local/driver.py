@@ -153,7 +153,7 @@ class Driver:
             answer = self._publish(request)
         except CallError as error:
             answer = error
-        if time.monotonic() >= ends_at:  # kubelet has stopped listening, whatever the answer is
+        if time.monotonic() >= ends_at:  # kubelet no longer listens; the real driver can be first on a busy machine
             raise CallError(grpc.StatusCode.DEADLINE_EXCEEDED, DEADLINE_TEXT, is_status=True)
         if isinstance(answer, CallError):
             raise answer

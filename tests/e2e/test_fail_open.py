@@ -17,7 +17,7 @@ import pytest
 
 from local.driver import DriverSettings
 from local.node import NON_FINAL_CODES, Kubelet
-from local.pods import FailedMount, Pod, PodStarted
+from local.pods import FailedMount, Pod, PodStarted, PublishOutcome
 from local.report import Report
 from tests.e2e.control_plane import NODE, ControlPlane
 from tests.e2e.csi_driver import RealDriver
@@ -125,9 +125,7 @@ def test_a_provider_that_is_gone_starts_no_empty_pod_and_leaves_mounted_files_al
         assert failed.code is grpc.StatusCode.DEADLINE_EXCEEDED
         time.sleep(KUBELET_FIRST_RETRY_SECONDS)
         assert isinstance(kubelet.start_pod(waiting), FailedMount)
-        again = kubelet.republish(mounted)
-        assert isinstance(again, FailedMount), "kubelet's deadline strikes before the driver could mask the error"
-        assert again.code in NON_FINAL_CODES, "so kubelet takes no directory away"
+        _assert_is_harmless(kubelet.republish(mounted))
         assert kubelet.digest_files(mounted) == files
     finally:
         stage.provider.start()
@@ -155,6 +153,18 @@ def test_a_provider_that_ended_in_order_is_missed_at_once_by_a_driver_that_never
     assert isinstance(kubelet.start_pod(pod), PodStarted)
     assert not _is_empty(stage, pod)
     stage.kubelet.stop_pod(pod)
+
+
+def _assert_is_harmless(republished: PodStarted | FailedMount) -> None:
+    """Hold a republish that nobody served to one of two outcomes, after which kubelet takes no directory away.
+
+    Kubelet's deadline is the driver's as well. Mostly kubelet is the first to give up; on a busy machine the driver can
+    be, and then it masks the error.
+    """
+    if isinstance(republished, FailedMount):
+        assert republished.code in NON_FINAL_CODES
+    else:
+        assert set(republished.outcomes.values()) == {PublishOutcome.ERROR_MASKED}
 
 
 def _kubelet_with_deadline(stage: RealStage, driver: RealDriver, *, seconds: float) -> Kubelet[RealDriver]:
