@@ -26,7 +26,7 @@ from tests.e2e import toolbox
 from tests.e2e.control_plane import ControlPlane
 from tests.e2e.kubernetes_api import KubernetesApi, object_path
 from tests.pulumi_cli.conftest import STACK, Bench, make_real_bench
-from tests.pulumi_cli.engines import Record, differences
+from tests.pulumi_cli.engines import RealEngine, Record, differences
 from tests.pulumi_cli.installed_parts import InstalledParts, KubernetesPlugin, MissingParts, find_kubernetes_plugin
 from tests.pulumi_cli.program_copy import change_settings, place_settings
 from tests.pulumi_cli.real_cluster import ChartRepository, JobsThatEnd, TokenCommand, serve_chart
@@ -61,6 +61,21 @@ class Told:
     found: Mapping[str, Mapping[str, Any]]
     tokens: TokenCommand
     examined: Mapping[str, Sequence[Mapping[str, str]]]
+    taken: Taken
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """What came of an object that somebody changed by hand, before the stack was removed.
+
+    `before`, `by_hand`, `after`: the class's parameters. `refused`, `forced`: the two runs of `pulumi up --refresh`.
+    """
+
+    before: Mapping[str, str]
+    by_hand: Mapping[str, str]
+    after: Mapping[str, str]
+    refused: subprocess.CompletedProcess[str]
+    forced: subprocess.CompletedProcess[str]
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +146,10 @@ def told(
     real: dict[str, Moment] = {}
     reference: dict[str, Moment] = {}
     found: dict[str, Mapping[str, Any]] = {}
+    taken: Taken | None = None
     for moment in MOMENTS:
+        if moment == "destroyed":
+            taken = _take_a_class(cluster, bench)
         change(placed_project, moment)
         reference[moment] = play(embedded, moment)
         real[moment] = play(bench, moment)
@@ -144,7 +162,27 @@ def told(
             for place, item in each.objects.items()
             if item["kind"] != "Release"
         }
-    return Told(real=real, embedded=reference, found=found, tokens=tokens, examined=examined)
+    assert taken is not None
+    return Told(real=real, embedded=reference, found=found, tokens=tokens, examined=examined, taken=taken)
+
+
+def _take_a_class(cluster: Cluster, bench: Bench) -> Taken:
+    """Change a class beside Pulumi, as `kubectl apply --server-side --force-conflicts` does, and run `up` twice."""
+    assert isinstance(bench.engine, RealEngine)
+    cli = bench.engine.cli
+    wanted = next(record["inputs"] for record in cli.resources() if record["type"].endswith(":SecretProviderClass"))
+    place = object_path(wanted)
+    before = cluster.api.call("GET", place)["spec"]["parameters"]
+    by_hand = {**before, "region": "us-east-2"}
+    cluster.api.apply({**wanted, "spec": {**wanted["spec"], "parameters": by_hand}})
+    words = ("up", "--yes", "--skip-preview", "--refresh", "--stack", STACK)
+    refused = cli.attempt(*words)
+    seen = cluster.api.call("GET", place)["spec"]["parameters"]
+    cli.environment["PULUMI_K8S_ENABLE_PATCH_FORCE"] = "true"
+    forced = cli.attempt(*words)
+    del cli.environment["PULUMI_K8S_ENABLE_PATCH_FORCE"]
+    after = cluster.api.call("GET", place)["spec"]["parameters"]
+    return Taken(before=before, by_hand=seen, after=after, refused=refused, forced=forced)
 
 
 def _examine(project: Path, cluster: Cluster, emulator: Emulator, folder: Path) -> list[Mapping[str, str]]:
@@ -238,6 +276,18 @@ def test_helm_installed_the_driver_with_its_hooks(told: Told, cluster: Cluster) 
     assert "kube-system/secrets-store-csi-driver-upgrade-crds" in cluster.jobs.seen
     path = "/apis/apps/v1/namespaces/kube-system/daemonsets/secrets-store-csi-driver"
     assert cluster.api.find(path) is None
+
+
+def test_what_was_changed_by_hand_is_a_conflict_that_one_variable_settles(told: Told) -> None:
+    """As docs/operations.md says: nothing is overwritten in silence, and the way out is Pulumi's own."""
+    taken = told.taken
+    printed = taken.refused.stdout + taken.refused.stderr
+    assert taken.refused.returncode != 0, printed
+    assert "conflict" in printed
+    assert ".spec.parameters.region" in printed
+    assert taken.by_hand == {**taken.before, "region": "us-east-2"}, "the refused run left it as it was"
+    assert taken.forced.returncode == 0, taken.forced.stdout + taken.forced.stderr
+    assert taken.after == taken.before
 
 
 def test_the_doctor_finds_on_the_api_server_what_pulumi_and_helm_placed(told: Told) -> None:
