@@ -35,6 +35,8 @@ _BY_NAME: dict[str, ConfigValue] = {
     "permissionsBoundary": "",
     "deployerRole": "",
     "fargateSelectors": [],
+    # Empty is no image: a stack that brings a platform is refused, and told how to get one.
+    "providerImage": "",
     "imageRepository": "",
     "providerExtras": [],
     "scrapingNamespaces": ["monitoring"],

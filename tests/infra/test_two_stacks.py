@@ -25,6 +25,7 @@ from tests.infra.recording import (
 )
 
 PLATFORM = "organization/lockstep/dev"
+#: As Pulumi.yaml has it: no image on a stack of apps. tests/pulumi_cli/test_two_stacks.py asks the real CLI.
 ON_PLATFORM = {"lockstep:platformStack": PLATFORM, "lockstep:providerImage": ""}
 
 

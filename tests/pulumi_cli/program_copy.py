@@ -27,7 +27,7 @@ def copy_program(project: Path, copy: Path) -> Path:
     return copy
 
 
-def change_settings(project: Path, stack: str, settings: Mapping[str, str]) -> None:
+def change_settings(project: Path, stack: str, settings: Mapping[str, object]) -> None:
     """Set keys of a stack's configuration."""
     path = project / "stacks" / f"Pulumi.{stack}.yaml"
     document = yaml.safe_load(path.read_text(encoding="utf-8"))
