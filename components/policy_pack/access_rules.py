@@ -15,7 +15,15 @@ from ..derivation.diff.actions import reads_of
 from ..derivation.diff.conditions import Test, Tests
 from ..derivation.diff.documents import AppDocument, Undecided
 from ..derivation.diff.patterns import has_wildcard
-from ..derivation.diff.preview_documents import POLICY, ROLE, app_of_role, read_preview
+from ..derivation.diff.preview_documents import app_of_role, read_preview
+from ..derivation.diff.preview_kinds import (
+    ATTACHED,
+    ATTACHMENT,
+    INLINE,
+    ONLY_ATTACHED,
+    POLICY,
+    ROLE,
+)
 from ..derivation.diff.preview_resources import Resource, Sides, undecided
 from ..derivation.diff.reads import is_wide, may_read
 from ..derivation.diff.statements import Atom, Effect, UnreadablePolicyError, read_policy
@@ -25,15 +33,12 @@ from ..derivation.lint.examples import FROM_CLUSTER, irsa, pod_identity, secrets
 from .rule import Finding, Rule, example
 
 _ROLE_POLICY = "aws:iam/rolePolicy:RolePolicy"
-_WITH_POLICY = {POLICY, _ROLE_POLICY, "aws:iam/userPolicy:UserPolicy", "aws:iam/groupPolicy:GroupPolicy"}
+_WITH_POLICY = {POLICY, *INLINE}
 #: Resources that attach policies by ARN: type → property, one ARN or a list of them.
 _WITH_ARNS = {
     ROLE: "managedPolicyArns",
-    "aws:iam/rolePolicyAttachment:RolePolicyAttachment": "policyArn",
-    "aws:iam/userPolicyAttachment:UserPolicyAttachment": "policyArn",
-    "aws:iam/groupPolicyAttachment:GroupPolicyAttachment": "policyArn",
-    "aws:iam/policyAttachment:PolicyAttachment": "policyArn",
-    "aws:iam/rolePolicyAttachmentsExclusive:RolePolicyAttachmentsExclusive": "policyArns",
+    **dict.fromkeys((*ATTACHED, ATTACHMENT), "policyArn"),
+    **{kind: listed for kind, (_, _, listed) in ONLY_ATTACHED.items()},
 }
 #: Policies of AWS that read every parameter, or every secret too, of the account.
 _READING_POLICIES = frozenset(
@@ -174,10 +179,15 @@ def _unknown_policies(stack: tuple[Resource, ...]) -> Iterator[Finding]:
         unknown = [
             f"{name}: {policy.reason}"
             for name, policy in app.policies.items()
-            if isinstance(policy, Undecided) and _OF_AWS not in name
+            if isinstance(policy, Undecided) and not _is_of_aws(name)
         ]
         if unknown and _may_read_secrets(app, is_here=app.app in urns):
             yield Finding(urn=urns.get(app.app, ""), what=f"{app.app} may read secrets, and of it {'; '.join(unknown)}")
+
+
+def _is_of_aws(policy: str) -> bool:
+    """Say whether a policy, by what a preview's reader calls it, is one that AWS keeps."""
+    return policy.startswith("attached policy arn:") and _OF_AWS in policy
 
 
 def _may_read_secrets(app: AppDocument, *, is_here: bool) -> bool:

@@ -221,6 +221,24 @@ def test_what_a_preview_does_not_show_whole_needs_an_approval(kind: str, inputs:
     assert Risk.UNKNOWN in risks(rows)
 
 
+@pytest.mark.parametrize(
+    ("kind", "inputs"),
+    [
+        ("aws:iam/policyAttachment:PolicyAttachment", {"roles": ["shop"]}),
+        ("aws:iam/rolePolicyAttachmentsExclusive:RolePolicyAttachmentsExclusive", {"roleName": "shop"}),
+    ],
+)
+def test_a_policy_is_its_roles_however_it_is_attached(kind: str, inputs: dict[str, Any]) -> None:
+    arn = "arn:aws:iam::111122223333:policy/reads"
+    made = (
+        "aws:iam/policy:Policy",
+        "p",
+        {"name": "reads", "policy": json.dumps(policy(allow(READ, secret("db-??????"))))},
+    )
+    rows = preview(made, (kind, "x", inputs | ({"policyArns": [arn]} if "roleName" in inputs else {"policyArn": arn})))
+    assert "role shop gains read access to secret db" in [plain(sentence(row)) for row in rows]
+
+
 @pytest.mark.parametrize("kind", ["user", "group"])
 def test_access_of_people_is_access_too(kind: str) -> None:
     inputs = {kind: "ops", "policy": json.dumps(policy(allow(READ, secret("db-??????"))))}

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
+from components.derivation.diff.preview_resources import Resource
 from components.derivation.lint.examples import FROM_CLUSTER, ISSUER, SECRET, SUBJECT, pod_identity, trust
 from components.policy_pack.rule import Rule, example
 from components.policy_pack.rules import RULES
@@ -21,6 +23,10 @@ NAMES = (
 )
 ROLE, POLICY = "aws:iam/role:Role", "aws:iam/policy:Policy"
 ROLE_POLICY = "aws:iam/rolePolicy:RolePolicy"
+ATTACHMENT = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
+TO_MANY = "aws:iam/policyAttachment:PolicyAttachment"
+ONLY_ATTACHED = "aws:iam/rolePolicyAttachmentsExclusive:RolePolicyAttachmentsExclusive"
+ONLY_INLINE = "aws:iam/rolePoliciesExclusive:RolePoliciesExclusive"
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 ARN = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:"
 
@@ -221,6 +227,78 @@ def test_an_unknown_policy_is_found_wherever_the_role_may_read_secrets() -> None
         (what,) = whats("secret-policies-are-known", *stack)
         assert "known only after the deployment" in what
     assert whats("secret-policies-are-known", works, unknown) == [], "nothing says that it reads secrets"
+
+
+URN = {name: f"urn:pulumi:prod::shop::{kind}::{name}" for kind, name in ((ROLE, "shop"), (POLICY, "reads"))}
+
+
+def needing(resource: Resource, **needs: str) -> Resource:
+    """Return a resource whose properties come from outputs of others."""
+    return replace(resource, needs={key: (urn,) for key, urn in needs.items()})
+
+
+@pytest.mark.parametrize(
+    ("kind", "properties", "needs"),
+    [
+        (ATTACHMENT, {"role": UNKNOWN, "policyArn": UNKNOWN}, {"role": URN["shop"], "policyArn": URN["reads"]}),
+        (TO_MANY, {"roles": ["shop"], "policyArn": UNKNOWN}, {"policyArn": URN["reads"]}),
+        (TO_MANY, {"roles": ["other", UNKNOWN], "policyArn": "arn:a:policy/reads"}, {"roles": URN["shop"]}),
+        (TO_MANY, {"roles": UNKNOWN, "policyArn": UNKNOWN}, {"roles": URN["shop"], "policyArn": URN["reads"]}),
+        (ONLY_ATTACHED, {"roleName": "shop", "policyArns": [UNKNOWN]}, {"policyArns": URN["reads"]}),
+        (ONLY_ATTACHED, {"roleName": UNKNOWN, "policyArns": [UNKNOWN]}, {"roleName": URN["shop"]}),
+        (ONLY_ATTACHED, {"roleName": "shop", "policyArns": UNKNOWN}, {"policyArns": URN["reads"]}),
+        (ONLY_ATTACHED, {"roleName": "shop", "policyArns": ["arn:aws:iam::111122223333:policy/elsewhere"]}, {}),
+        (ONLY_INLINE, {"roleName": "shop", "policyNames": ["elsewhere"]}, {}),
+        (ONLY_INLINE, {"roleName": "shop", "policyNames": [UNKNOWN]}, {}),
+    ],
+)
+def test_an_unknown_policy_is_found_however_it_is_attached(
+    kind: str, properties: dict[str, object], needs: dict[str, str]
+) -> None:
+    role = example(ROLE, "shop", name="shop", assumeRolePolicy=trust({"StringEquals": EXACT}))
+    loose = example(POLICY, "reads", name="reads", policy=UNKNOWN)
+    found = rule("secret-policies-are-known").findings(
+        (role, loose, needing(example(kind, "a", **properties), **needs))
+    )
+    assert [finding.what for finding in found if finding.urn == role.urn], "it is the pod's role that may read"
+
+
+@pytest.mark.parametrize("properties", [{"inlinePolicies": UNKNOWN}, {"managedPolicyArns": UNKNOWN}])
+def test_a_role_that_holds_an_unknown_list_of_policies_is_found(properties: dict[str, object]) -> None:
+    role = example(ROLE, "shop", name="shop", assumeRolePolicy=trust({"StringEquals": EXACT}), **properties)
+    assert len(whats("secret-policies-are-known", role)) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "properties", "needs"),
+    [
+        (ROLE, {"name": "shop", "managedPolicyArns": [UNKNOWN]}, {"managedPolicyArns": URN["reads"]}),
+        (TO_MANY, {"roles": ["shop"], "policyArn": UNKNOWN}, {"policyArn": URN["reads"]}),
+        (ONLY_ATTACHED, {"roleName": "shop", "policyArns": [UNKNOWN]}, {"policyArns": URN["reads"]}),
+        (ONLY_INLINE, {"roleName": "shop", "policyNames": ["inline"]}, {}),
+    ],
+)
+def test_a_known_policy_is_let_pass_however_it_is_attached(
+    kind: str, properties: dict[str, object], needs: dict[str, str]
+) -> None:
+    """Its ARN is not known before it is made, its text is."""
+    trusted = {"assumeRolePolicy": trust({"StringEquals": EXACT})}
+    loose = example(POLICY, "reads", policy=document("secretsmanager:GetSecretValue", SECRET))
+    inline = example(ROLE_POLICY, "inline", role="shop", policy=document("secretsmanager:GetSecretValue", SECRET))
+    role = example(ROLE, "shop", name="shop", **trusted)
+    attaches = example(kind, "shop" if kind == ROLE else "a", **properties, **(trusted if kind == ROLE else {}))
+    stack = (
+        (needing(attaches, **needs), loose, inline)
+        if kind == ROLE
+        else (role, loose, inline, needing(attaches, **needs))
+    )
+    assert whats("secret-policies-are-known", *stack) == []
+
+
+def test_a_name_that_looks_like_a_policy_of_aws_hides_nothing() -> None:
+    role = example(ROLE, "shop", name="shop", assumeRolePolicy=trust({"StringEquals": EXACT}))
+    inline = example(ROLE_POLICY, "arn:aws:iam::aws:policy/AmazonEKS_CNI_Policy", role="shop", policy=UNKNOWN)
+    assert len(whats("secret-policies-are-known", role, inline)) == 1
 
 
 def test_a_policy_of_another_stack_is_unknown_and_one_of_aws_is_not() -> None:

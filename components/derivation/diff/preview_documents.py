@@ -24,54 +24,26 @@ from .documents import (
     Unread,
     second_role,
 )
+from .preview_kinds import (
+    ASSOCIATION,
+    ATTACHED,
+    ATTACHED_TO,
+    ATTACHMENT,
+    CLASS_KIND,
+    COMPONENT,
+    INLINE,
+    ONLY_ATTACHED,
+    ONLY_INLINE,
+    POLICY,
+    RESOURCE_POLICIES,
+    ROLE,
+    SERVICE_ACCOUNT,
+    is_unread,
+)
 from .preview_resources import Resource, Sides, undecided
 
-ROLE, POLICY = "aws:iam/role:Role", "aws:iam/policy:Policy"
-ASSOCIATION = "aws:eks/podIdentityAssociation:PodIdentityAssociation"
-SERVICE_ACCOUNT = "kubernetes:core/v1:ServiceAccount"
-CLASS_KIND = ":SecretProviderClass"
-_COMPONENT = ":AppAccess"
 _ANNOTATION = "eks.amazonaws.com/role-arn"
-#: Inline policies: type → the property that names the holder, and what a holder is called.
-_INLINE = {
-    "aws:iam/rolePolicy:RolePolicy": ("role", "role"),
-    "aws:iam/userPolicy:UserPolicy": ("user", "user"),
-    "aws:iam/groupPolicy:GroupPolicy": ("group", "group"),
-}
-_ATTACHED = {
-    "aws:iam/rolePolicyAttachment:RolePolicyAttachment": ("role", "role"),
-    "aws:iam/userPolicyAttachment:UserPolicyAttachment": ("user", "user"),
-    "aws:iam/groupPolicyAttachment:GroupPolicyAttachment": ("group", "group"),
-}
-#: Resource policies: type → property of what it hangs on, property of the policy.
-_RESOURCE_POLICIES = {
-    "aws:secretsmanager/secretPolicy:SecretPolicy": ("secretArn", "policy"),
-    "aws:secretsmanager/secret:Secret": ("arn", "policy"),
-    "aws:kms/key:Key": ("arn", "policy"),
-    "aws:kms/keyPolicy:KeyPolicy": ("keyId", "policy"),
-    "aws:kms/replicaKey:ReplicaKey": ("arn", "policy"),
-}
-#: IAM types that give nobody access by themselves.
-_HARMLESS = frozenset(
-    {
-        "aws:iam/accountAlias:AccountAlias",
-        "aws:iam/accountPasswordPolicy:AccountPasswordPolicy",
-        "aws:iam/group:Group",
-        "aws:iam/instanceProfile:InstanceProfile",
-        "aws:iam/openIdConnectProvider:OpenIdConnectProvider",
-        "aws:iam/serviceLinkedRole:ServiceLinkedRole",
-        "aws:iam/user:User",
-    }
-)
-_JUDGED_FAMILIES = (
-    "aws:iam/",
-    "aws:kms/grant:",
-    "aws:ssm/resourcePolicy:",
-    "aws-native:eks:PodIdentityAssociation",
-    "aws-native:iam:",
-    "aws-native:kms:",
-    "aws-native:secretsmanager:ResourcePolicy",
-)
+_ELSEWHERE = Undecided(reason="its text is not in this preview")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -138,9 +110,12 @@ class _Side:
         """Collect in the order in which the kinds refer to each other."""
         steps = (
             (lambda kind: kind == ROLE, self._add_role),
-            (lambda kind: kind.endswith(_COMPONENT), self._add_component),
-            (lambda kind: kind in _INLINE, self._add_inline),
-            (lambda kind: kind in _ATTACHED, self._add_attached),
+            (lambda kind: kind.endswith(COMPONENT), self._add_component),
+            (lambda kind: kind in INLINE, self._add_inline),
+            (lambda kind: kind in ONLY_INLINE, self._add_only_inline),
+            (lambda kind: kind in ATTACHED, self._add_attached),
+            (lambda kind: kind in ONLY_ATTACHED, self._add_only_attached),
+            (lambda kind: kind == ATTACHMENT, self._add_attachment),
             (lambda kind: kind == POLICY, self._add_loose_policy),
             (lambda kind: kind == ASSOCIATION, self._add_association),
             (lambda kind: kind == SERVICE_ACCOUNT, self._add_service_account),
@@ -155,7 +130,7 @@ class _Side:
             environment=self._sides.stack,
             apps={name: self._finished(holder) for name, holder in sorted(self._holders.items())},
             resource_policies={item.resource: item for item in policies},
-            unread={_place(item): _unread(item) for item in self._resources if _is_unread(item)},
+            unread={_place(item): _unread(item) for item in self._resources if is_unread(item.type)},
             origin="preview",
         )
 
@@ -176,9 +151,9 @@ class _Side:
             if isinstance(item, Mapping):
                 text = item.get("policy")
                 holder.policies[f"inline policy {item.get('name', number)}"] = _decided(text)
-        arns = role.properties.get("managedPolicyArns")
-        for arn in arns if isinstance(arns, list) else []:
-            holder.policies[f"attached policy {_shown(arn)}"] = self._policy_text(arn, ())
+        if undecided(inline) is not None and not isinstance(inline, list):
+            holder.policies["inline policies"] = _decided(inline)
+        self._attach_all(holder, role, "managedPolicyArns")
 
     def _add_component(self, resource: Resource) -> None:
         """Take the app's role from our component: at a first preview nothing else knows its ARN."""
@@ -194,16 +169,64 @@ class _Side:
             holder.policies[f"policy {resource.name}"] = _policy(resource, "policy")
 
     def _add_inline(self, resource: Resource) -> None:
-        key, kind = _INLINE[resource.type]
+        key, kind = INLINE[resource.type]
         holder = self._holder(self._holder_name(resource, key, kind))
         holder.policies[f"inline policy {resource.text('name') or resource.name}"] = _policy(resource, "policy")
 
     def _add_attached(self, resource: Resource) -> None:
-        key, kind = _ATTACHED[resource.type]
+        key, kind = ATTACHED[resource.type]
         holder = self._holder(self._holder_name(resource, key, kind))
         arn = resource.properties.get("policyArn")
         text = self._policy_text(arn, resource.needs.get("policyArn", ()))
         holder.policies[f"attached policy {_shown(arn) or resource.name}"] = text
+
+    def _add_attachment(self, resource: Resource) -> None:
+        """Add one policy to every holder of a list; one that nobody can name is a holder of its own."""
+        for key, kind in ATTACHED_TO.items():
+            listed = resource.properties.get(key)
+            items = listed if isinstance(listed, list) else [listed] if listed else []
+            names = [text.rpartition("/")[2] for text in map(_shown, items) if text]
+            made = [self._named[urn] for urn in resource.needs.get(key, ()) if urn in self._named]
+            holders = {*made, *(self._named.get(name, f"{kind} {name}") for name in names)}
+            if len(items) > max(len(names), len(holders)):
+                holders.add(f"{kind} of {resource.name}")
+            for name in sorted(holders):
+                arn = resource.properties.get("policyArn")
+                text = self._policy_text(arn, resource.needs.get("policyArn", ()))
+                self._holder(name).policies[f"attached policy {_shown(arn) or resource.name}"] = text
+
+    def _add_only_attached(self, resource: Resource) -> None:
+        key, kind, listed = ONLY_ATTACHED[resource.type]
+        self._attach_all(self._holder(self._holder_name(resource, key, kind)), resource, listed)
+
+    def _attach_all(self, holder: _Holder, resource: Resource, key: str) -> None:
+        """Add a list of policies by ARN: those of the preview by what made them, where their ARNs are not known yet."""
+        arns = resource.properties.get(key)
+        items = arns if isinstance(arns, list) else [arns] if arns else []
+        shown = [arn for arn in map(_shown, items) if arn]
+        for arn in shown:
+            holder.policies[f"attached policy {arn}"] = self._policy_text(arn, ())
+        if len(shown) == len(items):
+            return
+        made = [self._by_urn[urn] for urn in resource.needs.get(key, ()) if urn in self._by_urn]
+        made = [policy for policy in made if policy.type == POLICY and policy.text("arn") not in shown]
+        for policy in made:
+            self._attached.add(policy.urn)
+            holder.policies[f"attached policy {policy.name}"] = _policy(policy, "policy")
+        if not isinstance(arns, list) or len(items) - len(shown) > len(made):
+            holder.policies[f"attached policy of {resource.name}"] = _ELSEWHERE
+
+    def _add_only_inline(self, resource: Resource) -> None:
+        """Add the inline policies that a list keeps in place and no resource of this preview writes."""
+        key, kind, listed = ONLY_INLINE[resource.type]
+        holder = self._holder(self._holder_name(resource, key, kind))
+        names = resource.properties.get(listed)
+        items = names if isinstance(names, list) else [names] if names else []
+        written = sum(item.type in INLINE for item in map(self._by_urn.get, resource.needs.get(listed, ())) if item)
+        for name in filter(None, map(_shown, items)):
+            holder.policies.setdefault(f"inline policy {name}", _ELSEWHERE)
+        if sum(not _shown(item) for item in items) > written:
+            holder.policies[f"inline policy of {resource.name}"] = _ELSEWHERE
 
     def _holder_name(self, resource: Resource, key: str, kind: str) -> str:
         own = _own_app(resource)
@@ -223,7 +246,7 @@ class _Side:
             if resource.urn in needs or by_name or (resource.text("arn") and resource.text("arn") == arn):
                 self._attached.add(resource.urn)
                 return _policy(resource, "policy")
-        return Undecided(reason="its text is not in this preview")
+        return _ELSEWHERE
 
     # ----------------------------------------------------------------------------------------------- who becomes a role
     def _add_association(self, resource: Resource) -> None:
@@ -289,9 +312,9 @@ class _Side:
     def _resource_policies(self) -> list[ResourcePolicyDocument]:
         found: list[ResourcePolicyDocument] = []
         for resource in self._resources:
-            if resource.type not in _RESOURCE_POLICIES:
+            if resource.type not in RESOURCE_POLICIES:
                 continue
-            target, key = _RESOURCE_POLICIES[resource.type]
+            target, key = RESOURCE_POLICIES[resource.type]
             if not resource.properties.get(key):
                 continue
             place = resource.text(target) or resource.text("name") or f"of {resource.name}"
@@ -325,7 +348,7 @@ def app_of_role(role: Resource) -> str:
 def _own_app(resource: Resource) -> str:
     """Return the app of a resource that one of our components made, "" for any other."""
     chain = resource.urn.split("::")[2].split("$")
-    if not any(kind.startswith("lockstep:") and kind.endswith(_COMPONENT) for kind in chain[:-1]):
+    if not any(kind.startswith("lockstep:") and kind.endswith(COMPONENT) for kind in chain[:-1]):
         return ""
     return resource.parent.rpartition("::")[2] or resource.name
 
@@ -359,11 +382,6 @@ def _decided(value: object) -> PolicyText:
 
 def _shown(value: object) -> str:
     return value if isinstance(value, str) and undecided(value) is None else ""
-
-
-def _is_unread(resource: Resource) -> bool:
-    known = resource.type in {ROLE, POLICY, *_INLINE, *_ATTACHED, *_RESOURCE_POLICIES, *_HARMLESS}
-    return not known and resource.type.startswith(_JUDGED_FAMILIES)
 
 
 def _place(resource: Resource) -> str:
