@@ -6,8 +6,11 @@ After a status that is not final driver 1.6 starts the pod with an empty directo
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import re
 import signal
 import socket
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -15,14 +18,16 @@ import grpc
 import pytest
 
 from provider_runtime.csi_v1alpha1 import service_pb2
+from provider_runtime.grpc_server import ProviderService, _Record, derive_answer_seconds
 from provider_runtime.mounting import Mounter
 from tests.fakes.aws import ASSUME_ROLE, GET_PARAMETERS, GET_SECRET, FakeAws, FakeParameter, FakeSecret, Fault
 from tests.fakes.daemons import DaemonProcess, ThreadedDaemon, socket_directory
-from tests.fakes.driver import FAKE_REGION, FINAL_CODES, DriverClient, Mounting, Pod, with_parameters
+from tests.fakes.driver import FAKE_REGION, FINAL_CODES, Answer, DriverClient, Mounting, Pod, with_parameters
+from tests.fakes.patience import LASTING_SECONDS, MOMENTS_SECONDS, until, wait_until
 from tests.fakes.tokens import make_token
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tests.contract.conftest import World
 
@@ -205,25 +210,39 @@ def test_an_unexpected_exception_is_internal_and_its_text_stays_inside(
     assert any(f"incident {incident}" in record.getMessage() for record in caplog.records)
 
 
-@pytest.fixture(scope="module")
-def short_world() -> Iterator[tuple[FakeAws, DriverClient]]:
-    """A provider that answers within one second and takes small answers only."""
+@contextlib.contextmanager
+def _serve(*flags: str) -> Iterator[tuple[FakeAws, DriverClient]]:
     with (
         FakeAws() as aws,
         socket_directory() as directory,
-        ThreadedDaemon(
-            directory, "--mount-timeout=1s", "--max-response-bytes=5000", "--max-mounts=2", url=aws.url
-        ) as daemon,
+        ThreadedDaemon(directory, *flags, url=aws.url) as daemon,
         DriverClient(daemon.path) as driver,
     ):
-        _fill(aws)
-        while not driver.mount(BOTH).is_ok:  # builds the SDK's clients, which may outlast a second on a busy machine
-            pass
         yield aws, driver
 
 
+@pytest.fixture(scope="module")
+def short_world() -> Iterator[tuple[FakeAws, DriverClient]]:
+    """A provider that answers within one second."""
+    with _serve("--mount-timeout=1s") as (aws, driver):
+        _fill(aws)
+        # Builds the SDK's clients, which may outlast a second on a busy machine.
+        wait_until(lambda: driver.mount(BOTH).is_ok, "a first mount succeeds")
+        yield aws, driver
+
+
+@pytest.fixture(scope="module")
+def small_world() -> Iterator[tuple[FakeAws, DriverClient]]:
+    """A provider that takes few mounts and small answers only."""
+    with _serve("--max-response-bytes=5000", "--max-mounts=2") as served:
+        yield served
+
+
+HANG = Fault(hang_seconds=LASTING_SECONDS)
+
+
 @pytest.mark.parametrize("action", [GET_SECRET, GET_PARAMETERS, ASSUME_ROLE])
-@pytest.mark.parametrize("fault", [Fault(hang_seconds=8), Fault(drip_seconds=8)], ids=["hangs", "drips"])
+@pytest.mark.parametrize("fault", [HANG, Fault(drip_seconds=LASTING_SECONDS)], ids=["hangs", "drips"])
 def test_a_mount_ends_before_its_deadline_whatever_aws_does(
     short_world: tuple[FakeAws, DriverClient], action: str, fault: Fault
 ) -> None:
@@ -235,46 +254,78 @@ def test_a_mount_ends_before_its_deadline_whatever_aws_does(
     account = f"hang-{action}-{fault.drip_seconds}"
     pod = Pod(objects=BOTH.objects, service_account=account, tokens={"sts.amazonaws.com": account})
     answer = driver.mount(pod)
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < MOMENTS_SECONDS
     assert answer.code is grpc.StatusCode.FAILED_PRECONDITION
     # A tenth of the second is left to say which call it was; on a machine that is busier than that nobody can.
     assert "no answer before" in answer.text or "did not end within" in answer.text
     aws.heal()
 
 
-def test_the_answer_comes_before_the_callers_own_deadline(world: World) -> None:
-    world.aws.fail(GET_SECRET, Fault(hang_seconds=8))
-    answer = world.driver.mount(BOTH, timeout=1.0)
+@pytest.mark.parametrize("remaining", [0.001, 1.0, 4.0, 9.9, 10.0, 120.0])
+def test_an_answer_is_due_two_seconds_before_the_callers_deadline_or_a_fifth_of_a_short_one(remaining: float) -> None:
+    assert derive_answer_seconds(remaining, 1_000.0) == pytest.approx(remaining - min(2.0, remaining / 5))
+    assert derive_answer_seconds(remaining, 0.0005) == 0.0005, "--mount-timeout, if that is shorter"
+
+
+def test_an_answer_is_due_at_once_where_the_deadline_has_passed_and_in_our_own_time_where_there_is_none() -> None:
+    assert derive_answer_seconds(0.0, 60.0) == derive_answer_seconds(-1.0, 60.0) == 0.0
+    assert derive_answer_seconds(None, 60.0) == 60.0
+
+
+@pytest.fixture
+def patient_caller(world: World, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Answer]:
+    """A caller whose deadline is a second away as the provider sees it, and 59 s later in truth.
+
+    gRPC gives up on a call to the moment, so with a true deadline whoever the machine lets run first would win.
+    """
+    inner = ProviderService._answer
+
+    async def answer(
+        self: ProviderService, message: service_pb2.MountRequest, remaining_seconds: float, record: _Record
+    ) -> service_pb2.MountResponse:
+        # On its way gRPC rounds a deadline up, by a second at most.
+        return await inner(self, message, min(1.0, remaining_seconds - (LASTING_SECONDS - 1.0)), record)
+
+    monkeypatch.setattr(ProviderService, "_answer", answer)
+    return lambda: world.driver.mount(BOTH, timeout=LASTING_SECONDS)
+
+
+def test_the_answer_comes_before_the_callers_own_deadline(world: World, patient_caller: Callable[[], Answer]) -> None:
+    world.aws.fail(GET_SECRET, HANG)
+    began = time.monotonic()
+    answer = patient_caller()
+    assert time.monotonic() - began < MOMENTS_SECONDS, "neither AWS nor --mount-timeout is waited for"
     assert answer.code is grpc.StatusCode.FAILED_PRECONDITION, "our status, not gRPC's DEADLINE_EXCEEDED"
     world.aws.heal()
 
 
 def test_a_mount_whose_inside_never_ends_is_answered_before_the_callers_deadline(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch, patient_caller: Callable[[], Answer]
 ) -> None:
     """The last line of defence: it does not rely on any adapter keeping to the deadline that it was given."""
 
     async def sleep(*_: object) -> None:
-        await asyncio.sleep(60)
+        await asyncio.sleep(LASTING_SECONDS)
 
     monkeypatch.setattr(Mounter, "mount", sleep)
-    answer = world.driver.mount(BOTH, timeout=1.0)
+    answer = patient_caller()
     assert answer.code is grpc.StatusCode.FAILED_PRECONDITION
-    assert "the mount did not end within 0.8 s" in answer.text
+    found = re.search(r"the mount did not end within (\d\.\d) s", answer.text)
+    assert found, answer.text
+    assert float(found[1]) <= 0.8, "a fifth of the second is left for the way back"
 
 
 def test_one_mount_too_many_is_refused_at_once_with_a_final_status(
-    short_world: tuple[FakeAws, DriverClient],
+    small_world: tuple[FakeAws, DriverClient],
 ) -> None:
-    aws, driver = short_world
+    aws, driver = small_world
     aws.reset()
-    aws.fail(GET_SECRET, Fault(hang_seconds=8))
+    aws.fail(GET_SECRET, HANG)
     running = [
         Mounting(driver, Pod(objects=SECRET, uid=str(number), tokens={"sts.amazonaws.com": f"overload-{number}"}))
         for number in range(2)
     ]
-    while aws.count(GET_SECRET) < 2:
-        time.sleep(0.01)
+    wait_until(lambda: aws.count(GET_SECRET) == 2, "both mounts read")
     answer = driver.mount(Pod(objects=SECRET, uid="one too many"))
     assert answer.code is grpc.StatusCode.FAILED_PRECONDITION
     assert "LSP501" in answer.text
@@ -283,9 +334,9 @@ def test_one_mount_too_many_is_refused_at_once_with_a_final_status(
 
 
 def test_an_answer_that_the_driver_could_not_receive_is_refused_with_sizes(
-    short_world: tuple[FakeAws, DriverClient],
+    small_world: tuple[FakeAws, DriverClient],
 ) -> None:
-    aws, driver = short_world
+    aws, driver = small_world
     aws.reset()
     aws.secrets[FAKE_REGION, "TestSecret1"] = FakeSecret(value="x" * 5_000)
     answer = driver.mount(Pod(objects=SECRET, tokens={"sts.amazonaws.com": "size"}))
@@ -318,39 +369,39 @@ def test_sigterm_answers_running_mounts_with_a_final_status_before_the_server_st
     ):
         daemon.wait_for("serving on")
         _fill(aws)
-        aws.fail(GET_SECRET, Fault(hang_seconds=8))
+        aws.fail(GET_SECRET, HANG)
         with DriverClient(daemon.path) as driver:
             running = Mounting(driver, Pod(objects=SECRET))
-            while not aws.count(GET_SECRET):
-                time.sleep(0.01)
+            wait_until(lambda: aws.count(GET_SECRET) == 1, "the mount reads")
             daemon.signal(signal.SIGTERM)
-            daemon.wait_for("draining")
-            late = driver.mount(Pod(objects=SECRET, uid="late"))
-            assert "shutting down" in late.text
             answer = running.result()
             assert answer.code is grpc.StatusCode.FAILED_PRECONDITION
             assert "shutting down" in answer.text
         began = time.monotonic()
         assert daemon.wait() == 0
-        assert time.monotonic() - began < 5, "threads that wait for AWS do not hold up the exit"
+        assert time.monotonic() - began < MOMENTS_SECONDS, "threads that wait for AWS do not hold up the exit"
         assert not daemon.path.exists()
 
 
 @pytest.mark.vector("X48")
-def test_sigterm_lets_a_mount_finish_that_ends_within_the_grace() -> None:
+def test_sigterm_lets_a_mount_finish_that_ends_within_the_grace_and_takes_no_new_one() -> None:
     with (
         FakeAws() as aws,
         socket_directory() as directory,
-        DaemonProcess(directory, "--shutdown-grace=10s", url=aws.url) as daemon,
+        DaemonProcess(directory, "--shutdown-grace=60s", url=aws.url) as daemon,
     ):
         daemon.wait_for("serving on")
         _fill(aws)
-        aws.fail(GET_SECRET, Fault(status=500, hang_seconds=0.5), times=1)
+        aws.fail(GET_SECRET, Fault(status=500, hang_seconds=LASTING_SECONDS), times=1)
         with DriverClient(daemon.path) as driver:
             running = Mounting(driver, Pod(objects=SECRET))
-            while not aws.count(GET_SECRET):
-                time.sleep(0.01)
+            wait_until(lambda: aws.count(GET_SECRET) == 1, "the mount reads")
             daemon.signal(signal.SIGTERM)
+            daemon.wait_for("draining")
+            late = driver.mount(Pod(objects=SECRET, uid="late"))
+            assert late.code is grpc.StatusCode.FAILED_PRECONDITION
+            assert "shutting down" in late.text
+            aws.heal()
             assert running.result().is_ok
         assert daemon.wait() == 0
         assert not daemon.path.exists()
@@ -358,23 +409,35 @@ def test_sigterm_lets_a_mount_finish_that_ends_within_the_grace() -> None:
 
 def test_a_mount_that_is_just_running_out_of_time_does_not_break_the_drain(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its own deadline has struck and it has not left yet when the grace ends: neither may trip over the other."""
+    leaving: list[object] = []
+    cut = threading.Event()
+    reschedule = asyncio.Timeout.reschedule
+
+    def see_who_is_late(self: asyncio.Timeout, when: float | None) -> None:
+        try:
+            reschedule(self, when)
+        except RuntimeError:
+            cut.set()
+            raise
 
     async def leave_slowly(*_: object) -> None:
         try:
-            await asyncio.sleep(60)
+            await asyncio.sleep(LASTING_SECONDS)
         finally:
-            await asyncio.sleep(0.8)
+            leaving.append(1)
+            await until(cut.is_set, "the grace ends")
 
+    monkeypatch.setattr(asyncio.Timeout, "reschedule", see_who_is_late)
     monkeypatch.setattr(Mounter, "mount", leave_slowly)
     with (
         socket_directory() as directory,
         ThreadedDaemon(
-            directory, "--mount-timeout=500ms", "--shutdown-grace=700ms", url="http://127.0.0.1:9"
+            directory, "--mount-timeout=500ms", "--shutdown-grace=100ms", url="http://127.0.0.1:9"
         ) as daemon,
         DriverClient(daemon.path) as driver,
     ):
         running = [Mounting(driver, Pod(objects=SECRET, uid=str(number))) for number in range(3)]
-        time.sleep(0.2)
+        wait_until(lambda: len(leaving) == 3, "every mount's deadline strikes")
         daemon.ask_to_stop()
         answers = [mounting.result() for mounting in running]
         daemon.join()
@@ -389,17 +452,16 @@ def test_a_second_signal_ends_the_process_at_once() -> None:
         DaemonProcess(directory, "--shutdown-grace=60s", url=aws.url) as daemon,
     ):
         daemon.wait_for("serving on")
-        aws.fail(GET_SECRET, Fault(hang_seconds=8))
+        aws.fail(GET_SECRET, HANG)
         with DriverClient(daemon.path) as driver:
-            running = Mounting(driver, Pod(objects=SECRET), timeout=5)
-            while not aws.count(GET_SECRET):
-                time.sleep(0.01)
+            running = Mounting(driver, Pod(objects=SECRET))
+            wait_until(lambda: aws.count(GET_SECRET) == 1, "the mount reads")
             daemon.signal(signal.SIGTERM)
             daemon.wait_for("draining")
             began = time.monotonic()
             daemon.signal(signal.SIGTERM)
             assert daemon.wait() == 128 + signal.SIGTERM
-            assert time.monotonic() - began < 4
+            assert time.monotonic() - began < MOMENTS_SECONDS, "the grace is not waited for"
             running.result()
 
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Self
 
 from provider_runtime.config import parse_settings
 from provider_runtime.daemon import Daemon
+from tests.fakes.patience import PATIENCE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -82,9 +83,10 @@ class ThreadedDaemon:
     def start(self) -> None:
         """Start and wait until it serves; raise what stopped it."""
         self._thread.start()
-        self._ready.wait(20)
+        is_ready = self._ready.wait(PATIENCE_SECONDS)
         if self._failure is not None:
             raise self._failure
+        assert is_ready, "the daemon does not serve"
 
     def ask_to_stop(self) -> None:
         """Do what SIGTERM does."""
@@ -94,7 +96,7 @@ class ThreadedDaemon:
 
     def join(self) -> None:
         """Wait for the end; raise what it raised."""
-        self._thread.join(30)
+        self._thread.join(PATIENCE_SECONDS)
         assert not self._thread.is_alive(), "the daemon does not stop"
         if self._failure is not None:
             raise self._failure
@@ -140,9 +142,9 @@ class DaemonProcess:
         """Process id."""
         return self._process.pid
 
-    def wait_for(self, text: str, *, seconds: float = 20.0) -> str:
+    def wait_for(self, text: str) -> str:
         """Wait for a line that contains `text`."""
-        end = time.monotonic() + seconds
+        end = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < end:
             for line in tuple(self.lines):
                 if text in line:
@@ -156,9 +158,9 @@ class DaemonProcess:
         """Send a signal."""
         self._process.send_signal(number)
 
-    def wait(self, *, seconds: float = 30.0) -> int:
+    def wait(self) -> int:
         """Wait for the exit code."""
-        code = self._process.wait(seconds)
+        code = self._process.wait(PATIENCE_SECONDS)
         self._reader.join()
         assert self._process.stderr is not None
         self._process.stderr.close()

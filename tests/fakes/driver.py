@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 FAKE_REGION = "fakeRegion"
 FAKE_BACKUP_REGION = "fakeBackupRegion"
 KUBELET_PATH = "/var/lib/kubelet/pods/1/volumes/kubernetes.io~csi/v/mount"
+KUBELET_SECONDS = 120.0
+"""The deadline of a mount in a cluster: kubelet's, which the driver passes on."""
 ROLE_ARN = "arn:aws:iam::111122223333:role/fakeRole"
 FINAL_CODES = frozenset(
     {
@@ -130,11 +132,11 @@ class DriverClient:
         self._channel = grpc.insecure_channel(f"unix:{socket_path}", options=options)
         self._stub = service_pb2_grpc.CSIDriverProviderStub(self._channel)  # type: ignore[no-untyped-call]
 
-    def mount(self, pod: Pod, *, timeout: float = 20.0) -> Answer:
+    def mount(self, pod: Pod, *, timeout: float = KUBELET_SECONDS) -> Answer:
         """Mount and return what came back; never raises for a status."""
         return self.send(pod.request(), timeout=timeout)
 
-    def send(self, request: service_pb2.MountRequest, *, timeout: float = 20.0) -> Answer:
+    def send(self, request: service_pb2.MountRequest, *, timeout: float = KUBELET_SECONDS) -> Answer:
         """Send a request as it is."""
         try:
             response = self._stub.Mount(request, timeout=timeout, wait_for_ready=True)
@@ -149,7 +151,7 @@ class DriverClient:
     def version(self) -> service_pb2.VersionResponse:
         """Ask for the version."""
         answer: service_pb2.VersionResponse = self._stub.Version(
-            service_pb2.VersionRequest(version="v1alpha1"), timeout=5.0, wait_for_ready=True
+            service_pb2.VersionRequest(version="v1alpha1"), timeout=KUBELET_SECONDS, wait_for_ready=True
         )
         return answer
 
@@ -177,7 +179,7 @@ class VolumeDriver(DriverClient):
         self.volume = volume
         self.is_writer = writes
 
-    def mount(self, pod: Pod, *, timeout: float = 20.0) -> Answer:
+    def mount(self, pod: Pod, *, timeout: float = KUBELET_SECONDS) -> Answer:
         """Mount; on success the answer's files are those of the volume, on failure the volume is as before."""
         if pod.target_path == KUBELET_PATH:
             pod = replace(pod, target_path=str(self.volume))
@@ -219,7 +221,7 @@ class VolumeDriver(DriverClient):
 class Mounting:
     """A mount in a thread, for tests in which something happens meanwhile."""
 
-    def __init__(self, client: DriverClient, pod: Pod, *, timeout: float = 20.0) -> None:
+    def __init__(self, client: DriverClient, pod: Pod, *, timeout: float = KUBELET_SECONDS) -> None:
         self._answer: Answer | None = None
         self._thread = threading.Thread(target=self._run, args=(client, pod, timeout))
         self._thread.start()
