@@ -85,15 +85,14 @@ class SettingsReader:
         """Return the names of a section's entries, in the file's order."""
         return tuple(str(key).removeprefix(self.prefix) for key in self.values)
 
-    def text(self, key: str, default: str | None = None) -> str:
-        """Read a text that must be there, unless there is a default."""
+    def text(self, key: str, default: str | None = None, *, how: str = "") -> str:
+        """Read a text that must be there, unless there is a default; `how` says what to write where it is missing."""
         value = self.value(key)
         if value in (None, ""):
             if default is not None:
                 return default
-            self.add(
-                key, "it is missing", "It has no default", f"add `{self._shown(key)}: ...` to {self.file}", "CFG006"
-            )
+            fix = f"add `{self._shown(key)}: ...` to {self.file}" + (f" and {how}" if how else "")
+            self.add(key, "it is missing", "It has no default", fix, "CFG006")
             return ""
         return self._as_text(key, value)
 
@@ -113,7 +112,7 @@ class SettingsReader:
 
     def matching(self, key: str, pattern: re.Pattern[str], rule: str, fix: str) -> str:
         """Read a text of a form."""
-        text = self.text(key)
+        text = self.text(key, how=fix)
         if not self.is_broken(key) and not pattern.fullmatch(text):
             self.add(key, f"{text!r} does not fit", rule, fix, "CFG007")
         return text

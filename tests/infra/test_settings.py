@@ -18,6 +18,8 @@ from components.settings import load_settings, parse_settings
 from components.stack_config import ConfigKey, ConfigValue, SettingsErrors, load_stack_config
 
 FILE = "stacks/Pulumi.dev.yaml"
+#: What nobody could guess; empty in Pulumi.yaml, and reported then.
+REQUIRED = {"lockstep:environment", "lockstep:account", "lockstep:clusterName"}
 DIGEST = "0" * 64
 
 
@@ -286,24 +288,20 @@ def test_every_declared_key_is_read_and_every_key_that_is_read_is_declared(proje
     parse_settings(load_stack_config(project, "dev").values, "dev", FILE)  # an unread key would be refused
 
 
-def test_pulumi_asks_a_stack_of_apps_for_no_image(project: Path) -> None:
-    """It refuses a stack that lacks a key without a default before the program can say anything."""
+def test_pulumi_checks_nothing_before_the_program_does(project: Path) -> None:
+    """A key without a default, or a value of another type, would end `pulumi preview` with the first of them."""
     declared = yaml.safe_load((project / "Pulumi.yaml").read_text(encoding="utf-8"))["config"]
-    assert {key for key, entry in declared.items() if "default" not in entry} == {
-        "environment",
-        "account",
-        "clusterName",
+    assert {name: set(entry) for name, entry in declared.items()} == {
+        name: {"description", "default"} for name in declared
     }
 
 
 def test_the_defaults_of_the_tool_are_those_of_pulumi_yaml(project: Path) -> None:
     declared = yaml.safe_load((project / "Pulumi.yaml").read_text(encoding="utf-8"))["config"]
     addresses = {"lockstep:csiDriverChartRepository"}
-    assert dict(DEFAULTS) == {
-        key: entry["default"]
-        for key, entry in ((f"lockstep:{name}", entry) for name, entry in declared.items())
-        if "default" in entry and key not in addresses
-    }
+    written = {f"lockstep:{name}": entry["default"] for name, entry in declared.items()}
+    assert dict(DEFAULTS) == {key: value for key, value in written.items() if key not in addresses | REQUIRED}
+    assert {written[key] for key in REQUIRED} == {""}
     assert not any("://" in str(value) for value in DEFAULTS.values()), "an address stands in one file"
 
 
@@ -328,6 +326,25 @@ def test_what_was_a_boolean_before_keeps_its_meaning(
     """As Pulumi.yaml says it, and as Pulumi hands it to a program."""
     found = parse_settings({**good, ConfigKey("lockstep:preventEarlyPods"): old}, "dev", FILE)
     assert found.platform.prevents_early_pods == new
+
+
+def test_what_a_stack_must_say_is_told_at_once_and_the_image_with_the_way_to_get_one(project: Path) -> None:
+    path = project / "Pulumi.yaml"
+    declared = yaml.safe_load(path.read_text(encoding="utf-8"))["config"]
+    values = {ConfigKey(f"lockstep:{name}"): entry["default"] for name, entry in declared.items()}
+    assert report(values, aws_region="eu-west-1") == [
+        f"{FILE} lockstep:{key}: it is missing. It has no default. "
+        f"Fix: add `lockstep:{key}: ...` to {FILE}{how}. [CFG006]"
+        for key, how in (
+            ("account", ""),
+            ("clusterName", ""),
+            ("environment", ""),
+            (
+                "providerImage",
+                " and write <repository>@sha256:<64 hex digits>, as `make image PUSH=<repository>` prints it",
+            ),
+        )
+    ]
 
 
 def test_a_key_without_a_value_is_said_to_have_none(good: dict[ConfigKey, ConfigValue]) -> None:
