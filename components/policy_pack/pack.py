@@ -33,20 +33,26 @@ from .rules import RULES
 #: Of the pack; part of every violation's text.
 NAME: Final = "lockstep"
 
-_EXEMPT = PolicyConfigSchema(properties={"exempt": {"type": "object", "additionalProperties": {"type": "string"}}})
+#: Of a property of a policy's configuration: what is let pass, to a reason.
+_REASONS: Final = {"type": "object", "additionalProperties": {"type": "string"}}
 
 
 def policies() -> list[Policy]:
-    """Return every policy, mandatory. Each takes `exempt` in its configuration: URN to a reason."""
+    """Return every policy, mandatory.
+
+    Each takes `exempt` in its configuration: URN to a reason. One about things with names of their own takes `allowed`
+    too: ARN or name to a reason.
+    """
     return [_policy(rule) for rule in RULES]
 
 
 def _policy(rule: Rule) -> Policy:
+    keys = ("exempt", "allowed") if rule.has_allowed else ("exempt",)
     words: dict[str, Any] = {
         "name": rule.name,
         "description": f"{rule.title}. {rule.why}",
         "enforcement_level": EnforcementLevel.MANDATORY,
-        "config_schema": _EXEMPT,
+        "config_schema": PolicyConfigSchema(properties=dict.fromkeys(keys, _REASONS)),
         "severity": Severity.HIGH,
         "remediation_steps": rule.fix,
     }
@@ -71,11 +77,14 @@ def _of_stack(rule: Rule) -> Callable[[StackValidationArgs, ReportViolation], No
 
 
 def _report(rule: Rule, resources: tuple[Resource, ...], config: Mapping[str, Any], report: ReportViolation) -> None:
-    exempt = config.get("exempt")
-    reasons = {urn for urn in exempt if str(exempt[urn]).strip()} if isinstance(exempt, Mapping) else set()
+    exempt, allowed = (_with_reason(config.get(key)) for key in ("exempt", "allowed"))
     for finding in rule.findings(resources):
-        if finding.urn not in reasons:
+        if finding.urn not in exempt and not (rule.has_allowed and allowed & {*finding.names}):
             report(rule.text(finding), finding.urn or None)
+
+
+def _with_reason(given: object) -> set[str]:
+    return {str(name) for name in given if str(given[name]).strip()} if isinstance(given, Mapping) else set()
 
 
 def _resource(item: PolicyResource) -> Resource:

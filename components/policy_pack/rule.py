@@ -5,10 +5,13 @@ The examples stand beside the rule as data: every run of the tests shows that th
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from ..derivation.diff.preview_resources import Resource
+from ..derivation.lint import RULES as LINT_RULES
+from ..derivation.lint import Given, lint, read_material
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -18,10 +21,12 @@ class Finding:
     Attributes:
         urn: Of the resource; "" for the whole stack.
         what: What is wrong, names only.
+        names: By which a configuration's `allowed` lets it pass, whatever the resource.
     """
 
     urn: str
     what: str
+    names: tuple[str, ...] = ()
 
 
 Check = Callable[[tuple[Resource, ...]], Iterator[Finding]]
@@ -40,6 +45,7 @@ class Rule:
         good: The same, mended.
         check: Finds the places. It is given one resource before it is made, or all of a stack (`of_stack`).
         of_stack: Whether one resource does not show it.
+        has_allowed: Whether its configuration takes `allowed`.
     """
 
     name: str
@@ -50,6 +56,7 @@ class Rule:
     good: tuple[Resource, ...]
     check: Check
     of_stack: bool = False
+    has_allowed: bool = False
 
     def findings(self, resources: tuple[Resource, ...]) -> tuple[Finding, ...]:
         """Return what is found in resources of one stack, sorted, each once."""
@@ -60,6 +67,14 @@ class Rule:
         """Return the message of a finding."""
         name = finding.urn.rpartition("::")[2] or "stack"
         return f"{name}: {finding.what}. {self.title}. Fix: {self.fix}. [{self.name}]"
+
+
+def cited(given: Given, document: object, codes: frozenset[str]) -> str:
+    """Return what the linter says about a document, to be appended; "" where it says nothing."""
+    text = document if isinstance(document, str) else json.dumps(document)
+    rules = [rule for rule in LINT_RULES if rule.code in codes]
+    found = sorted({f"{item.what} [{item.code}]" for item in lint(read_material([(given, "document", text)]), rules)})
+    return f" ({'; '.join(found)})" if found else ""
 
 
 def example(kind: str, called: str = "example", /, **properties: object) -> Resource:

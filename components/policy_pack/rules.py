@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from . import access_rules, cluster_rules
+from . import access_rules, aws_policies, cluster_rules, trust_rules
 from .rule import Rule
 
-RULES: tuple[Rule, ...] = tuple(sorted((*access_rules.RULES, *cluster_rules.RULES), key=lambda rule: rule.name))
+_GROUPS = (access_rules, aws_policies, cluster_rules, trust_rules)
+RULES: tuple[Rule, ...] = tuple(
+    sorted((rule for group in _GROUPS for rule in group.RULES), key=lambda rule: rule.name),
+)

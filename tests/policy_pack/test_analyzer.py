@@ -112,6 +112,20 @@ def test_an_exemption_names_the_resource_and_a_reason(project: Path) -> None:
         assert analyzer.analyze(resource) == []
 
 
+def test_a_policy_of_aws_is_allowed_by_name_with_a_reason(project: Path) -> None:
+    """By its ARN, or by its name in every partition; `allowed` means nothing to another rule."""
+    rule = next(item for item in RULES if item.has_allowed)
+    name = "AmazonRedshiftDataFullAccess"
+    pack = project / "components" / "policy_pack"
+    with running(project, cwd=pack, program=".") as analyzer:
+        for allowed in ({name: ""}, {"AmazonRedshift": "only a part of it"}):
+            analyzer.configure({rule.name: {"allowed": allowed}})
+            assert len(analyzer.analyze_stack(rule.bad)) == 1
+        for allowed in ({name: "queries a warehouse"}, {f"arn:aws:iam::aws:policy/{name}": "queries a warehouse"}):
+            analyzer.configure({rule.name: {"allowed": allowed}})
+            assert analyzer.analyze_stack(rule.bad) == []
+
+
 @pytest.mark.parametrize("stack", ["local", "dev", "staging", "prod"])
 def test_the_stacks_of_this_project_break_no_rule(project: Path, stack: str) -> None:
     recorded = run_stack(project, stack, preview=True)

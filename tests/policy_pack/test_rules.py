@@ -8,12 +8,13 @@ from dataclasses import replace
 import pytest
 
 from components.derivation.diff.preview_resources import Resource
-from components.derivation.lint.examples import FROM_CLUSTER, ISSUER, SECRET, SUBJECT, pod_identity, trust
+from components.derivation.lint.examples import FROM_CLUSTER, ISSUER, SECRET, SUBJECT, irsa, pod_identity, trust
 from components.policy_pack.rule import Rule, example
 from components.policy_pack.rules import RULES
 
 #: A rule that goes, or is renamed, must go here too: configurations and exemptions say these names.
 NAMES = (
+    "aws-policies-of-pods-are-known",
     "data-is-encrypted",
     "eks-endpoint-is-not-for-everybody",
     "nodes-use-imdsv2",
@@ -136,10 +137,75 @@ def test_the_linter_gives_the_words_and_the_code() -> None:
 
 def test_a_policy_of_aws_that_reads_everything_is_found_by_its_name() -> None:
     arn = "arn:aws:iam::aws:policy/"
-    attachment = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
-    assert len(whats("secret-reads-are-exact", example(attachment, policyArn=f"{arn}SecretsManagerReadWrite"))) == 1
-    assert len(whats("secret-reads-are-exact", example(ROLE, managedPolicyArns=[f"{arn}AdministratorAccess"]))) == 1
-    assert whats("secret-reads-are-exact", example(attachment, policyArn=f"{arn}AmazonEKSClusterPolicy")) == []
+    for name in (
+        "SecretsManagerReadWrite",
+        "AWSSecretsManagerClientReadOnlyAccess",
+        "service-role/AmazonSSMAutomationRole",
+    ):
+        for kind in (ATTACHMENT, TO_MANY):
+            assert len(whats("secret-reads-are-exact", example(kind, policyArn=f"{arn}{name}"))) == 1
+        assert len(whats("secret-reads-are-exact", example(ROLE, managedPolicyArns=[f"{arn}{name}"]))) == 1
+        assert len(whats("secret-reads-are-exact", example(ONLY_ATTACHED, policyArns=[f"{arn}{name}"]))) == 1
+    assert whats("secret-reads-are-exact", example(ATTACHMENT, policyArn=f"{arn}AmazonEKSClusterPolicy")) == []
+
+
+LET_IN = {
+    "irsa": trust({"StringEquals": irsa()["StringEquals"]}),
+    "pod identity": pod_identity(FROM_CLUSTER),
+    "unknown": UNKNOWN,
+    "unreadable": "{",
+}
+ELSEWHERE = {
+    "lambda": trust(None, {"Service": "lambda.amazonaws.com"}, "sts:AssumeRole"),
+    "ci": trust(
+        {"StringLike": {"token.actions.githubusercontent.com:sub": "repo:org/shop:*"}},
+        {"Federated": "arn:aws:iam::111122223333:oidc-provider/token.actions.githubusercontent.com"},
+    ),
+}
+
+
+def carrying(text: str, arn: str) -> tuple[tuple[Resource, ...], ...]:
+    """Return a role with a policy of AWS, one stack for each way to attach it."""
+    role = example(ROLE, "shop", name="shop", assumeRolePolicy=text)
+    return (
+        (role, example(ATTACHMENT, "a", role="shop", policyArn=arn)),
+        (role, example(TO_MANY, "a", roles=["shop"], policyArn=arn)),
+        (role, example(ONLY_ATTACHED, "a", roleName="shop", policyArns=[arn])),
+        (example(ROLE, "shop", name="shop", assumeRolePolicy=text, managedPolicyArns=[arn]),),
+    )
+
+
+@pytest.mark.parametrize("text", LET_IN.values(), ids=LET_IN.keys())
+@pytest.mark.parametrize("partition", ["aws", "aws-cn", "aws-us-gov"])
+def test_a_pod_carries_no_policy_of_aws_that_nobody_here_knows(text: str, partition: str) -> None:
+    of_aws = f"arn:{partition}:iam::aws:policy/"
+    for name in ("AmazonRedshiftDataFullAccess", "service-role/AmazonSSMAutomationRole", "other/AmazonEKS_CNI_Policy"):
+        for stack in carrying(text, of_aws + name):
+            (found,) = rule("aws-policies-of-pods-are-known").findings(stack)
+            assert (found.urn, found.names) == (stack[0].urn, (of_aws + name, name))
+    for name in ("AmazonEKS_CNI_Policy", "service-role/AmazonEBSCSIDriverPolicy"):
+        assert [whats("aws-policies-of-pods-are-known", *stack) for stack in carrying(text, of_aws + name)] == [[]] * 4
+
+
+@pytest.mark.parametrize("text", ELSEWHERE.values(), ids=ELSEWHERE.keys())
+def test_who_is_no_pod_carries_policies_of_aws(text: str) -> None:
+    arn = "arn:aws:iam::aws:policy/AmazonRedshiftDataFullAccess"
+    assert [whats("aws-policies-of-pods-are-known", *stack) for stack in carrying(text, arn)] == [[]] * 4
+    user = example("aws:iam/userPolicyAttachment:UserPolicyAttachment", user="shop", policyArn=arn)
+    assert whats("aws-policies-of-pods-are-known", user) == []
+
+
+def test_a_role_of_another_stack_may_be_a_pods() -> None:
+    arn = "arn:aws:iam::aws:policy/AmazonRedshiftDataFullAccess"
+    assert len(whats("aws-policies-of-pods-are-known", example(ATTACHMENT, role="elsewhere", policyArn=arn))) == 1
+    chosen = example(
+        "aws:eks/podIdentityAssociation:PodIdentityAssociation",
+        roleArn="arn:aws:iam::111122223333:role/shop",
+        namespace="shop",
+        serviceAccount="shop",
+    )
+    stack = carrying(ELSEWHERE["lambda"], arn)[0]
+    assert len(whats("aws-policies-of-pods-are-known", *stack, chosen)) == 1, "the association says so"
 
 
 def test_a_document_that_cannot_be_read_is_found() -> None:
