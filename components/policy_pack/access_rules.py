@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from ..derivation.diff.actions import reads_of
+from ..derivation.diff.actions import BY_PATH, reads_of
 from ..derivation.diff.documents import AppDocument, Undecided
 from ..derivation.diff.preview_documents import app_of_role, read_preview
 from ..derivation.diff.preview_kinds import (
@@ -52,7 +52,7 @@ def _wide_reads(stack: tuple[Resource, ...]) -> Iterator[Finding]:
                 yield Finding(urn=resource.urn, what=str(error))
                 continue
             places = dict.fromkeys(atom.why for atom in wide)
-            told = [f"{place} reads {_listed(a.resource for a in wide if a.why == place)}" for place in places]
+            told = [f"{place} reads {_listed(_extent(a) for a in wide if a.why == place)}" for place in places]
             if told:
                 what = "; ".join(told) + cited(Given.POLICY, document, _READ_CODES)
                 yield Finding(urn=resource.urn, what=what)
@@ -60,13 +60,23 @@ def _wide_reads(stack: tuple[Resource, ...]) -> Iterator[Finding]:
 
 def _reads_widely(atom: Atom) -> bool:
     reads = reads_of(atom.action)
-    return (
-        atom.effect is Effect.ALLOW and bool(reads) and may_read(atom.resource, reads) and is_wide(str(atom.resource))
-    )
+    if atom.effect is not Effect.ALLOW or not reads or not may_read(atom.resource, reads):
+        return False
+    return is_wide(str(atom.resource)) or _reads_by_path(atom)
 
 
-def _listed(things: Iterable[object]) -> str:
-    return ", ".join(dict.fromkeys(repr(str(thing)) for thing in things))
+def _reads_by_path(atom: Atom) -> bool:
+    """Say whether parameters are read by a path: IAM compares the path, and what is read is everything below it."""
+    return BY_PATH in reads_of(atom.action) and may_read(atom.resource, (BY_PATH,))
+
+
+def _extent(atom: Atom) -> str:
+    below = _reads_by_path(atom) and not is_wide(str(atom.resource))
+    return f"{str(atom.resource)!r}{' with all below it, by ssm:GetParametersByPath' if below else ''}"
+
+
+def _listed(things: Iterable[str]) -> str:
+    return ", ".join(dict.fromkeys(things))
 
 
 # ------------------------------------------------------------------------------------------------- what nobody can tell
@@ -114,10 +124,13 @@ RULES = (
         name="secret-reads-are-exact",
         title="What reads secrets or parameters names them",
         why=(
-            "With a wildcard one stolen token reads every secret that there is or will be. The six question marks for "
-            "a secret's random suffix are no wildcard."
+            "With a wildcard one stolen token reads every secret that there is or will be; a path is one, and so is a "
+            "policy variable. The six question marks for a secret's random suffix are none."
         ),
-        fix="name each one: arn:aws:secretsmanager:<region>:<account>:secret:NAME-??????",
+        fix=(
+            "name each one: arn:aws:secretsmanager:<region>:<account>:secret:NAME-??????, and parameters with "
+            "ssm:GetParameter or ssm:GetParameters"
+        ),
         bad=(example(_ROLE_POLICY, policy=secrets_policy("*")),),
         good=(example(_ROLE_POLICY, policy=secrets_policy()),),
         check=_wide_reads,

@@ -8,6 +8,7 @@ Source: EKS user guide (IRSA, Pod Identity).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from ..derivation.diff.conditions import Test, Tests
@@ -22,6 +23,9 @@ from .rule import Finding, Rule, cited, example
 _TRUST_CODES = frozenset({"LS401", "LS402", "LS403", "LS404", "LS405", "LS412"})
 _POD_IDENTITY = "pods.eks.amazonaws.com"
 _OIDC = ":oidc-provider/"
+_ACCOUNT = "system:serviceaccount:"
+_ASKING = frozenset({"StringEquals", "StringLike", "StringEqualsIgnoreCase", "ArnLike"})
+_OPEN = re.compile(r"[*?]|\$\{")  # where a pattern, or a policy variable, begins
 
 
 def trusts_tokens(atom: Atom) -> bool:
@@ -59,7 +63,7 @@ def _trust_problems(atom: Atom) -> Iterator[str]:
     kind, name = atom.principal
     if atom.effect is not Effect.ALLOW:
         return
-    if kind == "NotPrincipal" or (kind, name) == ("AWS", "*"):
+    if kind == "NotPrincipal" or name == "*":
         yield f"{atom.why} trusts everybody"
     elif kind == "Federated" and _OIDC in name:
         host = name.partition(_OIDC)[2].lower()
@@ -74,10 +78,21 @@ def _trust_problems(atom: Atom) -> Iterator[str]:
 
 
 def _is_of_cluster(tests: Tests, host: str) -> bool:
-    """Say whether an issuer is a cluster's: EKS's, one whose subjects are service accounts, or one nobody can tell."""
-    subjects = [test for test in tests if test.key == f"{host}:sub"]
-    accounts = any(value.startswith("system:serviceaccount:") for test in subjects for value in test.values)
+    """Say whether an issuer is a cluster's: EKS's, one whose subjects can be service accounts, or nobody can tell."""
+    subjects = [test for test in tests if test.key == f"{host}:sub" and _asks_for(test)]
+    accounts = any(_may_be_account(value) for test in subjects for value in test.values)
     return "oidc.eks." in host or "oidc-eks." in host or accounts or not subjects
+
+
+def _asks_for(test: Test) -> bool:
+    """Say whether a test lets its values pass, and not everything but them."""
+    return test.operator.rpartition(":")[2].removesuffix("IfExists") in _ASKING
+
+
+def _may_be_account(subject: str) -> bool:
+    """Say whether a pattern of subjects can match that of a service account: its known beginning tells."""
+    head = _OPEN.split(subject.lower(), maxsplit=1)[0]
+    return head.startswith(_ACCOUNT) or (head != subject.lower() and _ACCOUNT.startswith(head))
 
 
 def _is_exact(tests: Tests, key: str) -> bool:

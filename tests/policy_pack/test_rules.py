@@ -30,6 +30,7 @@ ONLY_ATTACHED = "aws:iam/rolePolicyAttachmentsExclusive:RolePolicyAttachmentsExc
 ONLY_INLINE = "aws:iam/rolePoliciesExclusive:RolePoliciesExclusive"
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 ARN = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:"
+PARAMETER = "arn:aws:ssm:eu-west-1:111122223333:parameter/"
 
 
 def rule(name: str) -> Rule:
@@ -92,6 +93,13 @@ def test_no_other_rule_finds_the_example(name: str) -> None:
         ("ssm:GetParameter", "arn:aws:ssm:eu-west-1:111122223333:parameter/prod/*"),
         ("ssm:GetParametersByPath", "arn:aws:ssm:eu-west-1:111122223333:parameter*"),
         ("ssm:GetParameterHistory", "*"),
+        ("ssm:GetParametersByPath", f"{PARAMETER}prod"),
+        ("ssm:getparametersbypath", f"{PARAMETER}prod/"),
+        ("ssm:GetParameter*", f"{PARAMETER}prod/flags"),
+        ("ssm:*", f"{PARAMETER}prod/flags"),
+        ("ssm:GetParameter", f"{PARAMETER}prod/${{aws:PrincipalTag/app}}"),
+        ("secretsmanager:GetSecretValue", f"{ARN}prod/${{aws:PrincipalTag/app}}-??????"),
+        ("secretsmanager:GetSecretValue", f"{ARN}${{aws:PrincipalTag/kubernetes-namespace}}/db-??????"),
     ],
 )
 def test_every_wildcard_that_reads_secrets_is_found(action: object, resource: object) -> None:
@@ -121,6 +129,8 @@ def test_what_is_not_listed_is_read_too(inverted: dict[str, object]) -> None:
         ("secretsmanager:*", f"{ARN}prod/db-Ab12Cd"),  # a rotation's own secret
         ("secretsmanager:ListSecrets", "*"),
         ("ssm:GetParameters", "arn:aws:ssm:eu-west-1:111122223333:parameter/prod/flags"),
+        ("*", f"{ARN}prod/db-Ab12Cd"),  # of its reads by path none is of a secret
+        ("ssm:GetParametersByPath", f"{ARN}prod/db-Ab12Cd"),
         ("*", "arn:aws:s3:::bucket/*"),
         ("s3:*", "*"),
         (["kms:Decrypt", "logs:*"], "*"),
@@ -208,10 +218,35 @@ def test_a_role_of_another_stack_may_be_a_pods() -> None:
     assert len(whats("aws-policies-of-pods-are-known", *stack, chosen)) == 1, "the association says so"
 
 
+def test_a_read_by_path_says_what_it_reads() -> None:
+    (what,) = whats(
+        "secret-reads-are-exact", example(POLICY, policy=document("ssm:GetParametersByPath", f"{PARAMETER}prod"))
+    )
+    assert what == f"policy, statement 1 reads '{PARAMETER}prod' with all below it, by ssm:GetParametersByPath"
+
+
+def test_conditions_on_session_tags_leave_a_read_exact() -> None:
+    """What the derivation writes for `sessionTags`: the object by name, and the tags as conditions."""
+    tags = {"eks-cluster-arn": "arn:aws:eks:eu-west-1:1:cluster/a", "kubernetes-namespace": "shop"}
+    condition = {"StringEquals": {f"aws:PrincipalTag/{key}": value for key, value in tags.items()}}
+    text = document("secretsmanager:GetSecretValue", SECRET, Condition=condition)
+    assert whats("secret-reads-are-exact", example(POLICY, policy=text)) == []
+
+
 def test_a_document_that_cannot_be_read_is_found() -> None:
     for text in ("{", '{"Statement": [{"Effect": "Alow", "Action": "*"}]}', "[]"):
         assert len(whats("secret-reads-are-exact", example(ROLE_POLICY, policy=text))) == 1
         assert len(whats("trust-is-exact", example(ROLE, assumeRolePolicy=text))) == 1
+
+
+OTHER = "s3.amazonaws.com/my-issuer"  # a cluster's that is not of EKS
+
+
+def elsewhere(operator: str, *subjects: str, host: str = OTHER) -> str:
+    """Return a trust for subjects of an issuer that is not EKS's."""
+    return trust(
+        {operator: {f"{host}:sub": subjects}}, {"Federated": f"arn:aws:iam::111122223333:oidc-provider/{host}"}
+    )
 
 
 EXACT = {f"{ISSUER}:sub": SUBJECT, f"{ISSUER}:aud": "sts.amazonaws.com"}
@@ -241,6 +276,21 @@ GITHUB = "token.actions.githubusercontent.com"
         pod_identity({"StringEquals": {"aws:SourceArn": FROM_CLUSTER["StringEquals"]["aws:SourceArn"]}}),
         pod_identity({"ArnLike": {"aws:SourceArn": "arn:aws:eks:*"}, "StringEquals": {"aws:SourceAccount": "1"}}),
         trust(None, {"Federated": f"arn:aws:iam::111122223333:oidc-provider/{GITHUB}"}),
+        trust(None, {"Federated": "*"}),
+        trust(None, {"Service": "*"}, "sts:AssumeRole"),
+        elsewhere("StringLike", "*"),
+        elsewhere("StringLike", "system:*"),
+        elsewhere("StringLike", "system:serviceaccount*"),
+        elsewhere("StringLike", "s?stem:serviceaccount:shop:shop"),
+        elsewhere("StringLike", "repo:org/shop:*", "*:shop:shop"),
+        elsewhere("ForAnyValue:StringLike", "system:*"),
+        elsewhere("StringLikeIfExists", "system:*"),
+        elsewhere("StringEqualsIgnoreCase", "System:ServiceAccount:shop:shop"),
+        elsewhere("StringEquals", "system:${aws:PrincipalTag/a}"),
+        elsewhere("StringEquals", "system:serviceaccount:shop:shop"),
+        elsewhere("StringNotLike", "repo:org/*"),
+        elsewhere("StringNotEquals", "repo:org/shop:ref:refs/heads/main"),
+        elsewhere("StringLike", "*", host=GITHUB),
         UNKNOWN,
     ],
 )
@@ -264,6 +314,9 @@ def test_trust_that_is_not_exact_is_found(text: str) -> None:
         ),
         trust(None, {"Service": "lambda.amazonaws.com"}, "sts:AssumeRole"),
         trust(None, {"AWS": "arn:aws:iam::111122223333:root"}, "sts:AssumeRole"),
+        elsewhere("StringLike", "repo:org/*"),
+        elsewhere("StringEquals", "system"),
+        elsewhere("StringLike", "system:node:*"),
         trust(
             {
                 "StringLike": {f"{GITHUB}:sub": "repo:org/shop:*"},

@@ -95,9 +95,9 @@ def may_read(resource: Pattern, reads: tuple[str, ...]) -> bool:
 
 
 def is_wide(resource: str) -> bool:
-    """Say whether a resource is more than one object; the unknown suffix of a secret is not."""
+    """Say whether a resource is more than one object; the unknown suffix of a secret is not, a policy variable is."""
     bare = resource.removesuffix(UNKNOWN_SUFFIX) if ":secret:" in resource else resource
-    return has_wildcard(bare) or " except " in resource
+    return has_wildcard(bare) or "${" in resource or " except " in resource
 
 
 def read_subject(resource: str) -> Subject:
