@@ -26,14 +26,15 @@ esac
 def run_real_parts(
     folder: Path, *, can_run: str = "echo they can", build: str = "echo built", tests: str = "echo 2 passed"
 ) -> subprocess.CompletedProcess[str]:
-    """Run the script beside a played Python; each part is a line of sh."""
+    """Run the script beside a played Python; each part is a line of sh, and one that sleeps gets a second."""
     for name in (".ci/real-parts", ".venv/bin/python"):
         (folder / name).parent.mkdir(parents=True)
     shutil.copy(ROOT / ".ci" / "real-parts", folder / ".ci")
     python = folder / ".venv" / "bin" / "python"
     python.write_text(PLAYED.format(can_run=can_run, build=build, tests=tests), encoding="utf-8")
     python.chmod(0o755)
-    environment = {**os.environ, "E2E_BUILD_TIME": "1s", "E2E_TEST_TIME": "1s"}
+    bounds = {name: "1s" if "sleep" in part else "60s" for name, part in (("BUILD", build), ("TEST", tests))}
+    environment = {**os.environ, **{f"E2E_{name}_TIME": bound for name, bound in bounds.items()}}
     command = [str(folder / ".ci" / "real-parts")]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603 - our own script
 
