@@ -5,6 +5,7 @@ Searched: the gRPC text, every log line in both formats, the mount reports, and 
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import logging
@@ -24,6 +25,7 @@ from provider_runtime.telemetry import LoggingObserver, configure_logging, descr
 from tests.fakes.aws import ASSUME_ROLE, GET_PARAMETERS, GET_SECRET, FakeAws, FakeParameter, FakeSecret, Fault
 from tests.fakes.daemons import ThreadedDaemon, socket_directory
 from tests.fakes.driver import FAKE_REGION, ROLE_ARN, Answer, DriverClient, Pod, with_parameters
+from tests.fakes.patience import LASTING_SECONDS, wait_until
 from tests.fakes.ports import RecordingObserver
 from tests.fakes.tokens import make_token
 
@@ -78,7 +80,7 @@ CASES: dict[str, tuple[str, tuple[str, Fault] | None]] = {
     "too large": (SECRET % "" + "- {objectName: Huge, objectType: secretsmanager}\n", None),
     "denied": (SECRET % "" + PARAMETER, (GET_SECRET, Fault())),
     "broken": (SECRET % "" + PARAMETER, (GET_PARAMETERS, Fault(status=500))),
-    "no answer": (SECRET % "" + PARAMETER, (GET_SECRET, Fault(hang_seconds=5))),
+    "no answer": (SECRET % "" + PARAMETER, (GET_SECRET, Fault(hang_seconds=LASTING_SECONDS))),
     "not json from aws": (SECRET % "", (GET_SECRET, Fault(status=200, code=CANARY))),
     "no credentials": (SECRET % "", (ASSUME_ROLE, Fault(code="InvalidIdentityToken", message="no"))),
 }
@@ -97,26 +99,42 @@ def _fill(aws: FakeAws) -> None:
     aws.parameters[FAKE_REGION, "TestParm1"] = FakeParameter(value=CANARY)
 
 
-@pytest.fixture(scope="module")
-def provider() -> Iterator[Provider]:
-    """A provider with short limits, its SDK clients already built, so that a slow machine does not time out."""
+@contextlib.contextmanager
+def _serve(*flags: str) -> Iterator[Provider]:
     recording = RecordingObserver()
-    flags = ("--cache=off", "--mount-timeout=1s", "--max-response-bytes=8192")
+    flags = ("--cache=off", "--max-response-bytes=8192", *flags)
     with (
         FakeAws() as aws,
         socket_directory() as directory,
         ThreadedDaemon(directory, *flags, url=aws.url, observer=_Both(recording)) as daemon,
         DriverClient(daemon.path) as driver,
     ):
-        _fill(aws)
-        while not driver.mount(Pod(objects=SECRET % "" + PARAMETER)).is_ok:
-            pass
         yield aws, driver, recording
 
 
+@pytest.fixture(scope="module")
+def provider() -> Iterator[Provider]:
+    """A provider that takes small answers only."""
+    with _serve() as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def short_provider() -> Iterator[Provider]:
+    """The same with a second for each mount; its SDK clients are built, so that the second is AWS's."""
+    with _serve("--mount-timeout=1s") as served:
+        aws, driver, _ = served
+        _fill(aws)
+        wait_until(lambda: driver.mount(Pod(objects=SECRET % "" + PARAMETER)).is_ok, "a first mount succeeds")
+        yield served
+
+
 @pytest.mark.parametrize("case", CASES)
-def test_no_way_a_mount_ends_shows_a_value_a_token_or_a_key(case: str, log: io.StringIO, provider: Provider) -> None:
+def test_no_way_a_mount_ends_shows_a_value_a_token_or_a_key(
+    case: str, log: io.StringIO, request: pytest.FixtureRequest
+) -> None:
     objects, fault = CASES[case]
+    provider: Provider = request.getfixturevalue("short_provider" if case == "no answer" else "provider")
     aws, driver, recording = provider
     _fill(aws)
     if fault is not None:

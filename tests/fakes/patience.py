@@ -23,18 +23,21 @@ MOMENTS_SECONDS: Final = 30.0
 _POLL_SECONDS: Final = 0.01
 
 
-def wait_until(holds: Callable[[], bool], what: str, *, seconds: float = PATIENCE_SECONDS) -> None:
+def wait_until(
+    holds: Callable[[], bool], what: str, *, seconds: float = PATIENCE_SECONDS, every: float = _POLL_SECONDS
+) -> None:
     """Wait until it holds.
 
     Args:
         holds: Asked again and again, at least once.
         what: What is waited for, for the failure's text.
         seconds: The bound.
+        every: Seconds between two questions.
     """
     end = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < end, _late(what, seconds)
-        time.sleep(_POLL_SECONDS)
+        time.sleep(every)
 
 
 async def until(holds: Callable[[], bool], what: str, *, seconds: float = PATIENCE_SECONDS) -> None:

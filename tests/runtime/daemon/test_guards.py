@@ -22,6 +22,7 @@ from provider_runtime.ports import AwsCredentials
 from provider_runtime.redaction import SecretText
 from tests.fakes.aws import GET_SECRET, FakeAws, FakeSecret, Fault
 from tests.fakes.daemons import DaemonProcess, socket_directory
+from tests.fakes.patience import LASTING_SECONDS, MOMENTS_SECONDS, PATIENCE_SECONDS, until, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,9 +77,13 @@ def test_the_socket_is_private_before_it_has_its_public_name() -> None:
         directory.chmod(0o755)
         modes: set[int] = set()
         with DaemonProcess(directory, url=URL) as daemon:
-            while not daemon.path.exists():
+
+            def is_public() -> bool:
+                nonlocal modes
                 modes |= {name.stat().st_mode & 0o777 for name in directory.glob(".*.sock")}
-                time.sleep(0.001)
+                return daemon.path.exists()
+
+            wait_until(is_public, "the socket has its name", every=0.001)
             modes |= {name.stat().st_mode & 0o777 for name in directory.iterdir()}
     assert all(mode & 0o077 == 0 for mode in modes), [oct(mode) for mode in modes]
 
@@ -127,7 +132,7 @@ def aws() -> Iterator[FakeAws]:
 
 @pytest.mark.parametrize(
     "fault",
-    [Fault(hang_seconds=20), Fault(drip_seconds=20), Fault(endless=True, hang_seconds=0)],
+    [Fault(hang_seconds=LASTING_SECONDS), Fault(drip_seconds=LASTING_SECONDS), Fault(endless=True, hang_seconds=0)],
     ids=["half-open", "slow drip", "endless body"],
 )
 async def test_a_peer_that_never_ends_costs_one_worker_until_the_deadline_and_no_longer(
@@ -150,19 +155,16 @@ async def test_a_peer_that_never_ends_costs_one_worker_until_the_deadline_and_no
         with pytest.raises(Exception) as caught:  # noqa: PT011  # the deadline, or the size of the answer
             await calls.run(REGION, clock.monotonic() + 1.0, read)
         assert isinstance(caught.value, DeadlinePassed) or "IncompleteRead" in repr(caught.value) or fault.endless
-        assert time.monotonic() - began < 3
-        while calls.running:
-            assert time.monotonic() - began < 4, "the worker is still held"
-            await asyncio.sleep(0.02)
+        await until(lambda: not calls.running, "the worker comes back", seconds=MOMENTS_SECONDS)
+        assert time.monotonic() - began < MOMENTS_SECONDS, "before the fault ends"
         aws.heal()
-        assert await calls.run(REGION, clock.monotonic() + 5.0, read) == "v"
+        assert await calls.run(REGION, clock.monotonic() + PATIENCE_SECONDS, read) == "v"
     finally:
         calls.close()
 
 
 async def _until_running(calls: BlockingCalls, count: int) -> None:
-    while calls.running < count:  # noqa: ASYNC110  # threads that start tell nobody
-        await asyncio.sleep(0.01)
+    await until(lambda: calls.running == count, f"{count} calls run")
 
 
 async def test_a_region_that_hangs_leaves_a_quarter_of_the_workers_to_the_others() -> None:
@@ -171,10 +173,13 @@ async def test_a_region_that_hangs_leaves_a_quarter_of_the_workers_to_the_others
     release = threading.Event()
     try:
         hanging = [
-            asyncio.create_task(calls.run("dead", clock.monotonic() + 20, lambda: release.wait(20))) for _ in range(9)
+            asyncio.create_task(
+                calls.run("dead", clock.monotonic() + PATIENCE_SECONDS, lambda: release.wait(PATIENCE_SECONDS))
+            )
+            for _ in range(9)
         ]
         await _until_running(calls, 3)
-        assert await calls.run("alive", clock.monotonic() + 5, lambda: "v") == "v"
+        assert await calls.run("alive", clock.monotonic() + MOMENTS_SECONDS, lambda: "v") == "v"
         assert (calls.running, calls.waiting) == (3, 6)
     finally:
         release.set()
@@ -182,22 +187,41 @@ async def test_a_region_that_hangs_leaves_a_quarter_of_the_workers_to_the_others
         calls.close()
 
 
-async def test_a_call_that_waits_past_its_deadline_is_never_made_and_a_full_queue_refuses_at_once() -> None:
+async def test_a_call_that_waits_past_its_deadline_is_never_made() -> None:
     clock = SystemClock()
-    calls = BlockingCalls(workers=1, clock=clock, queue_limit=1)
+    calls = BlockingCalls(workers=1, clock=clock)
     release = threading.Event()
     made: list[str] = []
     try:
-        running = asyncio.create_task(calls.run("r", clock.monotonic() + 20, lambda: release.wait(20)))
+        running = asyncio.create_task(
+            calls.run("r", clock.monotonic() + PATIENCE_SECONDS, lambda: release.wait(PATIENCE_SECONDS))
+        )
         await _until_running(calls, 1)
-        waiting = asyncio.create_task(calls.run("r", clock.monotonic() + 0.3, lambda: made.append("late")))
-        await asyncio.sleep(0.05)
-        with pytest.raises(QueueFull):
-            await calls.run("r", clock.monotonic() + 5, lambda: made.append("one too many"))
         with pytest.raises(DeadlinePassed):
-            await waiting
+            await calls.run("r", clock.monotonic() + 0.3, lambda: made.append("late"))
     finally:
         release.set()
         await running
         calls.close()
     assert not made
+
+
+async def test_a_full_queue_refuses_at_once() -> None:
+    clock = SystemClock()
+    calls = BlockingCalls(workers=1, clock=clock, queue_limit=1)
+    release = threading.Event()
+    made: list[str] = []
+    end = clock.monotonic() + PATIENCE_SECONDS
+    try:
+        running = asyncio.create_task(calls.run("r", end, lambda: release.wait(PATIENCE_SECONDS)))
+        await _until_running(calls, 1)
+        waiting = asyncio.create_task(calls.run("r", end, lambda: made.append("in its turn")))
+        await until(lambda: calls.waiting == 1, "a call waits")
+        with pytest.raises(QueueFull):
+            await calls.run("r", end, lambda: made.append("one too many"))
+        assert clock.monotonic() < end - PATIENCE_SECONDS + MOMENTS_SECONDS
+    finally:
+        release.set()
+        await asyncio.gather(running, waiting)
+        calls.close()
+    assert made == ["in its turn"]

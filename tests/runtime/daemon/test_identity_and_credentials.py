@@ -25,6 +25,7 @@ from provider_runtime.ports import AwsCredentials, Caller, CallError
 from provider_runtime.redaction import SecretText
 from tests.fakes.aws import AGENT, ASSUME_ROLE, FakeAws, FakeSecret, Fault
 from tests.fakes.driver import ROLE_ARN
+from tests.fakes.patience import LASTING_SECONDS, MOMENTS_SECONDS, PATIENCE_SECONDS
 from tests.fakes.ports import FakeClock, FakeExchange, Spawner
 from tests.fakes.tokens import make_token
 
@@ -185,7 +186,7 @@ class _Node:
             agent_timeout_seconds=settings.pod_identity_timeout_seconds,
         )
 
-    async def fetch(self, caller: Caller, *, seconds: float = 10) -> AwsCredentials:
+    async def fetch(self, caller: Caller, *, seconds: float = PATIENCE_SECONDS) -> AwsCredentials:
         try:
             return await self.exchange.fetch_credentials(caller, REGION, self.clock.monotonic() + seconds)
         finally:
@@ -271,13 +272,13 @@ async def test_what_the_agent_answers_is_explained(aws: FakeAws, fault: Fault, c
 
 
 async def test_an_agent_that_does_not_answer_costs_no_more_than_its_timeout_per_try(aws: FakeAws) -> None:
-    aws.fail(AGENT, Fault(hang_seconds=5))
+    aws.fail(AGENT, Fault(hang_seconds=LASTING_SECONDS))
     flags = (*_agent_flags(f"{aws.url}/v1/credentials", DEAD), "--pod-identity-http-timeout=100ms")
     node = _Node(aws, *flags)  # reads the SDK's files, which takes as long as the machine likes
     began = time.monotonic()
     with pytest.raises(CallError, match="TimeoutError: timed out"):
         await node.fetch(_agent_caller())
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < MOMENTS_SECONDS, "the agent is not waited for"
     assert aws.count(AGENT) == 3
     aws.heal()
 
@@ -330,10 +331,10 @@ async def test_another_identity_or_region_never_finds_credentials() -> None:
 
 
 async def test_the_exchange_ends_at_the_deadline_whatever_sts_does(aws: FakeAws) -> None:
-    aws.fail(ASSUME_ROLE, Fault(hang_seconds=20))
+    aws.fail(ASSUME_ROLE, Fault(hang_seconds=LASTING_SECONDS))
     began = time.monotonic()
     with pytest.raises(CallError) as caught:
         await _Node(aws).fetch(_caller(), seconds=0.2)
-    assert time.monotonic() - began < 5, "the fake answers after 20 s"
+    assert time.monotonic() - began < MOMENTS_SECONDS, "the fake answers later"
     assert caught.value.code is ErrorCode.DEADLINE
     aws.heal()

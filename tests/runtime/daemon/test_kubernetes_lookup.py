@@ -13,6 +13,7 @@ from provider_runtime.daemon import SystemClock
 from provider_runtime.errors import ErrorCode, MountError
 from provider_runtime.kubernetes_lookup import KEEP_SECONDS, KubernetesLookup
 from tests.fakes.aws import KUBERNETES, FakeAws, object_of
+from tests.fakes.patience import PATIENCE_SECONDS
 from tests.fakes.ports import Spawner
 
 if TYPE_CHECKING:
@@ -72,16 +73,16 @@ async def test_a_missing_annotation_is_not_kept(lookup: Lookup, cluster: FakeAws
     api, clock = lookup
     cluster.cluster[ACCOUNT] = object_of(metadata={})
     with pytest.raises(MountError, match="An IAM role must be associated"):
-        await api.fetch_role_arn("shop", "api", clock.monotonic() + 5)
+        await api.fetch_role_arn("shop", "api", clock.monotonic() + PATIENCE_SECONDS)
     cluster.cluster[ACCOUNT] = ROLE
-    assert await api.fetch_role_arn("shop", "api", clock.monotonic() + 5) == "fakeRole"
+    assert await api.fetch_role_arn("shop", "api", clock.monotonic() + PATIENCE_SECONDS) == "fakeRole"
 
 
 @pytest.mark.parametrize("name", ["../../secrets/x", "a/b", "a?b", "%2e%2e"])
 async def test_a_name_cannot_leave_its_place_in_the_path(lookup: Lookup, cluster: FakeAws, name: str) -> None:
     api, clock = lookup
     with pytest.raises(MountError) as caught:
-        await api.fetch_role_arn("shop", name, clock.monotonic() + 5)
+        await api.fetch_role_arn("shop", name, clock.monotonic() + PATIENCE_SECONDS)
     assert caught.value.code is ErrorCode.ROLE_MISSING
     assert cluster.calls[0].target == f"/api/v1/namespaces/shop/serviceaccounts/{name}"
 
@@ -92,7 +93,7 @@ async def test_outside_of_a_cluster_the_error_says_so() -> None:
     async with asyncio.TaskGroup() as tasks:
         api = KubernetesLookup(calls, clock=clock, spawn=Spawner(tasks), qps=5, burst=10, environment={})
         with pytest.raises(MountError, match="failed to retrieve region from node: not in a cluster") as caught:
-            await api.fetch_region("shop", "pod", clock.monotonic() + 5)
+            await api.fetch_region("shop", "pod", clock.monotonic() + PATIENCE_SECONDS)
     assert caught.value.code is ErrorCode.REGION_UNKNOWN
     calls.close()
 
@@ -103,5 +104,5 @@ async def test_calls_are_paced_after_a_burst(lookup: Lookup, cluster: FakeAws) -
     names = [f"a{number}" for number in range(25)]
     cluster.cluster |= {f"/api/v1/namespaces/shop/serviceaccounts/{name}": ROLE for name in names}
     began = time.monotonic()
-    await asyncio.gather(*(api.fetch_role_arn("shop", name, clock.monotonic() + 10) for name in names))
+    await asyncio.gather(*(api.fetch_role_arn("shop", name, clock.monotonic() + PATIENCE_SECONDS) for name in names))
     assert time.monotonic() - began > 0.18

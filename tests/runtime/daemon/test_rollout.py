@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import signal
 import threading
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -20,7 +19,8 @@ import pytest
 from provider_runtime.csi_v1alpha1 import service_pb2, service_pb2_grpc
 from tests.fakes.aws import FakeAws, FakeSecret
 from tests.fakes.daemons import DaemonProcess, socket_directory
-from tests.fakes.driver import FAKE_REGION, FINAL_CODES, Pod
+from tests.fakes.driver import FAKE_REGION, FINAL_CODES, KUBELET_SECONDS, Pod
+from tests.fakes.patience import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -61,7 +61,7 @@ class Load:
         request = Pod(objects=objects, uid=str(number), tokens={"sts.amazonaws.com": f"load-{number}"}).request()
         while not self._is_over.is_set():
             try:
-                response: service_pb2.MountResponse = self._stub.Mount(request, timeout=20)
+                response: service_pb2.MountResponse = self._stub.Mount(request, timeout=KUBELET_SECONDS)
                 assert [file.contents for file in response.files] == [b"value"]
                 self.codes.append(grpc.StatusCode.OK)
             except grpc.RpcError as error:
@@ -74,10 +74,8 @@ class Load:
 
     def wait_for_more(self, count: int = 3 * MOUNTERS) -> None:
         """Wait until `count` more mounts got their files."""
-        goal, end = self.mounted + count, time.monotonic() + 20
-        while self.mounted < goal:
-            assert time.monotonic() < end, "no mount succeeds any more"
-            time.sleep(0.01)
+        goal = self.mounted + count
+        wait_until(lambda: self.mounted >= goal, "mounts succeed")
 
     def __enter__(self) -> Self:
         for thread in self._threads:
@@ -105,7 +103,7 @@ def start(aws: FakeAws) -> Iterator[Callable[[], DaemonProcess]]:
     with socket_directory() as directory:
 
         def start_one() -> DaemonProcess:
-            daemon = DaemonProcess(directory, "--shutdown-grace=2s", "--first-mount-max-age=0s", url=aws.url)
+            daemon = DaemonProcess(directory, "--shutdown-grace=60s", "--first-mount-max-age=0s", url=aws.url)
             running.append(daemon)
             daemon.wait_for("serving on")
             return daemon

@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 import stat
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,9 +20,10 @@ from provider_runtime.socket_takeover import (
 from tests.fakes.aws import FakeAws
 from tests.fakes.daemons import DaemonProcess, ThreadedDaemon, socket_directory
 from tests.fakes.driver import DriverClient
+from tests.fakes.patience import MOMENTS_SECONDS, wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
 URL = "http://127.0.0.1:9"
@@ -38,13 +38,6 @@ def directory() -> Iterator[Path]:
 def _answers(path: Path) -> bool:
     with DriverClient(path) as driver:
         return driver.version().version == "v1alpha1"
-
-
-def _until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 def _open_files() -> int:
@@ -81,7 +74,7 @@ def test_the_older_instance_takes_the_name_back_when_the_newer_one_stops_first(d
         before = older.path.stat().st_ino
         with ThreadedDaemon(directory, url=URL):
             pass
-        _until(older.path.exists)
+        wait_until(older.path.exists, "the older instance has its name", seconds=MOMENTS_SECONDS)
         assert older.path.stat().st_ino == before
         assert _answers(older.path)
 
@@ -99,7 +92,7 @@ def test_the_name_is_never_gone_while_one_instance_replaces_another(directory: P
 def test_a_removed_name_comes_back_within_a_second_or_two(directory: Path) -> None:
     with ThreadedDaemon(directory, url=URL) as daemon:
         daemon.path.unlink()
-        _until(daemon.path.exists)
+        wait_until(daemon.path.exists, "the name is there again", seconds=MOMENTS_SECONDS)
         assert _answers(daemon.path)
 
 

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from provider_runtime import daemon as daemon_module
-from provider_runtime.tracing import CLOSE_SECONDS, Tracing, TracingUnavailableError, load_tracing
+from provider_runtime.tracing import Tracing, TracingUnavailableError, load_tracing
 from tests.fakes.aws import FakeAws, FakeSecret
 from tests.fakes.daemons import REPOSITORY, ThreadedDaemon, socket_directory
 from tests.fakes.driver import FAKE_REGION, DriverClient, Pod
+from tests.fakes.patience import LASTING_SECONDS, MOMENTS_SECONDS, PATIENCE_SECONDS, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +46,7 @@ def test_a_provider_that_cannot_trace_as_asked_says_so_in_one_line_and_exits_wit
             capture_output=True,
             text=True,
             cwd=REPOSITORY,
-            timeout=30,
+            timeout=PATIENCE_SECONDS,
             check=False,
         )
     assert ended.returncode == 1
@@ -62,8 +63,9 @@ def test_nothing_of_opentelemetry_is_loaded_unless_asked_for() -> None:
             assert not [line for line in lines if line.startswith(("import opentelemetry", "from opentelemetry"))]
 
 
-def test_a_collector_that_does_not_answer_delays_the_end_for_moments_only() -> None:
+def test_a_collector_that_does_not_answer_delays_the_end_for_moments_only(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("opentelemetry.sdk.trace")
+    monkeypatch.setattr("provider_runtime.tracing.CLOSE_SECONDS", 0.2)
     released = threading.Event()
 
     class _Stuck:
@@ -71,12 +73,12 @@ def test_a_collector_that_does_not_answer_delays_the_end_for_moments_only() -> N
             return None
 
         def shutdown(self) -> None:
-            released.wait(30)
+            released.wait(LASTING_SECONDS)
 
     began = time.monotonic()
     Tracing(_Stuck()).close()
     released.set()
-    assert time.monotonic() - began < CLOSE_SECONDS + 1
+    assert time.monotonic() - began < MOMENTS_SECONDS
 
 
 @pytest.fixture(scope="module")
@@ -104,12 +106,14 @@ def traced() -> Iterator[tuple[FakeAws, DriverClient, InMemorySpanExporter]]:
 
 def _spans(exporter: InMemorySpanExporter, account: str) -> list[ReadableSpan]:
     """The spans of the trace whose mount was for this pod; the answer leaves before the span ends."""
-    roots: list[ReadableSpan] = []
-    spans: tuple[ReadableSpan, ...] = ()
-    end = time.monotonic() + 5
-    while not roots and time.monotonic() < end:
-        spans = exporter.get_finished_spans()
-        roots = [span for span in spans if (span.attributes or {}).get("k8s.pod.name") == account]
+
+    def find_roots() -> list[ReadableSpan]:
+        return [
+            span for span in exporter.get_finished_spans() if (span.attributes or {}).get("k8s.pod.name") == account
+        ]
+
+    wait_until(lambda: bool(find_roots()), "the mount's span ends")
+    roots, spans = find_roots(), exporter.get_finished_spans()
     traces = {span.context.trace_id for span in roots if span.context}
     return [span for span in spans if span.context and span.context.trace_id in traces]
 
