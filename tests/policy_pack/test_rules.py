@@ -430,6 +430,12 @@ def test_a_policy_of_another_stack_is_unknown_and_one_of_aws_is_not() -> None:
 
 
 CLUSTER = "aws:eks/cluster:Cluster"
+TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"
+INSTANCE = "aws:ec2/instance:Instance"
+SPOT = "aws:ec2/spotInstanceRequest:SpotInstanceRequest"
+SPOT_FLEET = "aws:ec2/spotFleetRequest:SpotFleetRequest"
+NODE_CLASS = "kubernetes:karpenter.k8s.aws/v1:EC2NodeClass"
+ROOT = {"deviceName": "/dev/xvda", "ebs": {"encrypted": "true"}}
 
 
 @pytest.mark.parametrize(
@@ -463,7 +469,18 @@ def test_who_may_reach_the_api(config: dict[str, object], *, found: bool) -> Non
         ("aws:ec2/launchTemplate:LaunchTemplate", {"metadataOptions": {"httpTokens": "required"}}, False),
         ("aws:ec2/launchTemplate:LaunchTemplate", {"metadataOptions": {"httpEndpoint": "disabled"}}, False),
         ("aws:ec2/instance:Instance", {}, True),
-        ("aws:ec2/instance:Instance", {"launchTemplate": {"id": "lt-1"}}, False),
+        (INSTANCE, {"launchTemplate": {"id": "lt-1"}}, False),
+        (INSTANCE, {"launchTemplate": {"id": "lt-1"}, "metadataOptions": {"httpTokens": "optional"}}, True),
+        (INSTANCE, {"launchTemplate": {"id": "lt-1"}, "metadataOptions": {"httpTokens": UNKNOWN}}, True),
+        (INSTANCE, {"launchTemplate": {"id": "lt-1"}, "metadataOptions": UNKNOWN}, True),
+        (INSTANCE, {"launchTemplate": {"id": "lt-1"}, "metadataOptions": {"httpPutResponseHopLimit": 1}}, False),
+        (INSTANCE, {"launchTemplate": {"id": "lt-1"}, "metadataOptions": {"httpTokens": "required"}}, False),
+        (SPOT, {}, True),
+        (SPOT, {"metadataOptions": {"httpTokens": "required"}}, False),
+        (SPOT_FLEET, {"launchSpecifications": [{"instanceType": "m7g.large"}]}, True),
+        (SPOT_FLEET, {"launchTemplateConfigs": [{"launchTemplateSpecification": {"id": "lt-1"}}]}, False),
+        (NODE_CLASS, {"spec": {"metadataOptions": {"httpTokens": "optional"}}}, True),
+        (NODE_CLASS, {"spec": {}}, False),
         ("aws:ec2/launchConfiguration:LaunchConfiguration", {}, True),
         ("aws:eks/nodeGroup:NodeGroup", {}, True),
         ("aws:eks/nodeGroup:NodeGroup", {"launchTemplate": {"id": UNKNOWN}}, False),
@@ -486,17 +503,31 @@ def test_instances_and_imdsv2(kind: str, properties: dict[str, object], *, found
         ("aws:efs/fileSystem:FileSystem", {}, True),
         ("aws:efs/fileSystem:FileSystem", {"encrypted": True}, False),
         ("aws:ec2/launchTemplate:LaunchTemplate", {}, True),
-        ("aws:ec2/launchTemplate:LaunchTemplate", {"blockDeviceMappings": [{"ebs": {"encrypted": "false"}}]}, True),
-        (
-            "aws:ec2/launchTemplate:LaunchTemplate",
-            {"blockDeviceMappings": [{"ebs": {"encrypted": "true"}}, {"ebs": {"volumeSize": 9}}]},
-            True,
-        ),
-        (
-            "aws:ec2/launchTemplate:LaunchTemplate",
-            {"blockDeviceMappings": [{"ebs": {"encrypted": "true"}}, {"virtualName": "ephemeral0"}]},
-            False,
-        ),
+        (TEMPLATE, {"blockDeviceMappings": [ROOT]}, False),
+        (TEMPLATE, {"blockDeviceMappings": [ROOT | {"ebs": {"encrypted": "false"}}]}, True),
+        (TEMPLATE, {"blockDeviceMappings": [ROOT, {"deviceName": "/dev/xvdb", "ebs": {"volumeSize": 9}}]}, True),
+        (TEMPLATE, {"blockDeviceMappings": [ROOT, {"virtualName": "ephemeral0"}]}, False),
+        (TEMPLATE, {"blockDeviceMappings": [ROOT | {"deviceName": "/dev/sda1"}]}, False),
+        (TEMPLATE, {"blockDeviceMappings": [ROOT | {"deviceName": "/dev/xvdb"}]}, True),
+        (TEMPLATE, {"blockDeviceMappings": [ROOT | {"deviceName": UNKNOWN}]}, True),
+        (TEMPLATE, {"blockDeviceMappings": [{"deviceName": "/dev/xvda"}]}, True),
+        (TEMPLATE, {"blockDeviceMappings": UNKNOWN}, True),
+        (NODE_CLASS, {"spec": {}}, False),
+        (NODE_CLASS, {"spec": {"blockDeviceMappings": [ROOT | {"ebs": {"encrypted": True}}]}}, False),
+        (NODE_CLASS, {"spec": {"blockDeviceMappings": [ROOT | {"ebs": {"volumeSize": "20Gi"}}]}}, True),
+        (SPOT, {}, True),
+        (SPOT, {"rootBlockDevice": {"encrypted": True}}, False),
+        (SPOT_FLEET, {"launchSpecifications": [{}]}, True),
+        (SPOT_FLEET, {"launchSpecifications": [{"rootBlockDevices": [{"encrypted": True}]}]}, False),
+        (SPOT_FLEET, {"launchSpecifications": [{"rootBlockDevices": [{"volumeSize": 9}]}]}, True),
+        (SPOT_FLEET, {"launchTemplateConfigs": [{}]}, False),
+        (INSTANCE, {}, True),
+        (INSTANCE, {"launchTemplate": {"id": "lt-1"}}, False),
+        (INSTANCE, {"launchTemplate": {"id": "lt-1"}, "rootBlockDevice": {"encrypted": False}}, True),
+        (INSTANCE, {"launchTemplate": {"id": "lt-1"}, "rootBlockDevice": {"volumeSize": 50}}, True),
+        (INSTANCE, {"launchTemplate": {"id": "lt-1"}, "rootBlockDevice": UNKNOWN}, True),
+        (INSTANCE, {"launchTemplate": {"id": "lt-1"}, "ebsBlockDevices": [{"deviceName": "b"}]}, True),
+        (INSTANCE, {"launchTemplate": {"id": "lt-1"}, "ebsBlockDevices": UNKNOWN}, True),
         ("aws:ec2/instance:Instance", {"rootBlockDevice": {"encrypted": True}}, False),
         (
             "aws:ec2/instance:Instance",
