@@ -4,6 +4,9 @@ Not done here: deriving it (components.derivation). Manifests arrive finished. O
 policies, then the classes, so that whoever sees a class can mount it; removal runs the other way, so that no class is
 left without its grant.
 
+Children carry the name of their component and then their own, `shop/shop-db`: a parent's name is no part of a URN, so
+two clusters with the same app in one program would collide otherwise.
+
 An app's namespace is expected to exist: whoever runs the app owns it. `AppNamespaces` makes them where a stack says so;
 they are then kept when the stack no longer names them, because everything in a namespace goes with it.
 """
@@ -19,7 +22,7 @@ import pulumi_kubernetes as kubernetes
 from . import derivation
 from .arguments import ArgumentProblem, CheckedArguments
 from .cluster_connection import warn_of_ambient_cluster
-from .identity import WorkloadIdentity, WorkloadIdentityArgs
+from .identity import WorkloadIdentity, WorkloadIdentityArgs, name_inside
 
 _NAMESPACE = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
 
@@ -55,11 +58,11 @@ class AppNamespaces(pulumi.ComponentResource):
         self._names = names
         self.namespaces = tuple(
             kubernetes.core.v1.Namespace(
-                namespace,
+                name_inside(name, namespace),
                 metadata=kubernetes.meta.v1.ObjectMetaArgs(
                     name=namespace, labels={"app.kubernetes.io/managed-by": "lockstep"}
                 ),
-                opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True),
+                opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True, aliases=[pulumi.Alias(name=namespace)]),
             )
             for namespace in names
         )
@@ -98,8 +101,8 @@ class AppAccess(pulumi.ComponentResource):
     def __init__(self, name: str, args: AppAccessArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         access = args.access
         inputs = {"app": str(access.app), "namespace": access.namespace, "roleArn": access.role_arn}
-        # Children whose names begin with the app's inherit these, so that a renamed app keeps its resources.
-        renamed = pulumi.ResourceOptions(aliases=[pulumi.Alias(name=earlier) for earlier in access.renamed_from])
+        # Children whose names begin with the component's inherit these, so that a renamed app keeps its resources.
+        renamed = pulumi.ResourceOptions(aliases=[pulumi.Alias(name=earlier) for earlier in _earlier(name, access)])
         super().__init__("lockstep:index:AppAccess", name, inputs, pulumi.ResourceOptions.merge(opts, renamed))
         warn_of_ambient_cluster(self)
         self.identity = WorkloadIdentity(
@@ -115,22 +118,33 @@ class AppAccess(pulumi.ComponentResource):
             ),
         )
         needed = [*self.identity.grants, self.service_account, *args.platform, *args.namespaces]
-        self.secret_provider_classes = tuple(self._class(mount, needed, args.cluster) for mount in access.mounts)
+        self.secret_provider_classes = tuple(self._class(name, mount, needed, args.cluster) for mount in access.mounts)
         classes = [mount.class_name for mount in access.mounts]
         self.register_outputs({"roleArn": access.role_arn, "secretProviderClasses": classes})
 
     def _class(
-        self, mount: derivation.Mount, needed: list[pulumi.Resource], cluster: pulumi.Resource | None
+        self, name: str, mount: derivation.Mount, needed: list[pulumi.Resource], cluster: pulumi.Resource | None
     ) -> kubernetes.apiextensions.CustomResource:
         manifest = mount.secret_provider_class
         return kubernetes.apiextensions.CustomResource(
-            mount.class_name,
+            name_inside(name, mount.class_name),
             api_version=str(manifest["apiVersion"]),
             kind=str(manifest["kind"]),
             metadata=_part(manifest, "metadata"),
             spec=_part(manifest, "spec"),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=needed, deleted_with=cluster),
+            opts=pulumi.ResourceOptions(
+                parent=self, depends_on=needed, deleted_with=cluster, aliases=[pulumi.Alias(name=mount.class_name)]
+            ),
         )
+
+
+def _earlier(name: str, access: derivation.AppAccess) -> list[str]:
+    """Return what a component was called while the app had its earlier names, if its name has the app's in it.
+
+    The rest of the name (a cluster's, say) stays, or two components of one app would take each other's resources.
+    """
+    whole = re.compile(rf"(?<!\w){re.escape(access.app)}(?!\w)")
+    return [whole.sub(earlier, name) for earlier in access.renamed_from if whole.search(name)]
 
 
 def _part(manifest: derivation.Manifest, key: str) -> Mapping[str, Any]:

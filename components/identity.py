@@ -26,6 +26,17 @@ class WorkloadIdentityArgs(CheckedArguments):
     cluster: pulumi.Resource | None = None
 
 
+def name_inside(component: str, name: str) -> str:
+    """Return the logical name of a child that has a name of its own, unique among all components of a type.
+
+    A parent's name is no part of a URN. No name of IAM or Kubernetes has a slash, so no two pairs read the same.
+
+    >>> name_inside("eu-shop", "shop-db")
+    'eu-shop/shop-db'
+    """
+    return f"{component}/{name}"
+
+
 class WorkloadIdentity(pulumi.ComponentResource):
     """Places one workload's role.
 
@@ -55,7 +66,8 @@ class WorkloadIdentity(pulumi.ComponentResource):
         # `role.name` is the literal from above, known at preview. Taken from the resource it also says that a replaced
         # role takes its policies with it, so that they are placed again.
         self.policies = tuple(
-            self._managed(policy, wanted) if policy.arn else self._inline(name, policy) for policy in wanted.policies
+            self._managed(name, policy, wanted) if policy.arn else self._inline(name, policy)
+            for policy in wanted.policies
         )
         self.association = self._associate(name, wanted.association, args.cluster) if wanted.association else None
         self.grants = [self.role, *self.policies, *([self.association] if self.association is not None else [])]
@@ -89,20 +101,22 @@ class WorkloadIdentity(pulumi.ComponentResource):
         )
         return inline
 
-    def _managed(self, policy: derivation.NamedPolicy, wanted: derivation.WorkloadRole) -> pulumi.Resource:
+    def _managed(self, name: str, policy: derivation.NamedPolicy, wanted: derivation.WorkloadRole) -> pulumi.Resource:
+        # The policy's own name alone was the logical one: what exists under it is kept.
+        known = pulumi.ResourceOptions(parent=self, aliases=[pulumi.Alias(name=policy.name)])
         document = aws.iam.Policy(
-            policy.name,
+            name_inside(name, policy.name),
             name=policy.name,
             path=wanted.path,
             policy=policy.document.to_json(),
             description=wanted.policy_description,
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=known,
         )
         attachment: pulumi.Resource = aws.iam.RolePolicyAttachment(
-            policy.name,
+            name_inside(name, policy.name),
             role=self.role.name,
             # The literal, not the policy's output: what the role may do is known at preview.
             policy_arn=policy.arn,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[document]),
+            opts=pulumi.ResourceOptions.merge(known, pulumi.ResourceOptions(depends_on=[document])),
         )
         return attachment

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
+from lockstep.engine.aliases import Aliases
 from lockstep.engine.digest import Operation, Step
 from lockstep.engine.journal import Journal
 from lockstep.engine.resource_provider import ProviderError, ProviderObject, ResourceDiff, ResourceProvider
@@ -82,6 +83,7 @@ class Deployment:
         self._config = config
         self._providers = providers
         self.journal = journal
+        self._aliases = Aliases()
         self._default_providers = threading.Lock()
 
     # ------------------------------------------------------------------------------------------------- registration
@@ -133,7 +135,7 @@ class Deployment:
 
     # ----------------------------------------------------------------------------------------------------- the steps
     def _register(self, urn: Urn, goal: Goal) -> ResourceState:
-        self.journal.adopt(goal.aliases, urn)
+        self.journal.adopt(self._aliases.enter(urn, goal.parent, goal.aliases), urn)
         target = self._target(urn, goal)
         if not goal.custom:
             return self._register_component(target)

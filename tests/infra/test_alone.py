@@ -89,20 +89,20 @@ DRIVER = SecretsStoreCsiDriverArgs(
 )
 
 
-def _network(opts: pulumi.ResourceOptions | None = None) -> Network:
+def _network(name: str, opts: pulumi.ResourceOptions | None = None) -> Network:
     settings = NewNetwork(cidr="10.20.0.0/16", zones=("eu-west-1a", "eu-west-1b"))
-    return Network("net", NetworkArgs(settings=settings, region="eu-west-1"), opts)
+    return Network(name, NetworkArgs(settings=settings, region="eu-west-1"), opts)
 
 
-def _cluster(opts: pulumi.ResourceOptions | None = None) -> EksCluster:
-    network = Network("given", NetworkArgs(settings=GIVEN, region="eu-west-1"), opts)
+def _cluster(name: str, opts: pulumi.ResourceOptions | None = None) -> EksCluster:
+    network = Network(f"{name}-given", NetworkArgs(settings=GIVEN, region="eu-west-1"), opts)
     args = EksClusterArgs(
         cluster_name="main", settings=CLUSTER_SETTINGS, network=network, region="eu-west-1", account="111122223333"
     )
-    return EksCluster("eks", args, opts)
+    return EksCluster(name, args, opts)
 
 
-def _controller(identity: Identity, opts: pulumi.ResourceOptions | None = None) -> WorkloadIdentity:
+def _controller(name: str, identity: Identity, opts: pulumi.ResourceOptions | None = None) -> WorkloadIdentity:
     role = derive_role(
         ENVIRONMENT,
         name="scaler",
@@ -111,16 +111,16 @@ def _controller(identity: Identity, opts: pulumi.ResourceOptions | None = None) 
         statements=(STATEMENT,),
         identity=identity,
     )
-    return WorkloadIdentity("scaler", WorkloadIdentityArgs(role=role), opts)
+    return WorkloadIdentity(name, WorkloadIdentityArgs(role=role), opts)
 
 
 #: Name to how a program makes the component, with nothing else of ours.
-ALONE: Mapping[str, Callable[[pulumi.ResourceOptions | None], pulumi.ComponentResource]] = {
-    "AccessAdmission": lambda opts: AccessAdmission("rules", AccessAdmissionArgs(mode=AdmissionMode.DENY), opts),
-    "AppAccess": lambda opts: AppAccess("shop", AppAccessArgs(access=ACCESS, platform=()), opts),
-    "AppNamespaces": lambda opts: AppNamespaces("names", AppNamespacesArgs(names=("a", "b"), create=True), opts),
-    "AppSecrets": lambda opts: AppSecrets(
-        "shop",
+ALONE: Mapping[str, Callable[[str, pulumi.ResourceOptions | None], pulumi.ComponentResource]] = {
+    "AccessAdmission": lambda name, opts: AccessAdmission(name, AccessAdmissionArgs(mode=AdmissionMode.DENY), opts),
+    "AppAccess": lambda name, opts: AppAccess(name, AppAccessArgs(access=ACCESS, platform=()), opts),
+    "AppNamespaces": lambda name, opts: AppNamespaces(name, AppNamespacesArgs(names=("a", "b"), create=True), opts),
+    "AppSecrets": lambda name, opts: AppSecrets(
+        name,
         {
             "spec": SPEC,
             "environment": "dev",
@@ -131,18 +131,18 @@ ALONE: Mapping[str, Callable[[pulumi.ResourceOptions | None], pulumi.ComponentRe
         },
         opts,
     ),
-    "ClusterConnection": lambda opts: ClusterConnection("connection", CONNECTION, opts),
+    "ClusterConnection": lambda name, opts: ClusterConnection(name, CONNECTION, opts),
     "EksCluster": _cluster,
-    "FlowLogs": lambda opts: FlowLogs(
-        "logs",
+    "FlowLogs": lambda name, opts: FlowLogs(
+        name,
         FlowLogsArgs(
             vpc_id=GIVEN.vpc_id, network_name="main", region="eu-west-1", account="111122223333", retention_days=30
         ),
         opts,
     ),
-    "ImageRepository": lambda opts: ImageRepository("images", ImageRepositoryArgs(repository="a/provider"), opts),
-    "MountPlatform": lambda opts: MountPlatform(
-        "platform",
+    "ImageRepository": lambda name, opts: ImageRepository(name, ImageRepositoryArgs(repository="a/provider"), opts),
+    "MountPlatform": lambda name, opts: MountPlatform(
+        name,
         {
             "providerImage": IMAGE,
             "identities": ["irsa"],
@@ -152,29 +152,29 @@ ALONE: Mapping[str, Callable[[pulumi.ResourceOptions | None], pulumi.ComponentRe
         opts,
     ),
     "Network": _network,
-    "NodeGroup": lambda opts: NodeGroup(
-        "general",
+    "NodeGroup": lambda name, opts: NodeGroup(
+        name,
         NodeGroupArgs(settings=NODES, cluster_name="dev", version="1.34", role_arn="arn:x", subnet_ids=list(SUBNETS)),
         opts,
     ),
-    "ProviderDaemonSet": lambda opts: ProviderDaemonSet(
-        "provider",
+    "ProviderDaemonSet": lambda name, opts: ProviderDaemonSet(
+        name,
         ProviderDaemonSetArgs(image=IMAGE, refresh_interval_seconds=120, tells_pods=True, looks_up_classes=True),
         opts,
     ),
-    "ProviderObservability": lambda opts: ProviderObservability(
-        "watching",
+    "ProviderObservability": lambda name, opts: ProviderObservability(
+        name,
         ProviderObservabilityArgs(object_name="provider", pod_labels={"app": "x"}, extras=frozenset(ProviderExtra)),
         opts,
     ),
-    "SecretPolicies": lambda opts: SecretPolicies("policies", SecretPoliciesArgs(secrets=(), after=()), opts),
-    "SecretsPlatform": lambda opts: SecretsPlatform(
-        "platform", SecretsPlatformArgs(settings=PLATFORM, needs=NEEDS), opts
+    "SecretPolicies": lambda name, opts: SecretPolicies(name, SecretPoliciesArgs(secrets=(), after=()), opts),
+    "SecretsPlatform": lambda name, opts: SecretsPlatform(
+        name, SecretsPlatformArgs(settings=PLATFORM, needs=NEEDS), opts
     ),
-    "SecretsStoreCsiDriver": lambda opts: SecretsStoreCsiDriver(
-        "driver", dataclasses.replace(DRIVER, prevents_early_pods=True), opts
+    "SecretsStoreCsiDriver": lambda name, opts: SecretsStoreCsiDriver(
+        name, dataclasses.replace(DRIVER, prevents_early_pods=True), opts
     ),
-    "WorkloadIdentity": lambda opts: _controller(Identity.POD_IDENTITY, opts),
+    "WorkloadIdentity": lambda name, opts: _controller(name, Identity.POD_IDENTITY, opts),
 }
 
 _RUNS: dict[tuple[str, bool], Recorded] = {}
@@ -188,7 +188,7 @@ def alone(name: str, *, preview: bool) -> Recorded:
             aws.Provider("theirs", region="eu-west-1"),
             kubernetes.Provider("theirs", kubeconfig="{}"),
         ]
-        ALONE[name](pulumi.ResourceOptions(protect=True, providers=providers))
+        ALONE[name]("shop", pulumi.ResourceOptions(protect=True, providers=providers))
 
     if (name, preview) not in _RUNS:
         _RUNS[name, preview] = run_components(make, preview=preview)
@@ -276,7 +276,7 @@ def test_preview_and_up_register_the_same(name: str) -> None:
 
 # ---------------------------------------------------------------------------------------------------- workload identity
 def test_a_controller_of_the_platform_gets_a_role_with_the_same_exact_trust() -> None:
-    run = run_components(lambda: _controller(Identity.IRSA))
+    run = run_components(lambda: _controller("shop", Identity.IRSA))
     role = run.one(ROLE)
     trust = json.loads(str(role.inputs["assumeRolePolicy"]))
     (statement,) = trust["Statement"]
@@ -291,9 +291,9 @@ def test_a_controller_of_the_platform_gets_a_role_with_the_same_exact_trust() ->
 
 
 def test_with_pod_identity_it_is_associated_after_its_role() -> None:
-    run = run_components(lambda: _controller(Identity.POD_IDENTITY))
+    run = run_components(lambda: _controller("shop", Identity.POD_IDENTITY))
     association = run.one(ASSOCIATION)
-    assert run.dependencies(association) == {f"{ROLE}::scaler"}
+    assert run.dependencies(association) == {f"{ROLE}::shop"}
     assert association.inputs["roleArn"] == "arn:aws:iam::111122223333:role/dev-eu-west-1-scaler"
 
 
@@ -315,7 +315,7 @@ def test_objects_without_a_named_cluster_are_warned_of(name: str, monkeypatch: p
     monkeypatch.setattr(pulumi.log, "warn", lambda text, _resource: said.append(text))
     alone(name, preview=True)
     assert said == []
-    run_components(lambda: ALONE[name](None))
+    run_components(lambda: ALONE[name]("shop", None))
     assert said
     assert "Fix: pass providers=[ClusterConnection(...).kubernetes]" in said[0]
 

@@ -122,7 +122,7 @@ def test_what_is_placed_is_what_was_derived(project: Path, stack: str) -> None:
                 "role": access.role_name,
             }
         for mount in access.mounts:
-            assert run.one(CLASS, mount.class_name).inputs == mount.secret_provider_class
+            assert run.one(CLASS, f"{name}/{mount.class_name}").inputs == mount.secret_provider_class
         assert run.one(SERVICE_ACCOUNT, name).inputs == access.service_account_manifest
 
 
@@ -166,7 +166,7 @@ def test_every_resource_has_the_parent_that_its_type_says(run: Recorded) -> None
             parent = run.by_urn(item.parent)
             assert parent.type == expected[item.type], item.label
             if parent.type in {WORKLOAD, "lockstep:index:AppAccess"}:
-                assert item.name == parent.name or item.name.startswith(f"{parent.name}-")
+                assert item.name == parent.name or item.name.startswith((f"{parent.name}-", f"{parent.name}/"))
         elif item.type in PARTS_OF_THE_PLATFORM:
             assert run.by_urn(item.parent).type == "lockstep:index:SecretsPlatform"
         elif item.type.startswith("lockstep:index:"):
@@ -179,12 +179,13 @@ def _stack_name(item: Registration) -> str:
 
 def test_a_class_comes_after_everything_that_a_mount_needs(run: Recorded) -> None:
     for item in run.of_type(CLASS):
-        needed = {f"{ROLE}::{item.name}", f"{SERVICE_ACCOUNT}::{item.name}"}
-        needed |= {policy.label for policy in run.of_type(ROLE_POLICY) if policy.name.startswith(f"{item.name}-")}
-        needed |= {pair.label for pair in run.of_type(ASSOCIATION) if pair.name == item.name}
+        app = run.by_urn(item.parent).name
+        needed = {f"{ROLE}::{app}", f"{SERVICE_ACCOUNT}::{app}"}
+        needed |= {policy.label for policy in run.of_type(ROLE_POLICY) if policy.name.startswith(f"{app}-")}
+        needed |= {pair.label for pair in run.of_type(ASSOCIATION) if pair.name == app}
         needed |= {run.one(RELEASE).label, run.one(DAEMON_SET).label}
         needed |= {rule.label for rule in run.of_type(ADMISSION_BINDING)}
-        needed |= {place.label for place in run.of_type(NAMESPACE) if place.name == _namespace(item)}
+        needed |= {place.label for place in run.of_type(NAMESPACE) if place.name == f"namespaces/{_namespace(item)}"}
         assert run.dependencies(item) == needed
 
 

@@ -62,9 +62,16 @@ _RENAMED = """
 box = Box("{name}", label="one", opts=Opts(aliases=[Alias(name="a")]))
 Lid("lid", box=box.id, label="lid")
 """
+_FAMILY = """
+outer = Shelf("{name}", Opts(aliases=[Alias(name="a")]))
+inner = Shelf("{name}-inner", Opts(parent=outer))
+box = Box("{name}-box", label="one", opts=Opts(parent=inner))
+Box("other", label="two", opts=Opts(parent=inner, aliases=[Alias(name="{name}-odd")]))
+Lid("lid", box=box.id, label="lid")
+"""
 
 #: Cases whose plans have the same steps, and old records under another name: Pulumi's under the old one.
-RENAMING: Final = frozenset({"a renamed box", "a box that moves under a shelf"})
+RENAMING: Final = frozenset({"a renamed box", "a renamed shelf with shelves in it", "a box that moves under a shelf"})
 
 CASES: Final[Mapping[str, tuple[str, ...]]] = {
     "a box with a lid, changed, left alone and removed": (
@@ -165,6 +172,7 @@ CASES: Final[Mapping[str, tuple[str, ...]]] = {
         Box("a", label="one", opts=Opts(parent=Shelf("shelf"), aliases=[Alias(parent=pulumi.ROOT_STACK_RESOURCE)]))
         """,
     ),
+    "a renamed shelf with shelves in it": (_FAMILY.format(name="a"), _FAMILY.format(name="b"), REMOVE),
     "a provider of its own": (
         _OWN_PROVIDER.format(place="here"),
         _OWN_PROVIDER.format(place="there"),
