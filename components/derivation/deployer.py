@@ -1,8 +1,8 @@
 """The least that the principal which runs `pulumi up` needs for the apps of one environment.
 
 Roles and policies of the apps are named after cluster and region, below the environment's IAM path, so that the grants
-end in that prefix and a new app needs no new leave. PassRole is bound to those roles and to Pod Identity. Where the
-environment has a boundary, no role can be made without it.
+are the patterns of those names and a new app needs no new leave. PassRole is bound to those roles and to Pod Identity.
+Where the environment has a boundary, no role can be made without it.
 
 Not done here: what the platform itself needs (driver, provider, cluster access): that goes through the Kubernetes API,
 and `eks:DescribeCluster` finds it.
@@ -20,7 +20,7 @@ from .access import AppAccess, NamedPolicy, SecretPolicy
 from .arn import cluster_arn, oidc_provider_arn, policy_arn, role_arn
 from .environment import Environment
 from .iam import Condition, PolicyDocument, Statement
-from .naming import deployer_policy_name, role_prefix
+from .naming import deployer_policy_name, managed_policy_patterns, role_patterns
 from .packing import PolicyKind, pack_managed
 from .spec import Identity
 
@@ -98,9 +98,7 @@ def deployer_policy(
 
 
 def _roles(environment: Environment) -> Iterator[Statement]:
-    place = {"partition": environment.partition, "account": environment.account, "path": environment.role_path}
-    name = f"{role_prefix(cluster=environment.cluster, region=environment.region)}*"
-    roles, managed = role_arn(**place, name=name), policy_arn(**place, name=name)
+    roles, managed = _role_resources(environment), _policy_resources(environment)
     yield _wide("ManageRoles", (*_READ_ROLE, *_CHANGE_ROLE), roles)
     bounded: tuple[Condition, ...] = ()
     if environment.permissions_boundary:
@@ -109,9 +107,21 @@ def _roles(environment: Environment) -> Iterator[Statement]:
         # Without a boundary none is taken off, so that leave is not needed; with one it must not be.
         yield _wide("RemoveBoundary", ("iam:DeleteRolePermissionsBoundary",), roles)
     yield _wide("MakeRoles", _BOUNDED_ROLE, roles, *bounded)
-    only_own = Condition.of("ArnLike", "iam:PolicyARN", [managed])
+    only_own = Condition.of("ArnLike", "iam:PolicyARN", managed)
     yield _wide("AttachPolicies", ("iam:AttachRolePolicy", "iam:DetachRolePolicy"), roles, only_own, *bounded)
     yield _wide("ManagePolicies", _MANAGED, managed)
+
+
+def _role_resources(environment: Environment) -> tuple[str, ...]:
+    place = {"partition": environment.partition, "account": environment.account, "path": environment.role_path}
+    names = role_patterns(cluster=environment.cluster, region=environment.region)
+    return tuple(role_arn(**place, name=name) for name in names)
+
+
+def _policy_resources(environment: Environment) -> tuple[str, ...]:
+    place = {"partition": environment.partition, "account": environment.account, "path": environment.role_path}
+    names = managed_policy_patterns(cluster=environment.cluster, region=environment.region)
+    return tuple(policy_arn(**place, name=name) for name in names)
 
 
 def _cluster(apps: Sequence[AppAccess], environment: Environment) -> Iterator[Statement]:
@@ -125,11 +135,9 @@ def _cluster(apps: Sequence[AppAccess], environment: Environment) -> Iterator[St
     if Identity.POD_IDENTITY in kinds:
         yield Statement(sid="MakeAssociations", actions=("eks:CreatePodIdentityAssociation",), resources=(cluster,))
         associations = cluster.replace(":cluster/", ":podidentityassociation/", 1) + "/*"
-        yield _wide("ManageAssociations", _ASSOCIATION, associations)
-        name = f"{role_prefix(cluster=environment.cluster, region=environment.region)}*"
-        roles = role_arn(**place, path=environment.role_path, name=name)
+        yield _wide("ManageAssociations", _ASSOCIATION, (associations,))
         to_eks = Condition.of("StringEquals", "iam:PassedToService", ["pods.eks.amazonaws.com"])
-        yield _wide("PassRoles", ("iam:PassRole",), roles, to_eks)
+        yield _wide("PassRoles", ("iam:PassRole",), _role_resources(environment), to_eks)
 
 
 def _secrets(policies: Iterable[SecretPolicy]) -> Iterator[Statement]:
@@ -138,5 +146,5 @@ def _secrets(policies: Iterable[SecretPolicy]) -> Iterator[Statement]:
         yield Statement(sid="WriteSecretPolicies", actions=_SECRET_POLICY, resources=resources)
 
 
-def _wide(sid: str, actions: tuple[str, ...], resource: str, *conditions: Condition) -> Statement:
-    return Statement(sid=sid, actions=actions, resources=(resource,), conditions=conditions, may_be_wide=True)
+def _wide(sid: str, actions: tuple[str, ...], resources: tuple[str, ...], *conditions: Condition) -> Statement:
+    return Statement(sid=sid, actions=actions, resources=resources, conditions=conditions, may_be_wide=True)

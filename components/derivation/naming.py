@@ -11,6 +11,8 @@ from .arn import contains_region
 
 ROLE_NAME_LIMIT = 64
 _DIGEST_LENGTH = 8
+#: Of a shortened name, before the hyphen and the digest.
+_SHORTENED_LENGTH = ROLE_NAME_LIMIT - _DIGEST_LENGTH - 1
 
 
 def role_name(*, cluster: str, region: str, app: str) -> str:
@@ -24,18 +26,36 @@ def role_name(*, cluster: str, region: str, app: str) -> str:
     whole = f"{cluster}-{region}-{app}"
     # The parts are joined by a character that they may contain. Where a second split could read the same (a region
     # inside a name), or where only case differs, the digest tells them apart.
-    ambiguous = cluster != cluster.lower() or contains_region(cluster) or contains_region(app)
-    ambiguous = ambiguous or len(whole) > ROLE_NAME_LIMIT
-    return _shortened(whole, f"{cluster}\n{region}\n{app}") if ambiguous else whole
+    is_whole = len(whole) <= ROLE_NAME_LIMIT and not _is_ambiguous(cluster) and not contains_region(app)
+    return whole if is_whole else _shortened(whole, f"{cluster}\n{region}\n{app}")
 
 
-def role_prefix(*, cluster: str, region: str) -> str:
-    """Return what the names of all roles of a cluster begin with.
+def role_patterns(*, cluster: str, region: str) -> tuple[str, ...]:
+    """Return the IAM patterns of the names of all roles of a cluster: every one is matched, whatever its app.
 
-    >>> role_prefix(cluster="prod", region="eu-west-1")
-    'prod-eu-west-1-'
+    One while cluster and region leave room for a digest. Of longer ones the shortened names have a beginning of their
+    own, and beside them whole names may fit still.
+
+    >>> role_patterns(cluster="prod", region="eu-west-1")
+    ('prod-eu-west-1-*',)
+    >>> role_patterns(cluster="c" * 50, region="eu-west-1") == (f"{'c' * 50}-eu-w-????????", f"{'c' * 50}-eu-west-1-*")
+    True
     """
-    return f"{f'{cluster}-{region}'[: ROLE_NAME_LIMIT - _DIGEST_LENGTH - 1].rstrip('-')}-"
+    start = f"{cluster}-{region}"
+    if len(start) <= _SHORTENED_LENGTH:
+        return (f"{start}-*",)
+    shortened = f"{start[:_SHORTENED_LENGTH].rstrip('-')}-{'?' * _DIGEST_LENGTH}"
+    leaves_room = len(f"{start}-a") <= ROLE_NAME_LIMIT and not _is_ambiguous(cluster)
+    return (shortened, f"{start}-*") if leaves_room else (shortened,)
+
+
+def managed_policy_patterns(*, cluster: str, region: str) -> tuple[str, ...]:
+    """Return the IAM patterns of the names of all managed policies of a cluster's roles.
+
+    >>> managed_policy_patterns(cluster="prod", region="eu-west-1")
+    ('prod-eu-west-1-*-secrets-*',)
+    """
+    return tuple(f"{pattern}-secrets-*" for pattern in role_patterns(cluster=cluster, region=region))
 
 
 def deployer_policy_name(*, cluster: str, region: str, number: int) -> str:
@@ -43,7 +63,7 @@ def deployer_policy_name(*, cluster: str, region: str, number: int) -> str:
 
     It must not begin like the policies that the deployer may change: nobody widens his own leave.
     """
-    return f"lockstep-deployer-{role_prefix(cluster=cluster, region=region)}{number}"
+    return f"lockstep-deployer-{f'{cluster}-{region}'[:_SHORTENED_LENGTH].rstrip('-')}-{number}"
 
 
 def managed_policy_name(role: str, number: int) -> str:
@@ -55,6 +75,10 @@ def managed_policy_name(role: str, number: int) -> str:
     return f"{role}-secrets-{number}"
 
 
+def _is_ambiguous(cluster: str) -> bool:
+    return cluster != cluster.lower() or contains_region(cluster)
+
+
 def _shortened(whole: str, identity: str) -> str:
     digest = hashlib.sha256(identity.encode()).hexdigest()[:_DIGEST_LENGTH]
-    return f"{whole[: ROLE_NAME_LIMIT - _DIGEST_LENGTH - 1].rstrip('-')}-{digest}"
+    return f"{whole[:_SHORTENED_LENGTH].rstrip('-')}-{digest}"

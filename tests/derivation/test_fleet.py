@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from components.derivation import Environment, FleetAccess, PolicyDocument, SpecErrors, derive_fleet, parse_specs
 from components.derivation.iam import Effect
+from components.derivation.naming import managed_policy_name, role_name, role_patterns
 from components.derivation.secret_policies import is_ours
 from tests.derivation.expected_access import DECRYPT, DESCRIBE, GET, PARAMETERS, is_asked_for, questions_about
 from tests.derivation.iam_oracle import allows
-from tests.derivation.random_specs import DEPLOYER, SUFFIX, SpecText, spec_texts
+from tests.derivation.random_specs import DEPLOYER, LABEL, SUFFIX, SpecText, spec_texts
 from tests.derivation.test_derive import ENVIRONMENT, LAW, session_tags
 
 GLASS = "arn:aws:iam::111122223333:role/break-glass"
@@ -202,15 +203,35 @@ def deployer_may(fleet: FleetAccess, action: str, resource: str, **context: str)
     return False
 
 
-@given(spec=spec_texts(), path=st.sampled_from(["/", "/lockstep/"]), bounded=st.booleans())
+#: Short, and around each length at which the form of a role's name changes; 100 is what EKS takes.
+CLUSTERS = st.sampled_from(
+    ["dev", *(length * "c" for length in (44, 45, 46, 50, 52, 53, 54, 100)), "Dev", "x-eu-west-2"]
+)
+
+
+@given(
+    spec=spec_texts(LABEL | st.just("a" * 45)),
+    cluster=CLUSTERS,
+    path=st.sampled_from(["/", "/lockstep/"]),
+    bounded=st.booleans(),
+)
 @LAW
 def test_the_deployer_may_place_these_apps_and_pass_their_roles_to_pod_identity_only(
-    spec: SpecText, path: str, *, bounded: bool
+    spec: SpecText, cluster: str, path: str, *, bounded: bool
 ) -> None:
     boundary = "arn:aws:iam::111122223333:policy/boundary" if bounded else None
-    fleet = fleet_of(spec.text, replace(PLACE, permissions_boundary=boundary, role_path=path))
+    fleet = fleet_of(spec.text, replace(PLACE, cluster=cluster, permissions_boundary=boundary, role_path=path))
     (access,) = fleet.apps
     with_boundary = {"iam:PermissionsBoundary": boundary} if boundary else {}
+    managed = f"arn:aws:iam::111122223333:policy{path}{managed_policy_name(access.role_name, 10)}"
+    for action in ("iam:CreatePolicy", "iam:CreatePolicyVersion", "iam:DeletePolicy"):
+        assert deployer_may(fleet, action, managed)
+    for arn, may in ((managed, True), ("arn:aws:iam::aws:policy/AdministratorAccess", False)):
+        assert (
+            deployer_may(fleet, "iam:AttachRolePolicy", access.role_arn, **with_boundary, **{"iam:PolicyARN": arn})
+            == may
+        )
+    assert deployer_may(fleet, "iam:UpdateAssumeRolePolicy", access.role_arn)
     assert deployer_may(fleet, "iam:CreateRole", access.role_arn, **with_boundary)
     assert deployer_may(fleet, "iam:PutRolePolicy", access.role_arn, **with_boundary)
     assert deployer_may(fleet, "iam:CreateRole", access.role_arn) == (not bounded)
@@ -235,3 +256,31 @@ def test_the_deployer_may_place_these_apps_and_pass_their_roles_to_pod_identity_
         assert not denies(policy.document, GET, DEPLOYER)
         assert not denies(policy.document, GET, access.reader_arn), "no reader is locked out of what it mounts"
         assert denies(policy.document, GET, f"{access.reader_arn}x")
+
+
+def test_the_patterns_of_role_names_match_every_app_s_and_none_is_there_for_nothing() -> None:
+    """Every length of a cluster's and an app's name: where both forms of names exist, where one, where the other."""
+    kinds = set()
+    for length in range(1, 101):
+        for cluster in ("c" * length, f"{'c' * (length - 2)}-c"[-length:], f"C{'c' * (length - 1)}"):
+            patterns = role_patterns(cluster=cluster, region="eu-west-1")
+            matched: set[str] = set()
+            for app in ("a" * count for count in range(1, 64)):
+                name = role_name(cluster=cluster, region="eu-west-1", app=app)
+                found = {pattern for pattern in patterns if fnmatchcase(name, pattern)}
+                assert len(name) <= 64
+                assert found, f"no pattern of {patterns} matches {name}"
+                matched |= found
+            assert matched == set(patterns)
+            kinds.add(len(patterns))
+    assert kinds == {1, 2}
+
+
+def test_the_deployer_of_a_long_cluster_has_no_leave_over_whole_names_of_others() -> None:
+    """Shortened names of clusters that begin alike differ in their digest only; whole names tell them apart."""
+    for length in range(1, 101):
+        patterns = role_patterns(cluster="c" * length, region="eu-west-1")
+        for other, region in (("c" * length, "eu-west-2"), (f"{'c' * length}x", "eu-west-1")):
+            whole = f"{other}-{region}-abc"
+            if role_name(cluster=other, region=region, app="abc") == whole:
+                assert not any(fnmatchcase(whole, pattern) for pattern in patterns)
