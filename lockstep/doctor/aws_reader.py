@@ -22,13 +22,16 @@ Answer = Mapping[str, Any]
 #: Every call that an examination may make.
 READ_ONLY: Final = frozenset(
     {
+        ("ec2", "DescribeInstances"),
         ("ec2", "DescribeRouteTables"),
         ("ec2", "DescribeVpcEndpoints"),
         ("eks", "DescribeAddon"),
         ("eks", "DescribeCluster"),
         ("eks", "DescribeFargateProfile"),
+        ("eks", "DescribeNodegroup"),
         ("eks", "DescribePodIdentityAssociation"),
         ("eks", "ListFargateProfiles"),
+        ("eks", "ListNodegroups"),
         ("eks", "ListPodIdentityAssociations"),
         ("iam", "GetOpenIDConnectProvider"),
         ("iam", "GetRole"),

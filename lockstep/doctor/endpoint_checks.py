@@ -1,7 +1,10 @@
 """The endpoints that a mount needs: whether their names resolve, and whether the cluster's network reaches them.
 
 What resolves here says how it is here; run it in the network for what a private cluster sees. The network itself is
-asked of EC2: an interface endpoint with private names, or a route out for every subnet of the cluster.
+asked of EC2: an interface endpoint with private names, or a route out for every subnet in which nodes are. Those of the
+control plane say nothing of it: mounts are made by nodes.
+
+Source: EKS user guide (node groups; the tag `kubernetes.io/cluster/<name>` that every node's instance carries).
 """
 
 from __future__ import annotations
@@ -9,6 +12,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
@@ -17,7 +21,7 @@ from components.derivation.spec import Store
 from lockstep.doctor.aws_reader import AwsCalls, pages
 from lockstep.doctor.eks_checks import fetch_cluster
 from lockstep.doctor.expected import Expected
-from lockstep.doctor.verdicts import Check, Verdict, examine, listed
+from lockstep.doctor.verdicts import Check, UnseenError, Verdict, examine, listed
 
 Resolve = Callable[[str], Sequence[str]]
 
@@ -91,24 +95,63 @@ def _name(host: str, find: Resolve, check: Check) -> Iterator[Verdict]:
 
 def _network(check: Check, expected: Expected, aws: AwsCalls) -> Iterator[Verdict]:
     region = expected.environment.region
-    network = fetch_cluster(expected, aws).get("resourcesVpcConfig", {})
-    vpc, subnets = str(network.get("vpcId", "")), [str(each) for each in network.get("subnetIds", ())]
+    vpc = str(fetch_cluster(expected, aws).get("resourcesVpcConfig", {}).get("vpcId", ""))
     filters = [{"Name": "vpc-id", "Values": [vpc]}]
     endpoints = list(pages(aws, "ec2", "DescribeVpcEndpoints", "VpcEndpoints", region=region, Filters=filters))
-    tables = list(pages(aws, "ec2", "DescribeRouteTables", "RouteTables", region=region, Filters=filters))
-    enclosed = [subnet for subnet in subnets if not _has_way_out(subnet, tables)]
     wanted = [service for service, where in services_of(expected) if where == region]
     served = {service for service in wanted if any(_serves(each, service, region) for each in endpoints)}
     lacking = [service for service in wanted if service not in served]
-    if enclosed and lacking:
-        what = f"subnets {listed(enclosed)} have no way out, and {vpc} has no endpoint with private names for"
+    if not lacking:
+        yield check.ok(f"{vpc} has endpoints with private names for {listed(wanted)}")
+        return
+    nodes = _node_subnets(expected, aws, vpc)
+    tables = list(pages(aws, "ec2", "DescribeRouteTables", "RouteTables", region=region, Filters=filters))
+    enclosed = [subnet for subnet in nodes.subnets if not _has_way_out(subnet, tables)]
+    if enclosed:
+        what = f"nodes in {listed(enclosed)} have no way out, and {vpc} has no endpoint with private names for"
         fix = "add interface endpoints (lockstep:network endpoints: true), or a NAT gateway"
         yield check.fail(f"{what} {listed(lacking)}", fix)
-    elif not lacking:
-        yield check.ok(f"{vpc} has endpoints with private names for {listed(wanted)}")
     else:
-        way = f"every subnet of the cluster has a way out to {listed(lacking)}"
-        yield check.ok(f"{way}; {listed(served)} by endpoints" if served else way)
+        way = f"every subnet of the nodes ({listed(nodes.subnets)}) has a way out to {listed(lacking)}"
+        yield check.ok(f"{way}{f'; {listed(served)} by endpoints' if served else ''}{nodes.but}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Nodes:
+    """Where a cluster's nodes are or will be: `subnets`, and what is not known of them, to be appended."""
+
+    subnets: frozenset[str]
+    but: str = ""
+
+
+def _node_subnets(expected: Expected, aws: AwsCalls, vpc: str) -> _Nodes:
+    """Return the subnets of managed node groups, which may have no node yet, and of every instance of the cluster.
+
+    Raises:
+        UnseenError: There is neither, or one may not be asked and the other is not there.
+    """
+    cluster, region = expected.environment.cluster, expected.environment.region
+    found: set[str] = set()
+    for name in pages(aws, "eks", "ListNodegroups", "nodegroups", region=region, clusterName=cluster):
+        answer = aws.call("eks", "DescribeNodegroup", region=region, clusterName=cluster, nodegroupName=name)
+        found |= {str(each) for each in answer["nodegroup"].get("subnets") or ()}
+    tag = f"kubernetes.io/cluster/{cluster}"
+    filters = [
+        {"Name": "vpc-id", "Values": [vpc]},
+        {"Name": "tag-key", "Values": [tag]},
+        {"Name": "instance-state-name", "Values": ["pending", "running"]},
+    ]
+    try:
+        for each in pages(aws, "ec2", "DescribeInstances", "Reservations", region=region, Filters=filters):
+            found |= {str(instance["SubnetId"]) for instance in each.get("Instances", ()) if instance.get("SubnetId")}
+    except UnseenError as reason:
+        if not found:
+            raise
+        return _Nodes(subnets=frozenset(found), but=f"; of nodes outside of node groups nothing is known: {reason}")
+    if not found:
+        what = f"{cluster} has no managed node group, and no running instance in {vpc} has the tag {tag}"
+        raise UnseenError(f"{what}: look again when it has nodes")
+    return _Nodes(subnets=frozenset(found))
 
 
 def _serves(endpoint: Mapping[str, Any], service: str, region: str) -> bool:

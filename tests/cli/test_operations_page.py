@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from lockstep.doctor.aws_reader import READ_ONLY
 from lockstep.doctor.compatibility import load_compatibility
 from lockstep.refresh.bell import ANNOTATION
 from provider_runtime.cache import REQUESTED_REPUBLISH_SECONDS
@@ -47,6 +48,11 @@ def test_every_check_of_the_doctor_has_its_row_and_no_other(page: str, project: 
     files = sorted((project / "lockstep/doctor").glob("*_checks.py"))
     made = {name for file in files for name in _CHECK.findall(file.read_text(encoding="utf-8"))}
     assert told == made
+
+
+def test_it_names_every_call_of_the_doctor_and_no_other(page: str) -> None:
+    told = set(re.findall(r"`([a-z0-9]+:[A-Z][A-Za-z]+)`", page))
+    assert told == {f"{service}:{operation}" for service, operation in READ_ONLY}
 
 
 def test_its_versions_are_those_of_the_compatibility_table(page: str) -> None:

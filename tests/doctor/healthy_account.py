@@ -27,6 +27,8 @@ from lockstep.doctor.verdicts import UnseenError
 State = dict[str, Any]
 
 SUBNETS = ("subnet-a", "subnet-b")
+#: Of the control plane, as Lockstep's own network makes them: without a route table of their own.
+INTRA_SUBNETS = ("subnet-intra-a", "subnet-intra-b")
 SERVICES = ("sts", "secretsmanager", "ssm", "kms", "eks-auth")
 
 
@@ -37,6 +39,7 @@ class FakeAccount:
     Attributes:
         secrets: Region and friendly name → what DescribeSecret answers; parameters likewise.
         roles: Name → the role, and its policy documents under `policies`.
+        node_groups: Name → subnets; `instances` are all of the VPC.
         keys: ARN → state; `aliases` of region and alias → ARN.
         denied: Calls that the credentials may not make.
         calls: Everything that was asked.
@@ -47,6 +50,8 @@ class FakeAccount:
     cluster: State = field(default_factory=dict)
     addon: State | None = field(default_factory=lambda: {"status": "ACTIVE", "addonVersion": "v1.3.9-eksbuild.3"})
     profiles: dict[str, list[State]] = field(default_factory=dict)
+    node_groups: dict[str, tuple[str, ...]] = field(default_factory=lambda: {"general": SUBNETS})
+    instances: list[State] = field(default_factory=list)
     associations: list[State] = field(default_factory=list)
     roles: dict[str, State] = field(default_factory=dict)
     oidc: dict[str, State] = field(default_factory=dict)
@@ -87,6 +92,24 @@ class FakeAccount:
 
     def _DescribeFargateProfile(self, *, region: str, clusterName: str, fargateProfileName: str) -> State:
         return {"fargateProfile": {"selectors": self.profiles[fargateProfileName]}}
+
+    def _ListNodegroups(self, *, region: str, clusterName: str) -> State:
+        assert clusterName == self.cluster["name"]
+        return {"nodegroups": sorted(self.node_groups)}
+
+    def _DescribeNodegroup(self, *, region: str, clusterName: str, nodegroupName: str) -> State:
+        return {"nodegroup": {"subnets": list(self.node_groups[nodegroupName])}}
+
+    def _DescribeInstances(self, *, region: str, Filters: list[State]) -> State:
+        asked = {each["Name"]: each["Values"] for each in Filters}
+        assert asked["vpc-id"] == ["vpc-1"]
+        found = [
+            instance
+            for instance in self.instances
+            if {tag["Key"] for tag in instance["Tags"]} & {*asked["tag-key"]}
+            and instance["State"]["Name"] in asked["instance-state-name"]
+        ]
+        return {"Reservations": [{"Instances": [instance]} for instance in found]}
 
     def _ListPodIdentityAssociations(
         self, *, region: str, clusterName: str, namespace: str, serviceAccount: str, nextToken: str = ""
@@ -186,7 +209,7 @@ def healthy_account(expected: Expected) -> FakeAccount:
             "name": place.cluster,
             "status": "ACTIVE",
             "identity": {"oidc": {"issuer": place.oidc_issuer}},
-            "resourcesVpcConfig": {"vpcId": "vpc-1", "subnetIds": list(SUBNETS)},
+            "resourcesVpcConfig": {"vpcId": "vpc-1", "subnetIds": list(INTRA_SUBNETS)},
         },
         roles={app.role_name: _role(app) for app in expected.apps},
         oidc={
@@ -262,6 +285,12 @@ def _add_objects(expected: Expected, made: FakeAccount) -> None:
                 "Version": 7,
                 "KeyId": key or "alias/aws/ssm",
             }
+
+
+def instance(cluster: str, subnet: str, state: str = "running") -> State:
+    """Return a node's instance that no managed node group made."""
+    tag = {"Key": f"kubernetes.io/cluster/{cluster}", "Value": "owned"}
+    return {"SubnetId": subnet, "State": {"Name": state}, "Tags": [tag, {"Key": "Name", "Value": "node"}]}
 
 
 def matching(names: Mapping[tuple[str, str], State], pattern: str) -> State:

@@ -11,12 +11,12 @@ import pytest
 
 from components.derivation import FargateSelector
 from lockstep.doctor.aws_reader import READ_ONLY
-from lockstep.doctor.endpoint_checks import check_names
+from lockstep.doctor.endpoint_checks import check_names, check_network
 from lockstep.doctor.examination import Absent, Part, examine_aws, examine_cluster, required
 from lockstep.doctor.expected import Expected
 from lockstep.doctor.verdicts import Status, Verdict
 from lockstep.project import load_project
-from tests.doctor.healthy_account import FakeAccount, healthy_account, matching
+from tests.doctor.healthy_account import INTRA_SUBNETS, SUBNETS, FakeAccount, healthy_account, instance, matching
 from tests.doctor.test_cluster import bad
 
 Break = Callable[[FakeAccount], Any]
@@ -48,6 +48,7 @@ def test_an_examination_only_asks_for_descriptions(prod: Expected, dev: Expected
     for expected, account in zip((prod, dev), made, strict=True):
         account.profiles["f"] = [{"namespace": "x"}]
         matching(account.secrets, "*/payments/db")["KmsKeyId"] = "alias/db"
+        account.endpoints.clear()
         examine(expected, account)
     assert {call for account in made for call in account.calls} == READ_ONLY, "no call is listed that nothing makes"
 
@@ -196,16 +197,73 @@ def test_keys_are_compared_by_what_they_are_not_by_how_they_are_written(prod: Ex
     assert bad(examine(prod, account)) == {"object": Status.FAIL}
 
 
-def test_a_network_with_a_way_out_needs_no_endpoint(prod: Expected) -> None:
-    account = healthy_account(prod)
+LOCAL = {"DestinationCidrBlock": "10.0.0.0/16", "GatewayId": "local", "State": "active"}
+NAT = {"DestinationCidrBlock": "0.0.0.0/0", "NatGatewayId": "nat", "State": "active"}
+
+
+def network(expected: Expected, *outside: str, **changes: object) -> Verdict:
+    """Return the verdict on a network without endpoints whose only way out is that of some subnets."""
+    account = healthy_account(expected)
     account.endpoints.clear()
-    account.tables[0]["Routes"].append({"DestinationCidrBlock": "0.0.0.0/0", "NatGatewayId": "nat", "State": "active"})
-    assert bad(examine(prod, account)) == {}
-    account.tables[0]["Routes"][-1]["State"] = "blackhole"
-    assert bad(examine(prod, account)) == {"endpoint.network": Status.FAIL}
-    account.tables[0]["Associations"] = [{"Main": True}]
-    account.tables[0]["Routes"][-1]["State"] = "active"
-    assert bad(examine(prod, account)) == {}, "subnets without a table of their own use the main one"
+    account.tables = [
+        {"Associations": [{"Main": True}], "Routes": [LOCAL]},
+        {"Associations": [{"SubnetId": each} for each in outside], "Routes": [LOCAL, NAT]},
+    ]
+    for name, value in changes.items():
+        setattr(account, name, value)
+    (verdict,) = check_network(expected, account)
+    return verdict
+
+
+def test_where_the_control_plane_is_says_nothing_of_the_nodes(prod: Expected) -> None:
+    enclosed = network(prod, *INTRA_SUBNETS)
+    assert enclosed.status is Status.FAIL
+    assert "nodes in subnet-a, subnet-b have no way out" in enclosed.text
+    free = network(prod, *SUBNETS)
+    assert free.status is Status.OK
+    assert "every subnet of the nodes (subnet-a, subnet-b) has a way out" in free.text
+    half = network(prod, *INTRA_SUBNETS, SUBNETS[0])
+    assert half.status is Status.FAIL
+    assert "nodes in subnet-b have no way out" in half.text
+
+
+def test_nodes_of_no_managed_group_are_found_by_their_tag(prod: Expected) -> None:
+    cluster = prod.environment.cluster
+    nodes = [
+        instance(cluster, "subnet-k"),
+        instance(cluster, "subnet-gone", state="terminated"),
+        instance("other", "subnet-other"),
+    ]
+    for groups in ({}, {"general": SUBNETS}):
+        enclosed = network(prod, *SUBNETS, node_groups=groups, instances=nodes)
+        assert enclosed.status is Status.FAIL
+        assert "nodes in subnet-k have no way out" in enclosed.text
+        assert network(prod, *SUBNETS, "subnet-k", node_groups=groups, instances=nodes).status is Status.OK
+
+
+def test_a_cluster_without_nodes_is_not_judged(prod: Expected) -> None:
+    verdict = network(prod, *INTRA_SUBNETS, node_groups={})
+    assert verdict.status is Status.SKIPPED
+    assert "no managed node group" in verdict.text
+    assert f"kubernetes.io/cluster/{prod.environment.cluster}" in verdict.text
+
+
+def test_instances_that_may_not_be_asked_for_leave_the_node_groups(prod: Expected) -> None:
+    may_not = {("ec2", "DescribeInstances")}
+    verdict = network(prod, *SUBNETS, denied=may_not)
+    assert verdict.status is Status.OK
+    assert (
+        "outside of node groups nothing is known: your credentials may not call ec2:DescribeInstances" in verdict.text
+    )
+    assert network(prod, denied=may_not).status is Status.FAIL
+    assert network(prod, denied=may_not, node_groups={}).status is Status.SKIPPED
+
+
+def test_a_route_that_leads_nowhere_is_no_way_out(prod: Expected) -> None:
+    dead = {"Associations": [{"SubnetId": each} for each in SUBNETS], "Routes": [LOCAL, NAT | {"State": "blackhole"}]}
+    assert network(prod, tables=[dead]).status is Status.FAIL
+    main = {"Associations": [{"Main": True}], "Routes": [LOCAL, NAT]}
+    assert network(prod, tables=[main]).status is Status.OK, "subnets without a table of their own use the main one"
 
 
 def test_what_the_credentials_may_not_ask_is_skipped_with_the_call_s_name(prod: Expected) -> None:
