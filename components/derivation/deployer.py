@@ -2,7 +2,8 @@
 
 Roles and policies of the apps are named after cluster and region, below the environment's IAM path, so that the grants
 are the patterns of those names and a new app needs no new leave. PassRole is bound to those roles and to Pod Identity.
-Where the environment has a boundary, no role can be made without it.
+Where the environment has a boundary, no role can be made without it. Neither the boundary nor the deployer's own role
+may be named so that these patterns match them: `Environment` refuses such names.
 
 Not done here: what the platform itself needs (driver, provider, cluster access): that goes through the Kubernetes API,
 and `eks:DescribeCluster` finds it.
@@ -17,10 +18,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from .access import AppAccess, NamedPolicy, SecretPolicy
-from .arn import cluster_arn, oidc_provider_arn, policy_arn, role_arn
+from .arn import cluster_arn, oidc_provider_arn, policy_arn
 from .environment import Environment
 from .iam import Condition, PolicyDocument, Statement
-from .naming import deployer_policy_name, managed_policy_patterns, role_patterns
+from .naming import deployer_policy_name
 from .packing import PolicyKind, pack_managed
 from .spec import Identity
 
@@ -98,7 +99,7 @@ def deployer_policy(
 
 
 def _roles(environment: Environment) -> Iterator[Statement]:
-    roles, managed = _role_resources(environment), _policy_resources(environment)
+    roles, managed = environment.role_patterns, environment.policy_patterns
     yield _wide("ManageRoles", (*_READ_ROLE, *_CHANGE_ROLE), roles)
     bounded: tuple[Condition, ...] = ()
     if environment.permissions_boundary:
@@ -110,18 +111,6 @@ def _roles(environment: Environment) -> Iterator[Statement]:
     only_own = Condition.of("ArnLike", "iam:PolicyARN", managed)
     yield _wide("AttachPolicies", ("iam:AttachRolePolicy", "iam:DetachRolePolicy"), roles, only_own, *bounded)
     yield _wide("ManagePolicies", _MANAGED, managed)
-
-
-def _role_resources(environment: Environment) -> tuple[str, ...]:
-    place = {"partition": environment.partition, "account": environment.account, "path": environment.role_path}
-    names = role_patterns(cluster=environment.cluster, region=environment.region)
-    return tuple(role_arn(**place, name=name) for name in names)
-
-
-def _policy_resources(environment: Environment) -> tuple[str, ...]:
-    place = {"partition": environment.partition, "account": environment.account, "path": environment.role_path}
-    names = managed_policy_patterns(cluster=environment.cluster, region=environment.region)
-    return tuple(policy_arn(**place, name=name) for name in names)
 
 
 def _cluster(apps: Sequence[AppAccess], environment: Environment) -> Iterator[Statement]:
@@ -137,7 +126,7 @@ def _cluster(apps: Sequence[AppAccess], environment: Environment) -> Iterator[St
         associations = cluster.replace(":cluster/", ":podidentityassociation/", 1) + "/*"
         yield _wide("ManageAssociations", _ASSOCIATION, (associations,))
         to_eks = Condition.of("StringEquals", "iam:PassedToService", ["pods.eks.amazonaws.com"])
-        yield _wide("PassRoles", ("iam:PassRole",), _role_resources(environment), to_eks)
+        yield _wide("PassRoles", ("iam:PassRole",), environment.role_patterns, to_eks)
 
 
 def _secrets(policies: Iterable[SecretPolicy]) -> Iterator[Statement]:

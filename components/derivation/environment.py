@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from .arn import DNS_SUFFIXES, Arn, is_account, is_region
+from .arn import DNS_SUFFIXES, Arn, is_account, is_region, policy_arn, role_arn
 from .errors import ProblemList, Spot
+from .naming import managed_policy_patterns, role_patterns
 from .spec import Identity
 
 _ISSUER = re.compile(r"https://[A-Za-z0-9.-]+(?::[0-9]+)?(?:/[A-Za-z0-9._/-]*[A-Za-z0-9_-])?")
@@ -65,8 +66,10 @@ class Environment:
         oidc_issuer: The cluster's issuer URL, as in the tokens of its service accounts.
         default_identity: For apps that name none.
         role_path: IAM path of the roles; begins and ends with a slash.
-        permissions_boundary: ARN of a managed policy of this account (or of AWS), or None.
-        deployer_role: ARN of the role that runs `pulumi up`; None where no secret policy is written.
+        permissions_boundary: ARN of a managed policy of this account (or of AWS), or None. Not named like those of the
+            apps' roles, which the deployer may change.
+        deployer_role: ARN of the role that runs `pulumi up`; None where no secret policy is written. Not named like the
+            apps' roles, which it may change.
         fargate_selectors: Of the cluster's Fargate profiles, whose pods the CSI driver cannot serve.
         guard_image: Image of the provider, by digest, for a guard in every pod; None for none. Only a driver that may
             let a pod start with an empty volume needs it.
@@ -127,6 +130,19 @@ class Environment:
                 or (_fits(_DEPLOYER, self.deployer_role) and self._is_own(self.deployer_role)),
                 "It is the ARN of a role of this account and partition",
             ),
+            # Whoever may change these could give himself any leave: a name is all that keeps them apart.
+            (
+                "permissionsBoundary",
+                boundary or "",
+                not _is_like(boundary, self.policy_patterns),
+                f"The deployer changes every policy like {' or '.join(self.policy_patterns)}, and never the boundary",
+            ),
+            (
+                "deployerRole",
+                self.deployer_role or "",
+                not _is_like(self.deployer_role, self.role_patterns),
+                f"The deployer changes every role like {' or '.join(self.role_patterns)}, and never its own",
+            ),
             (
                 "guardImage",
                 self.guard_image or "",
@@ -138,6 +154,20 @@ class Environment:
     def _is_own(self, arn_text: str, *others: str) -> bool:
         arn = Arn.parse(arn_text)
         return arn is not None and arn.partition == self.partition and arn.account in {self.account, *others}
+
+    @property
+    def role_patterns(self) -> tuple[str, ...]:
+        """IAM resources that match the roles of all apps, those to come included."""
+        place = {"partition": self.partition, "account": self.account, "path": self.role_path}
+        names = role_patterns(cluster=self.cluster, region=self.region)
+        return tuple(role_arn(**place, name=name) for name in names)
+
+    @property
+    def policy_patterns(self) -> tuple[str, ...]:
+        """IAM resources that match the managed policies of all apps' roles, those to come included."""
+        place = {"partition": self.partition, "account": self.account, "path": self.role_path}
+        names = managed_policy_patterns(cluster=self.cluster, region=self.region)
+        return tuple(policy_arn(**place, name=name) for name in names)
 
     @property
     def issuer_host(self) -> str:
@@ -152,6 +182,11 @@ class Environment:
     def variables(self) -> Mapping[str, str]:
         """Return the values of the spec's variables."""
         return {"environment": self.name, "region": self.region, "account": self.account}
+
+
+def _is_like(arn: str | None, patterns: tuple[str, ...]) -> bool:
+    """Say whether IAM would match an ARN; names in IAM that differ in case only are one."""
+    return arn is not None and any(fnmatchcase(arn.lower(), pattern.lower()) for pattern in patterns)
 
 
 def _fits(pattern: re.Pattern[str], text: str) -> bool:

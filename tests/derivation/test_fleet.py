@@ -258,6 +258,75 @@ def test_the_deployer_may_place_these_apps_and_pass_their_roles_to_pod_identity_
         assert denies(policy.document, GET, f"{access.reader_arn}x")
 
 
+#: Names that only differ in what comes after an app's: some are matched by the deployer's patterns, some are not.
+NAMES = st.from_regex(
+    r"(?:[Dd]ev|dev-eu-west-1|(?:ci/)?deployer|c{45})(?:-eu-w(?:est-1)?)?(?:-[a-z]{1,8}){0,2}", fullmatch=True
+)
+OWN = ("CreatePolicyVersion", "DeletePolicy", "DeletePolicyVersion", "SetDefaultPolicyVersion", "CreatePolicy")
+ITSELF: tuple[str, ...] = (
+    "PutRolePolicy",
+    "UpdateAssumeRolePolicy",
+    "AttachRolePolicy",
+    "DetachRolePolicy",
+    "DeleteRole",
+    "CreateRole",
+)
+ITSELF += ("DeleteRolePolicy", "DeleteRolePermissionsBoundary", "PutRolePermissionsBoundary", "UpdateRole", "PassRole")
+
+
+@given(
+    boundary=NAMES | NAMES.map(lambda name: f"{name}-secrets-1"),
+    deployer=NAMES,
+    cluster=CLUSTERS,
+    path=st.sampled_from(["/", "/ci/"]),
+)
+@LAW
+def test_the_deployer_can_change_neither_its_boundary_nor_itself(
+    boundary: str, deployer: str, cluster: str, path: str
+) -> None:
+    """Names with which it could are refused, and only those: by trying every name's pattern once more in IAM's way."""
+    policy, role = f"arn:aws:iam::111122223333:policy/{boundary}", f"arn:aws:iam::111122223333:role/{deployer}"
+    plain = replace(PLACE, cluster=cluster, role_path=path)
+    apps = f"{HEAD.format(app='a')}  - name: db\n---\n{HEAD.format(app='b')}  - name: x\n".replace(
+        "app: b\n", "app: b\nidentity: podIdentity\n"
+    )
+    bare = fleet_of(apps, plain)
+    can = {
+        "permissionsBoundary": any(deployer_may(bare, f"iam:{action}", policy) for action in OWN),
+        "deployerRole": any(deployer_may(bare, f"iam:{action}", role) for action in ITSELF),
+    }
+    try:
+        environment = replace(plain, permissions_boundary=policy, deployer_role=role)
+    except SpecErrors as errors:
+        refused = {problem.spot.field: problem for problem in errors.problems}
+        assert {problem.code for problem in refused.values()} == {"SPEC026"}
+        assert {field for field, may in can.items() if may} <= set(refused)
+        only_for_case = [problem for field, problem in refused.items() if not can[field]]
+        assert all("Dev" in f"{cluster} {problem.what}" for problem in only_for_case)
+        return
+    assert not any(can.values())
+    fleet = fleet_of(apps, environment)
+    context = {"iam:PermissionsBoundary": policy, "iam:PassedToService": "pods.eks.amazonaws.com"}
+    assert not any(deployer_may(fleet, f"iam:{action}", policy, **context) for action in OWN)
+    assert not any(deployer_may(fleet, f"iam:{action}", role, **context) for action in ITSELF)
+
+
+def test_a_deployer_and_a_boundary_that_are_named_like_an_app_s_are_refused() -> None:
+    arn = "arn:aws:iam::111122223333:{}/prod-eu-west-1-{}"
+    with pytest.raises(SpecErrors) as caught:
+        replace(
+            PLACE,
+            cluster="prod",
+            permissions_boundary=arn.format("policy", "shop-secrets-1"),
+            deployer_role=arn.format("role", "deployer"),
+        )
+    assert [problem.spot.field for problem in caught.value.problems] == ["deployerRole", "permissionsBoundary"]
+    assert "role/prod-eu-west-1-*, and never its own" in str(caught.value)
+    with_boundary = replace(PLACE, cluster="prod", permissions_boundary=arn.format("policy", "boundary"))
+    fleet = fleet_of(f"{HEAD.format(app='a')}  - name: db\n", with_boundary)
+    assert not any(deployer_may(fleet, f"iam:{action}", with_boundary.permissions_boundary or "") for action in OWN)
+
+
 def test_the_patterns_of_role_names_match_every_app_s_and_none_is_there_for_nothing() -> None:
     """Every length of a cluster's and an app's name: where both forms of names exist, where one, where the other."""
     kinds = set()
