@@ -85,11 +85,7 @@ class ClusterConnection(pulumi.ComponentResource):
             # Known at preview and unchanged by a new endpoint: otherwise the provider, and with it every object in the
             # cluster, would be replaced (pulumi-kubernetes DiffConfig).
             cluster_identifier=f"arn:{args.partition}:eks:{args.region}:{args.account}:cluster/{args.facts.name}",
-            kubeconfig=pulumi.Output.all(args.facts.endpoint, args.facts.certificate).apply(
-                lambda values: render_kubeconfig(args, endpoint=values[0], certificate=values[1])
-            )
-            if args.facts.cluster is not None
-            else render_kubeconfig(args, endpoint=str(args.facts.endpoint), certificate=str(args.facts.certificate)),
+            kubeconfig=_kubeconfig(args),
             opts=pulumi.ResourceOptions(parent=self, depends_on=list(args.facts.ready)),
         )
         self.register_outputs({"clusterName": args.facts.name, "oidcIssuer": args.facts.oidc_issuer})
@@ -107,6 +103,17 @@ def warn_of_ambient_cluster(component: pulumi.ComponentResource) -> None:
             "Fix: pass providers=[ClusterConnection(...).kubernetes] in its options",
             component,
         )
+
+
+def _kubeconfig(args: ClusterConnectionArgs) -> pulumi.Input[str]:
+    """Return the kubeconfig, a literal where both of its values are: it is then known at preview."""
+    endpoint, certificate = args.facts.endpoint, args.facts.certificate
+    if isinstance(endpoint, str) and isinstance(certificate, str):
+        return render_kubeconfig(args, endpoint=endpoint, certificate=certificate)
+    known: pulumi.Output[str] = pulumi.Output.all(endpoint, certificate).apply(
+        lambda values: render_kubeconfig(args, endpoint=values[0], certificate=values[1])
+    )
+    return known
 
 
 def render_kubeconfig(args: ClusterConnectionArgs, *, endpoint: str, certificate: str) -> str:
