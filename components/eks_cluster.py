@@ -244,6 +244,7 @@ class EksCluster(pulumi.ComponentResource):
 
     # ------------------------------------------------------------------------------------------------------- add-ons
     def _addon(self, addon: str, after: tuple[pulumi.Resource, ...]) -> aws.eks.Addon:
+        associations, grants = self._addon_identity(addon)
         return aws.eks.Addon(
             f"{self._name}-{addon}",
             cluster_name=self.cluster.name,
@@ -251,18 +252,21 @@ class EksCluster(pulumi.ComponentResource):
             addon_version=self._args.settings.addons[addon],
             resolve_conflicts_on_create="OVERWRITE",
             resolve_conflicts_on_update="OVERWRITE",
-            pod_identity_associations=self._addon_identity(addon),
-            opts=self._child(depends_on=list(after)),
+            pod_identity_associations=associations or None,
+            # Its rights are there before it, and while it takes down what it made: interfaces and disks.
+            opts=self._child(depends_on=[*after, *grants]),
         )
 
-    def _addon_identity(self, addon: str) -> list[aws.eks.AddonPodIdentityAssociationArgs] | None:
-        """Give an add-on a role of its own, so that no node can rearrange interfaces or disks."""
+    def _addon_identity(
+        self, addon: str
+    ) -> tuple[list[aws.eks.AddonPodIdentityAssociationArgs], list[pulumi.Resource]]:
+        """Give an add-on a role of its own, so that no node can rearrange interfaces or disks; and what grants it."""
         if addon not in _ADDON_ROLES:
-            return None
+            return [], []
         purpose, service_account, policy = _ADDON_ROLES[addon]
         role = self._role(purpose, policies.pod_identity_trust(self._args.arn, account=self._args.account))
-        self._attach(purpose, role, (policy,))
-        return [aws.eks.AddonPodIdentityAssociationArgs(role_arn=role.arn, service_account=service_account)]
+        grants = self._attach(purpose, role, (policy,))
+        return [aws.eks.AddonPodIdentityAssociationArgs(role_arn=role.arn, service_account=service_account)], grants
 
     # --------------------------------------------------------------------------------------------------------- nodes
     def _nodes(self) -> tuple[NodeGroup, ...]:

@@ -192,6 +192,16 @@ def test_the_network_addon_has_a_role_of_its_own_and_the_nodes_lack_its_rights()
     assert of_nodes == {"AmazonEC2ContainerRegistryPullOnly", "AmazonEKSWorkerNodeMinimalPolicy"}
 
 
+def test_every_policy_is_there_before_whoever_needs_it_and_stays_as_long() -> None:
+    """Otherwise `destroy` may detach the network's policy while nodes are still to give their interfaces back."""
+    run = cluster(addons={**ADDONS, "aws-ebs-csi-driver": "v1.50.0-eksbuild.1"})
+    needed = {urn for item in run.resources for urn in item.dependencies}
+    assert [item.label for item in run.of_type(ATTACHMENT) if item.urn not in needed] == []
+    for addon, policy in (("vpc-cni", "cni-AmazonEKS_CNI_Policy"), ("aws-ebs-csi-driver", "ebs-csi-AmazonEBS")):
+        waits_for = run.dependencies(run.one(ADDON, f"eks-{addon}"))
+        assert any(label.startswith(f"{ATTACHMENT}::eks-{policy}") for label in waits_for), waits_for
+
+
 # --------------------------------------------------------------------------------------------------------------- nodes
 def test_the_disks_addon_has_a_role_of_its_own_for_its_controller_only() -> None:
     run = cluster(addons={**ADDONS, "aws-ebs-csi-driver": "v1.48.0-eksbuild.1"})
