@@ -54,6 +54,12 @@ DRIVER_MESSAGE: Final = Limit(
     unit="bytes",
     source="Secrets Store CSI driver, --max-call-recv-msg-size",
 )
+SYNCED_SECRET: Final = Limit(
+    subject="Kubernetes Secret",
+    amount=1024 * 1024,
+    unit="bytes of data",
+    source="Kubernetes API reference, Secret (data)",
+)
 
 #: Every limit, for documentation and reports.
 ALL_LIMITS: Final = (
@@ -66,4 +72,5 @@ ALL_LIMITS: Final = (
     SECRET_VALUE,
     PARAMETER_VALUE,
     DRIVER_MESSAGE,
+    SYNCED_SECRET,
 )

@@ -34,6 +34,7 @@ _WIDER = frozenset(
         "LS111",
         "LS112",
         "LS113",
+        "LS118",
         "LS202",
         "LS203",
         "LS204",
@@ -82,6 +83,10 @@ def _documents(material: Material) -> Iterator[Note]:
         else:
             what = f"a document of the kind {kind!r}" if kind else "a document that is no manifest and no policy"
         yield Note(spot=part.spot, kind=NoteKind.LOST, what=what)
+    for item in material.pods:
+        if item.is_provider:
+            what = f"the provider's DaemonSet {item.name!r}: a stack's platform places one"
+            yield Note(spot=item.part.spot, kind=NoteKind.LOST, what=what)
     for part in material.drivers:
         yield Note(
             spot=part.spot, kind=NoteKind.LOST, what="settings of the driver: a stack's configuration holds them"

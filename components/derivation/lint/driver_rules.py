@@ -1,7 +1,8 @@
-"""Rules about the driver's own settings: rotation, synced Secrets, tokens. Helm values or a CSIDriver object.
+"""Rules about the driver's own settings and the provider's place: Helm values, a CSIDriver object, a DaemonSet.
 
 Sources: values of the driver's Helm chart (enableSecretRotation, rotationPollInterval, syncSecret.enabled,
-tokenRequests); Kubernetes CSIDriver (tokenRequests).
+tokenRequests); Kubernetes CSIDriver (tokenRequests), taints and tolerations (a toleration without key and with Exists
+fits every taint; with an effect, those of that effect).
 """
 
 from __future__ import annotations
@@ -46,8 +47,27 @@ def _no_audience(material: Material) -> Iterator[Hit]:
             yield Hit.on(requests, f"the driver asks for no token with the audience {audience!r}")
 
 
+def _not_everywhere(material: Material) -> Iterator[Hit]:
+    for item in material.pods:
+        if item.is_provider:
+            tolerations = item.spec.get("tolerations")
+            if not any(_fits_every_taint(toleration) for toleration in tolerations.items()):
+                what = f"the provider's DaemonSet {item.name!r} does not run on nodes with a taint"
+                yield Hit.on(tolerations or item.spec, what)
+
+
+def _fits_every_taint(toleration: Part) -> bool:
+    keys = {"key", "effect"}
+    return toleration.get("operator").text == "Exists" and not any(toleration.get(key).text for key in keys)
+
+
 _ROTATION = "enableSecretRotation: true\nrotationPollInterval: 2m\ntokenRequests: [{audience: sts.amazonaws.com}]\n"
 _SYNCED = spc(more=synced("prod_db"))
+_PROVIDER = (
+    "apiVersion: apps/v1\nkind: DaemonSet\nmetadata: {name: provider-aws, namespace: kube-system}\nspec:\n  template:\n"
+    "    spec:\n      containers: [{name: provider, image: provider}]\n"
+    "      volumes: [{name: sockets, hostPath: {path: /var/run/secrets-store-csi-providers}}]\n"
+)
 
 RULES = (
     Rule(
@@ -82,5 +102,18 @@ RULES = (
         bad=Example(manifests=documents(spc(), _ROTATION.replace("sts.amazonaws.com", "vault"))),
         good=Example(manifests=documents(spc(), _ROTATION)),
         check=_no_audience,
+    ),
+    Rule(
+        code="LS654",
+        severity=Severity.WARNING,
+        title="The provider runs wherever pods mount",
+        why=(
+            "A pod that tolerates its node's taint starts there, and the driver finds no provider beside it: the mount "
+            "fails with `provider not found`, on these nodes only."
+        ),
+        fix="write tolerations: [{operator: Exists}]",
+        bad=Example(manifests=_PROVIDER),
+        good=Example(manifests=_PROVIDER + "      tolerations: [{operator: Exists}]\n"),
+        check=_not_everywhere,
     ),
 )

@@ -11,12 +11,13 @@ from collections.abc import Iterator
 from ..arn import Arn
 from .examples import KEY, PARAMETER, SECRET, bound, decrypt, policy, secrets_policy
 from .material import Material
-from .policies import StatementText, arn_of, matches
+from .policies import StatementText, Test, arn_of, has_wildcard, matches
 from .rule import Example, Hit, Rule, Severity
 
 _VIA = "kms:ViaService"
 _CONTEXT = "kms:EncryptionContext:"
 _SERVICE_OF_CONTEXT = {"secretarn": "secretsmanager", "parameter_arn": "ssm"}
+_EVERYTHING = ("*", "secret:*", "parameter*", "parameter/*")
 _OWN_ALIASES = ("alias/aws/secretsmanager", "alias/aws/ssm")
 
 
@@ -33,14 +34,30 @@ def _is_for_own_keys(item: StatementText) -> bool:
 
 def _no_via_service(material: Material) -> Iterator[Hit]:
     for item in _decrypts(material):
-        if not item.tests_on(_VIA):
+        tests = item.tests_on(_VIA)
+        if not tests:
             yield Hit.on(item.part, "kms:Decrypt is granted without kms:ViaService")
+        elif not any(test.binds and not _names_no_service(test) for test in tests):
+            yield Hit.on(tests[0].operator, f"this condition on {_VIA} lets every service through")
 
 
 def _no_context(material: Material) -> Iterator[Hit]:
     for item in _decrypts(material):
-        if not any(test.key.text.lower().startswith(_CONTEXT.lower()) for test in item.tests()):
+        tests = [test for test in item.tests() if test.key.text.lower().startswith(_CONTEXT.lower())]
+        if not tests:
             yield Hit.on(item.part, "kms:Decrypt is granted without an encryption context")
+        elif not any(test.binds and not _names_no_object(test) for test in tests):
+            yield Hit.on(tests[0].operator, f"this condition on {tests[0].key.text} lets every context through")
+
+
+def _names_no_service(test: Test) -> bool:
+    return test.takes_patterns and any(has_wildcard(value.text.partition(".")[0]) for value in test.values)
+
+
+def _names_no_object(test: Test) -> bool:
+    """Say whether one of the values is the ARN of everything in an account."""
+    arns = [Arn.parse(value.text) for value in test.values] if test.takes_patterns else []
+    return any(arn is not None and arn.resource in _EVERYTHING for arn in arns)
 
 
 def _own_key(material: Material) -> Iterator[Hit]:

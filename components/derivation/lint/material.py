@@ -28,6 +28,8 @@ _POD_PATHS = {
     "Job": ("spec", "template", "spec"),
     "CronJob": ("spec", "jobTemplate", "spec", "template", "spec"),
 }
+#: In whose folder the driver looks for providers, below kubelet's or below its own.
+_SOCKETS = "secrets-store-csi-providers"
 _DRIVER_VALUES = {"enableSecretRotation", "rotationPollInterval", "syncSecret", "tokenRequests"}
 
 
@@ -53,6 +55,12 @@ class PodText:
     def service_account(self) -> str:
         """The service account's name."""
         return self.spec.get("serviceAccountName").text or self.spec.get("serviceAccount").text or "default"
+
+    @property
+    def is_provider(self) -> bool:
+        """Whether it runs a provider on the nodes: it opens its socket where the driver looks for one."""
+        paths = (volume.get("hostPath", "path").text for volume in self.spec.get("volumes").items())
+        return self.kind == "DaemonSet" and any(_SOCKETS in path for path in paths)
 
     def volumes(self) -> Iterator[tuple[Part, Part]]:
         """Yield each volume of the secrets driver with its `csi` mapping."""

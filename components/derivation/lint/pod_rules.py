@@ -162,17 +162,27 @@ def _long_names(material: Material) -> Iterator[Hit]:
 
 def _stale_job(material: Material) -> Iterator[Hit]:
     for item in material.pods:
-        if item.kind in {"CronJob", "Job"}:
-            synced = {
-                secret.get("secretName").text
-                for found in material.classes_of(item)
-                for secret in found.secret_objects()
-            }
+        if item.kind in _RUNS_ONCE:
             for part in _env_references(item):
-                if part.text in synced:
+                if part.text in _synced_names(item, material):
                     yield Hit.on(part, f"a {item.kind} takes environment variables from the synced {part.text!r}")
 
 
+def _environment(material: Material) -> Iterator[Hit]:
+    for item in material.pods:
+        if item.kind in _RUNS_ONCE:
+            continue
+        for part in _env_references(item):
+            if part.text in _synced_names(item, material):
+                yield Hit.on(part, f"the synced Secret {part.text!r} is read into the environment")
+
+
+def _synced_names(item: PodText, material: Material) -> set[str]:
+    classes = material.classes_of(item)
+    return {secret.get("secretName").text for found in classes for secret in found.secret_objects()}
+
+
+_RUNS_ONCE = frozenset({"CronJob", "Job"})
 _NAME_LIMIT = 253
 _CLASS = spc()
 _ENV = (
@@ -277,7 +287,7 @@ RULES = (
         ),
         fix="mount the class in this pod too",
         bad=Example(manifests=documents(_SYNCED, _OTHER_CLASS, pod(_USES_OTHER, container=_ENV))),
-        good=Example(manifests=documents(_SYNCED, _OTHER_CLASS, pod(container=_ENV))),
+        good=Example(manifests=documents(_SYNCED, _OTHER_CLASS, pod())),
         check=_env_without_mount,
     ),
     Rule(
@@ -346,5 +356,18 @@ RULES = (
         bad=Example(manifests=documents(_SYNCED, _JOB)),
         good=Example(manifests=documents(_SYNCED, _JOB.replace("valueFrom", "value: x, other"))),
         check=_stale_job,
+    ),
+    Rule(
+        code="LS613",
+        severity=Severity.NOTE,
+        title="Environment variables do not follow a rotation",
+        why=(
+            "The driver rewrites the synced Secret, and kubelet reads it when a container starts: a running pod keeps "
+            "the old value until somebody restarts it."
+        ),
+        fix="read the mounted file, or restart the pods after a rotation",
+        bad=Example(manifests=documents(_SYNCED, pod(container=_ENV))),
+        good=Example(manifests=documents(_SYNCED, pod())),
+        check=_environment,
     ),
 )

@@ -3,13 +3,14 @@
 The evaluator's reader (components/derivation/evaluator) refuses what IAM refuses; a linter needs what is wrong, where
 it stands. Nothing is judged here.
 
-Source: IAM JSON policy grammar (one value or a list; actions ignore case; `*` and `?` are wildcards).
+Source: IAM JSON policy grammar (one value or a list; actions and operators ignore case; `*` and `?` are wildcards, also
+under ArnEquals).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -19,6 +20,8 @@ from .part import Part
 
 #: Role of a managed policy that the account attaches to none. No role has such a name.
 UNATTACHED = "(no role)"
+#: Comparisons whose values are patterns.
+_PATTERNS = frozenset({"stringlike", "stringnotlike", "arnequals", "arnlike", "arnnotequals", "arnnotlike"})
 
 
 class PolicyUse(StrEnum):
@@ -43,6 +46,39 @@ class Test:
     def is_on(self, key: str) -> bool:
         """Say whether it tests this key; IAM ignores case here."""
         return self.key.text.lower() == key.lower()
+
+    @property
+    def comparison(self) -> str:
+        """What compares, in lower case, without the prefix and the suffix that say how often and when.
+
+        `ForAnyValue:StringLikeIfExists` compares by `stringlike`.
+        """
+        return self.operator.text.lower().rpartition(":")[2].removesuffix("ifexists")
+
+    @property
+    def holds_when_missing(self) -> bool:
+        """Whether a request without the key passes."""
+        operator = self.operator.text.lower()
+        return operator.endswith("ifexists") or operator.startswith("forallvalues:") or self.is_negated
+
+    @property
+    def is_negated(self) -> bool:
+        """Whether it says what the key is not, or only whether it is there."""
+        return "not" in self.comparison or self.comparison == "null"
+
+    @property
+    def takes_patterns(self) -> bool:
+        """Whether `*` and `?` in its values are wildcards."""
+        return self.comparison in _PATTERNS
+
+    def fits_anything(self, value: Part) -> bool:
+        """Say whether one of its values stands for every text."""
+        return self.takes_patterns and not value.text.strip("*?") and "*" in value.text
+
+    @property
+    def binds(self) -> bool:
+        """Whether it narrows its key to what its values say: a request with something else, or nothing, fails."""
+        return not self.holds_when_missing and not any(self.fits_anything(value) for value in self.values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,8 +272,3 @@ def service_of(action: str) -> str:
     'secretsmanager'
     """
     return action.partition(":")[0].lower()
-
-
-def tests_any(statement: StatementText, keys: Iterable[str]) -> bool:
-    """Say whether a statement has a condition on one of these keys."""
-    return any(statement.tests_on(key) for key in keys)

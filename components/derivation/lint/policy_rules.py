@@ -169,6 +169,18 @@ def _why_malformed(text: str) -> str:
     return "" if is_open or arn.resource.startswith(prefixes) else f"has no {kinds} in its sixth part"
 
 
+def _open_place(material: Material) -> Iterator[Hit]:
+    for item in _statements(material):
+        for resource in item.resources:
+            arn = Arn.parse(resource.text)
+            if arn is None or arn.service not in _SERVICES:
+                continue
+            places = {"partition": arn.partition, "region": arn.region, "account": arn.account}
+            wide = [name for name, text in places.items() if has_wildcard(text)]
+            if wide:
+                yield Hit.on(resource, f"{resource.text!r} leaves {' and '.join(wide)} open")
+
+
 def _dead_action(material: Material) -> Iterator[Hit]:
     for item in _statements(material):
         services = {_resource_service(resource.text) for resource in item.resources} - {""}
@@ -295,5 +307,18 @@ RULES = (
         good=Example(policy=policy(decrypt(bound()))),
         check=_exact_pattern,
         mends=True,
+    ),
+    Rule(
+        code="LS118",
+        severity=Severity.WARNING,
+        title="A resource names its partition, region and account",
+        why=(
+            "With a wildcard there the grant covers what bears the same name elsewhere: a copy in a region that nobody "
+            "reviewed, and whatever another account shares."
+        ),
+        fix="write the ARN of each region and account that the app reads from",
+        bad=Example(policy=secrets_policy("arn:aws:secretsmanager:*:111122223333:secret:prod/db-??????")),
+        good=_GOOD,
+        check=_open_place,
     ),
 )

@@ -14,6 +14,7 @@ from . import (
     policy_rules,
     secret_rules,
     spec_rules,
+    sync_rules,
     trust_rules,
 )
 from .rule import Rule
@@ -34,6 +35,7 @@ RULES: tuple[Rule, ...] = tuple(
             *driver_rules.RULES,
             *grant_rules.RULES,
             *spec_rules.RULES,
+            *sync_rules.RULES,
         ),
         key=lambda rule: rule.code,
     )

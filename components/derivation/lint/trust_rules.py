@@ -14,12 +14,16 @@ from ..iam import LIMITS
 from .examples import FROM_CLUSTER, ISSUER, SUBJECT, irsa, pod_identity, trust
 from .material import Material
 from .part import Part
-from .policies import PolicyText, StatementText, has_wildcard, policy_size, tests_any
+from .policies import PolicyText, StatementText, Test, has_wildcard, policy_size
 from .rule import Example, Hit, Rule, Severity
 
 _WEB_IDENTITY = "sts:assumerolewithwebidentity"
 _POD_IDENTITY = "pods.eks.amazonaws.com"
-_SOURCE = ("aws:SourceArn", "aws:SourceAccount", "aws:SourceOrgId", "aws:SourceOrgPaths")
+_ACCOUNT = "aws:SourceAccount"
+_SOURCE = ("aws:SourceArn", _ACCOUNT, "aws:SourceOrgId", "aws:SourceOrgPaths")
+#: What says which cluster a session of Pod Identity is for: the caller, and the tag that EKS puts on the session.
+_CLUSTER_KEYS = ("aws:sourcearn", "aws:requesttag/eks-cluster-arn")
+_EVERYBODY = {"AWS": "every AWS account", "Federated": "a token of any issuer", "Service": "every service"}
 _SUBJECT = re.compile(r"system:serviceaccount:[a-z0-9*?][a-z0-9*?-]*:[a-z0-9*?][a-z0-9*?.-]*")
 
 
@@ -46,26 +50,27 @@ def _values(item: StatementText, ending: str) -> Iterator[Part]:
             yield from test.values
 
 
-def _has(item: StatementText, ending: str) -> bool:
-    return any(test.key.text.lower().endswith(f":{ending}") for test in item.tests())
+def _names(item: StatementText, ending: str) -> bool:
+    """Say whether a statement says what the claim is. That it is not something, or is there, names nobody."""
+    return any(test.key.text.lower().endswith(f":{ending}") and not test.is_negated for test in item.tests())
 
 
 def _no_subject(material: Material) -> Iterator[Hit]:
     for item, _ in _web_identity(material):
-        if not _has(item, "sub"):
+        if not _names(item, "sub"):
             yield Hit.on(item.part, "every service account of the cluster may assume the role")
 
 
 def _no_audience(material: Material) -> Iterator[Hit]:
     for item, _ in _web_identity(material):
-        if not _has(item, "aud"):
+        if not _names(item, "aud"):
             yield Hit.on(item.part, "a token made for anybody else may assume the role too")
 
 
 def _wide_subject(material: Material) -> Iterator[Hit]:
     for item, _ in _web_identity(material):
         for test in item.tests():
-            if test.key.text.lower().endswith(":sub") and test.operator.text == "StringLike":
+            if test.key.text.lower().endswith(":sub") and test.takes_patterns and not test.is_negated:
                 for value in test.values:
                     if has_wildcard(value.text):
                         yield Hit.on(value, f"{value.text!r} fits more than one service account")
@@ -75,18 +80,40 @@ def _anybody(material: Material) -> Iterator[Hit]:
     for document in material.trusts():
         for item in document.allows():
             principal = item.part.get("Principal")
-            candidates = [principal] if principal.text else list(principal.get("AWS").each())
-            for part in candidates:
+            candidates = [("AWS", principal)] if principal.text else _named_principals(principal)
+            for kind, part in candidates:
                 if part.text == "*":
-                    yield Hit.on(part, "every AWS account may assume the role")
+                    yield Hit.on(part, f"{_EVERYBODY.get(kind, 'everybody')} may assume the role")
             if item.part.get("NotPrincipal"):
                 yield Hit.on(item.part.get("NotPrincipal"), "an Allow with NotPrincipal trusts everybody else")
 
 
+def _named_principals(principal: Part) -> Iterator[tuple[str, Part]]:
+    for kind, values in principal.entries():
+        for part in values.each():
+            yield kind.text, part
+
+
 def _no_source(material: Material) -> Iterator[Hit]:
     for item in _pod_identity(material):
-        if not tests_any(item, _SOURCE):
-            yield Hit.on(item.part, "any cluster of any account may use the role through Pod Identity")
+        tests = [test for test in item.tests() if test.key.text.lower() in _CLUSTER_KEYS and not test.is_negated]
+        if not tests:
+            reach = "any cluster of the account" if _names_account(item) else "any cluster of any account"
+            yield Hit.on(item.part, f"{reach} may use the role through Pod Identity")
+            continue
+        wide = [[value for value in test.values if not _names_one_cluster(test, value)] for test in tests]
+        if all(wide):
+            yield Hit.on(wide[0][0], f"{wide[0][0].text!r} is not one cluster")
+
+
+def _names_account(item: StatementText) -> bool:
+    return any(test.binds and not any(has_wildcard(v.text) for v in test.values) for test in item.tests_on(_ACCOUNT))
+
+
+def _names_one_cluster(test: Test, value: Part) -> bool:
+    arn = Arn.parse(value.text)
+    is_cluster = arn is not None and arn.service == "eks" and arn.resource.startswith("cluster/")
+    return is_cluster and not (test.takes_patterns and has_wildcard(value.text))
 
 
 def _no_tags(material: Material) -> Iterator[Hit]:
@@ -144,10 +171,9 @@ def _holds_when_missing(material: Material) -> Iterator[Hit]:
     for document in material.trusts():
         for item in document.allows():
             for test in item.tests():
-                operator = test.operator.text
                 decides = test.key.text.lower().endswith((":sub", ":aud")) or tests_source(test.key.text)
-                if decides and (operator.endswith("IfExists") or operator.startswith("ForAllValues:")):
-                    yield Hit.on(test.operator, f"{operator} holds when {test.key.text} is missing")
+                if decides and test.holds_when_missing and not test.is_negated:
+                    yield Hit.on(test.operator, f"{test.operator.text} holds when {test.key.text} is missing")
 
 
 def tests_source(key: str) -> bool:

@@ -23,6 +23,7 @@ from components.derivation.lint.examples import (
     documents,
     irsa,
     pod,
+    pod_identity,
     policy,
     spc,
     statement,
@@ -138,6 +139,33 @@ def test_grants_beyond_the_mounts_are_listed() -> None:
     wider = [note for note in result.notes if note.kind is NoteKind.WIDER]
     assert [note.what.rsplit("[", 1)[1] for note in wider] == ["LS105]"]
     assert wide in wider[0].what
+
+
+@pytest.mark.parametrize(
+    ("policies", "trusts", "code"),
+    [
+        ([statement("secretsmanager:GetSecretValue", "arn:aws:secretsmanager:*:*:secret:prod/db-??????")], [], "LS118"),
+        (
+            [
+                statement("secretsmanager:GetSecretValue", SECRET),
+                decrypt({"StringLike": {"kms:ViaService": "*", **bound()["StringLike"]}}),
+            ],
+            [],
+            "LS301",
+        ),
+        (
+            [statement("secretsmanager:GetSecretValue", SECRET)],
+            [pod_identity({"ArnLike": {"aws:SourceArn": "*"}})],
+            "LS405",
+        ),
+    ],
+)
+def test_what_only_looks_narrow_is_listed_as_wider(
+    policies: list[dict[str, object]], trusts: list[str], code: str
+) -> None:
+    result = imported(spc(), policies=(policy(*policies),), trusts=tuple(trusts))
+    wider = [note.what for note in result.notes if note.kind is NoteKind.WIDER]
+    assert [what.rpartition("[")[2] for what in wider] == [f"{code}]"]
 
 
 def test_a_mount_that_nothing_grants_is_listed_as_new_access() -> None:
