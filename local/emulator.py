@@ -31,10 +31,10 @@ ADMIN_SECRET_KEY: Final = "not-checked"  # noqa: S105 - any text will do for roo
 _PROJECT: Final = Path(__file__).resolve().parent.parent
 _PYTHON: Final = _PROJECT / ".venv-emulator" / "bin" / "python"
 _LAUNCHER: Final = _PROJECT / "local" / "emulator_launcher.py"
-_READY_SECONDS: Final = 30.0
+_READY_SECONDS: Final = 120.0  # a slow machine is no error
 _STOP_SECONDS: Final = 5.0
 _POLL_SECONDS: Final = 0.05
-_HEALTH_SECONDS: Final = 1.0
+_HEALTH_SECONDS: Final = 5.0
 _TAIL_LINES: Final = 20
 _HTTP_OK: Final = 200
 
@@ -196,7 +196,7 @@ def make_client(
         aws_session_token=session_token,
         region_name=region,
     )
-    config = Config(connect_timeout=5, read_timeout=20, retries={"total_max_attempts": 2}, proxies={})
+    config = Config(connect_timeout=5, read_timeout=60, retries={"total_max_attempts": 2}, proxies={})
     return session.client(service, endpoint_url=endpoint, config=config)
 
 

@@ -18,6 +18,7 @@ from local import emulator_pins
 from local.emulator import ACCOUNT, Emulator, EmulatorError, make_client
 from local.emulator_launcher import EXIT_REFUSED, READY_TEXT, parse_options
 from local.emulator_pins import EmulatorChangedError, check_sources, check_version, source_digest
+from tests.fakes.patience import PATIENCE_SECONDS
 from tests.local.emulated_pods import GIVEN_KEY, GIVEN_SECRET, GIVEN_SUFFIX, ISSUER_URL, REGION
 
 
@@ -114,7 +115,7 @@ def test_it_ends_with_the_process_that_started_it(project: Path, tmp_path: Path)
         assert urlsplit(endpoint).hostname == "127.0.0.1"
         assert process.stdin
         process.stdin.close()
-        assert process.wait(10) in {0, -signal.SIGTERM}, "the latter when its server was not yet up"
+        assert process.wait(PATIENCE_SECONDS) in {0, -signal.SIGTERM}, "the latter when its server was not yet up"
 
 
 def test_settings_of_the_shell_do_not_reach_it(project: Path, tmp_path: Path) -> None:
@@ -170,7 +171,7 @@ def _launch(project: Path, work_dir: Path, *, shadow: Path) -> subprocess.Comple
     variables = {"PATH": os.environ["PATH"], "PYTHONPATH": str(shadow)}
     command = _command(project, work_dir)
     return subprocess.run(  # noqa: S603 - our own launcher
-        command, env=variables, capture_output=True, text=True, timeout=20, check=False
+        command, env=variables, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
     )
 
 

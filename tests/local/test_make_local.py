@@ -14,7 +14,7 @@ from local.seed import MARKER
 from lockstep.exit_codes import ExitCode
 
 COMMAND = (sys.executable, "-m", "local")
-BOUND_SECONDS = 60
+BOUND_SECONDS = 300
 
 
 def descendants(pid: int) -> set[int]:
