@@ -6,7 +6,6 @@ import json
 import os
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,8 @@ from components.derivation import derive_all, load_specs
 from components.settings import load_settings
 from lockstep.engine import AwsProvider, EngineResult, EngineState, KubernetesManifests, Mode, run_program
 from lockstep.engine.values import Json
-
-_START_SECONDS = 30
+from tests.fakes.free_ports import free_port
+from tests.fakes.patience import MOMENTS_SECONDS, PATIENCE_SECONDS, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -28,9 +27,7 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Start the emulator on a free loopback port; `make dev` builds its environment."""
     project = Path(__file__).resolve().parents[2]
     folder = tmp_path_factory.mktemp("emulator")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     environment = {**os.environ, "BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(port)}
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(  # noqa: S603 - the emulator of our own environment, no shell
@@ -45,20 +42,19 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             yield f"http://127.0.0.1:{port}"
         finally:
             process.terminate()
-            process.wait(timeout=_START_SECONDS)
+            process.wait(timeout=PATIENCE_SECONDS)
 
 
 def _await_port(port: int, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + _START_SECONDS
-    while time.monotonic() < deadline:
+    def listens() -> bool:
         assert process.poll() is None, "the emulator ended before it listened"
         try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            socket.create_connection(("127.0.0.1", port), timeout=MOMENTS_SECONDS).close()
         except OSError:
-            time.sleep(0.1)
-        else:
-            return
-    pytest.fail(f"the emulator did not listen within {_START_SECONDS} s")
+            return False
+        return True
+
+    wait_until(listens, "the emulator listens", every=0.1)
 
 
 def test_a_real_stack_is_placed_left_alone_and_taken_down(project: Path, endpoint: str, tmp_path: Path) -> None:

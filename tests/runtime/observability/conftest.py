@@ -7,8 +7,6 @@ import http.client
 import io
 import logging
 import os
-import socket
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,6 +18,8 @@ from provider_runtime.telemetry import configure_logging
 from tests.fakes.aws import FakeAws
 from tests.fakes.daemons import ThreadedDaemon, socket_directory
 from tests.fakes.driver import DriverClient
+from tests.fakes.free_ports import free_port
+from tests.fakes.patience import MOMENTS_SECONDS, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,28 +36,21 @@ def _no_settings_from_outside() -> Iterator[None]:
         yield
 
 
-def free_port() -> int:
-    """A port of loopback that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def wait_for_listener(port: int) -> None:
     """Wait until the listener answers; it opens beside the socket, not before it."""
-    end = time.monotonic() + 10
-    while time.monotonic() < end:
+
+    def answers() -> bool:
         with contextlib.suppress(OSError):
             fetch(port, "/livez")
-            return
-        time.sleep(0.01)
-    raise AssertionError(f"nobody listens on port {port}")
+            return True
+        return False
+
+    wait_until(answers, f"somebody listens on port {port}")
 
 
 def fetch(port: int, path: str, method: str = "GET") -> tuple[int, str]:
     """Ask the listener; return status and body."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=MOMENTS_SECONDS)
     try:
         connection.request(method, path)
         answer = connection.getresponse()

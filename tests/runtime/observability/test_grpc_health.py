@@ -10,6 +10,7 @@ from google.protobuf.wrappers_pb2 import StringValue, UInt32Value
 
 from provider_runtime.grpc_health import SERVICE, HealthStatus
 from tests.fakes.daemons import ThreadedDaemon, socket_directory
+from tests.fakes.driver import KUBELET_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +26,7 @@ def _ask(path: Path, service: str) -> HealthStatus:
             request_serializer=StringValue.SerializeToString,
             response_deserializer=UInt32Value.FromString,
         )
-        answer: UInt32Value = check(StringValue(value=service), timeout=5, wait_for_ready=True)
+        answer: UInt32Value = check(StringValue(value=service), timeout=KUBELET_SECONDS, wait_for_ready=True)
         return HealthStatus(answer.value)
 
 
@@ -62,7 +63,7 @@ def test_a_watcher_is_told_of_the_end_and_does_not_delay_it() -> None:
                 request_serializer=StringValue.SerializeToString,
                 response_deserializer=UInt32Value.FromString,
             )
-            answers: Iterator[UInt32Value] = _each(watch(StringValue(), timeout=20, wait_for_ready=True))
+            answers: Iterator[UInt32Value] = _each(watch(StringValue(), timeout=KUBELET_SECONDS, wait_for_ready=True))
             assert next(answers).value == HealthStatus.SERVING
             daemon.ask_to_stop()
             try:

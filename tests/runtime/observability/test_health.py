@@ -11,7 +11,9 @@ import pytest
 from provider_runtime.health import HealthListener, Page, Probe, render_probes
 from provider_runtime.observability_settings import ListenAddress, parse_observability
 from tests.fakes.daemons import ThreadedDaemon, socket_directory
-from tests.runtime.observability.conftest import Watched, fetch, free_port
+from tests.fakes.free_ports import free_port
+from tests.fakes.patience import until
+from tests.runtime.observability.conftest import Watched, fetch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,14 +22,6 @@ if TYPE_CHECKING:
 def _listener(port: int = 0) -> HealthListener:
     pages: dict[str, Callable[[], Page]] = {"/page": lambda: Page(status=200, body=b"hello\n")}
     return HealthListener(ListenAddress(host="127.0.0.1", port=port), pages)
-
-
-async def _opened(listener: HealthListener) -> bool:
-    for _ in range(200):
-        if listener.port is not None:
-            return True
-        await asyncio.sleep(0.01)
-    return False
 
 
 async def _exchange(port: int, request: bytes) -> bytes:
@@ -95,14 +89,14 @@ async def test_more_connections_than_allowed_are_closed_unanswered(monkeypatch: 
 async def test_a_port_in_use_is_tried_again_until_it_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("provider_runtime.health._RETRY_SECONDS", 0.02)
     with socket.socket() as holder:
-        holder.bind(("127.0.0.1", 0))
+        holder.bind(("127.0.0.1", free_port()))
         holder.listen()
         listener = _listener(holder.getsockname()[1])
         assert not await listener.open()
         serving = asyncio.create_task(listener.serve())
         await asyncio.sleep(0.05)
         assert not listener.port
-    assert await _opened(listener)
+    await until(lambda: listener.port is not None, "the listener opens")
     serving.cancel()
     assert (await asyncio.gather(serving, return_exceptions=True))[0] is not None
 
@@ -133,10 +127,10 @@ def test_alive_and_ready_while_the_socket_is_ours_and_neither_when_it_is_taken(w
 
 
 def test_a_listener_that_cannot_bind_does_not_keep_the_provider_from_serving() -> None:
-    port = free_port()
     with socket.socket() as holder, socket_directory() as directory:
-        holder.bind(("127.0.0.1", port))
+        holder.bind(("127.0.0.1", 0))
         holder.listen()
+        port = holder.getsockname()[1]
         with ThreadedDaemon(directory, f"--metrics-address=127.0.0.1:{port}", url="http://127.0.0.1:1") as daemon:
             assert daemon.path.is_socket()
     assert daemon.exit_code == 0

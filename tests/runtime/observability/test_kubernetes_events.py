@@ -18,6 +18,7 @@ from provider_runtime.kubernetes_events import (
     KubernetesEvents,
     render_event,
 )
+from tests.fakes.patience import until
 from tests.fakes.ports import FakeClock
 from tests.runtime.observability.reports import make_report
 
@@ -76,11 +77,7 @@ class _Bench:
         """Run the sender until that many outcomes are known."""
         sending = asyncio.create_task(self.events.run())
         try:
-            async with asyncio.timeout(5):
-                for _ in range(500):
-                    if len(self.outcomes) >= outcomes:
-                        break
-                    await asyncio.sleep(0.01)
+            await until(lambda: len(self.outcomes) >= outcomes, f"{outcomes} outcomes are known")
         finally:
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)

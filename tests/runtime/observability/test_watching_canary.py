@@ -23,8 +23,9 @@ from provider_runtime.tracing import Tracing
 from tests.fakes.aws import ASSUME_ROLE, GET_PARAMETERS, GET_SECRET, FakeAws, FakeParameter, FakeSecret, Fault
 from tests.fakes.daemons import ThreadedDaemon, socket_directory
 from tests.fakes.driver import FAKE_REGION, DriverClient, Pod
+from tests.fakes.free_ports import free_port
 from tests.fakes.tokens import make_token
-from tests.runtime.observability.conftest import fetch, free_port, wait_for_listener
+from tests.runtime.observability.conftest import fetch, wait_for_listener
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
