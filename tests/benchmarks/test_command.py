@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes.patience import PATIENCE_SECONDS
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
@@ -17,7 +19,13 @@ def _run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str
     words = [sys.executable, "-m", "benchmarks", *arguments]
     clean = {name: value for name, value in os.environ.items() if name != "ASCP_BINARY"}
     return subprocess.run(  # noqa: S603  # our own module
-        words, cwd=REPOSITORY, env=clean | environment, capture_output=True, text=True, timeout=120, check=False
+        words,
+        cwd=REPOSITORY,
+        env=clean | environment,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
     )
 
 

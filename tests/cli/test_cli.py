@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from lockstep.exit_codes import MEANINGS, ExitCode
+from tests.fakes.patience import PATIENCE_SECONDS
 
 PLACE = [
     "--environment",
@@ -35,7 +36,7 @@ def lockstep(*arguments: str | Path, cwd: Path, **environment: str) -> subproces
         cwd=cwd,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_SECONDS,
         check=False,
         env={**os.environ, **environment},
     )
@@ -80,7 +81,7 @@ def test_our_own_bug_has_an_exit_code_of_its_own(project: Path) -> None:
         "sys.exit(m.main(['check', 'stacks/apps']))\n"
     )
     result = subprocess.run(  # noqa: S603 - our own interpreter
-        [sys.executable, "-c", code], cwd=project, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", code], cwd=project, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
     )
     assert result.returncode == ExitCode.OUR_BUG
     assert "RuntimeError: boom" in result.stderr

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.test_reference import VERBS
+from tests.fakes.patience import PATIENCE_SECONDS
 
 
 def completed(project: Path, *words: str) -> set[str]:
@@ -23,7 +24,7 @@ def completed(project: Path, *words: str) -> set[str]:
         env={**os.environ, **asked},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
     assert ended.returncode == 0, ended.stderr

@@ -22,6 +22,7 @@ from lockstep.access_map.diagrams import dot, mermaid
 from lockstep.access_map.page import graph_json, page
 from lockstep.exit_codes import ExitCode
 from lockstep.project import load_project
+from tests.fakes.patience import PATIENCE_SECONDS
 
 HOSTILE = 'a"b\\c<d>#e</script><img src=x onerror=alert(1)>\u2028`${x}`'
 
@@ -104,7 +105,14 @@ def test_dot_has_every_thing_and_relation_once(graph: AccessGraph, *, hostile: b
 @pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz (dot) is not on the path")
 def test_graphviz_reads_the_dot_text(graph: AccessGraph) -> None:
     for drawn in (graph, hostile_graph()):
-        subprocess.run(["dot", "-Tplain"], input=dot(drawn), text=True, check=True, capture_output=True, timeout=60)  # noqa: S607
+        subprocess.run(
+            ["dot", "-Tplain"],  # noqa: S607
+            input=dot(drawn),
+            text=True,
+            check=True,
+            capture_output=True,
+            timeout=PATIENCE_SECONDS,
+        )
 
 
 # ------------------------------------------------------------------------------------------------------- the HTML page
@@ -160,7 +168,7 @@ class Browser:
             ],
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=PATIENCE_SECONDS,
             check=True,
         )
         return result.stdout

@@ -17,6 +17,7 @@ import typer.core
 import typer.main
 
 from lockstep.cli import app
+from tests.fakes.patience import PATIENCE_SECONDS
 
 PAGE = "docs/commands.md"
 _WIDTH = 100
@@ -96,7 +97,7 @@ def test_help_imports_nothing_heavy(project: Path) -> None:
         "print('\\0' + ' '.join(sorted({name.split('.')[0] for name in sys.modules})))\n"
     )
     result = subprocess.run(  # noqa: S603 - our own interpreter
-        [sys.executable, "-c", code], cwd=project, capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", code], cwd=project, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=True
     )
     text, _, modules = result.stdout.partition("\0")
     assert "Exit codes of every command" in text

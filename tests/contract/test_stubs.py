@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from provider_runtime.csi_v1alpha1 import service_pb2
 from provider_runtime.version import VERSION
 from tests.fakes.daemons import REPOSITORY
+from tests.fakes.patience import PATIENCE_SECONDS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,7 +43,7 @@ def test_generating_the_stubs_again_changes_nothing(tmp_path: Path) -> None:
         "--pyi_out=.",
         "--grpc_python_out=.",
     ]
-    subprocess.run([*command, f"{PACKAGE}/service.proto"], cwd=tmp_path, check=True, timeout=60)  # noqa: S603
+    subprocess.run([*command, f"{PACKAGE}/service.proto"], cwd=tmp_path, check=True, timeout=PATIENCE_SECONDS)  # noqa: S603
     for generated in sorted(target.glob("*_pb2*")):
         committed = REPOSITORY / PACKAGE / generated.name
         assert committed.read_bytes() == generated.read_bytes(), f"{generated.name}: run `make proto`"

@@ -16,6 +16,8 @@ from google.protobuf.empty_pb2 import Empty
 from google.protobuf.struct_pb2 import Struct
 from pulumi.runtime.proto import language_pb2, language_pb2_grpc
 
+from tests.fakes.patience import PATIENCE_SECONDS
+
 #: Writes what it was given, and ends as the program's folder says.
 _SCRIPT = """
 import json, os, pathlib, sys
@@ -46,7 +48,7 @@ def host(folder: Path, project: Path) -> Iterator[language_pb2_grpc.LanguageRunt
         with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
             yield language_pb2_grpc.LanguageRuntimeStub(channel)
         process.terminate()
-        assert process.wait(10) == 0
+        assert process.wait(PATIENCE_SECONDS) == 0
 
 
 def _info(folder: Path, **options: str) -> language_pb2.ProgramInfo:

@@ -18,6 +18,7 @@ from lockstep.engine.program import EngineResult, Mode, run_program
 from lockstep.engine.state import EngineState
 from lockstep.engine.values import BLINDED, UNKNOWN
 from tests.engine.memory_provider import BOX, MemoryProvider
+from tests.fakes.patience import PATIENCE_SECONDS
 
 CANARY = "canary-7f3a"
 
@@ -57,7 +58,7 @@ def run(tmp_path: Path) -> Runner:
         provider: MemoryProvider,
         *,
         overrides: Mapping[str, str] | None = None,
-        timeout_seconds: float = 60.0,
+        timeout_seconds: float = PATIENCE_SECONDS,
     ) -> EngineResult:
         (tmp_path / "__main__.py").write_text(_PRELUDE + textwrap.dedent(program))
         return run_program(
@@ -209,7 +210,7 @@ def test_a_program_that_kills_itself_is_a_failure_with_its_exit_code(run: Runner
 
 
 def test_a_program_that_never_ends_is_stopped(run: Runner) -> None:
-    result = run("up", "import time\ntime.sleep(60)", EngineState(), MemoryProvider(), timeout_seconds=2.0)
+    result = run("up", "import time\ntime.sleep(600)", EngineState(), MemoryProvider(), timeout_seconds=2.0)
     assert "did not end within 2 s and was stopped" in only_error(result)
 
 

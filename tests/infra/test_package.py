@@ -34,6 +34,7 @@ from components.mount_platform import read_platform_args
 from components.package_arguments import PackageErrors
 from components.package_host import StrictProvider
 from components.stack_config import ConfigKey, load_stack_config
+from tests.fakes.patience import PATIENCE_SECONDS
 
 SCHEMA = Path(__file__).parents[1] / "golden" / "package-schema.json"
 SPEC = "version: 1\napp: api\nnamespace: shop\nsecrets:\n  - name: ${environment}/api\n"
@@ -110,7 +111,7 @@ def package(project: Path, cwd: Path, more: Mapping[str, str] | None = None) -> 
             yield engine, provider_pb2_grpc.ResourceProviderStub(channel), address
     finally:
         process.terminate()
-        process.communicate(timeout=10)
+        process.communicate(timeout=PATIENCE_SECONDS)
         server.stop(grace=0).wait()
 
 
@@ -128,7 +129,7 @@ def construct(stub: Any, address: str, args: Mapping[str, Any], component: str =
         inputs=inputs,
         accepts_output_values=True,
     )
-    return stub.Construct(request, timeout=60)
+    return stub.Construct(request, timeout=PATIENCE_SECONDS)
 
 
 @pytest.fixture(scope="module")
@@ -187,9 +188,9 @@ def test_the_schema_is_what_was_reviewed(*, rewrite_golden: bool) -> None:
 def test_the_started_package_answers_with_that_schema(started: tuple[Engine, Any, str]) -> None:
     """`pulumi package add` and `get-schema` ask for it over gRPC."""
     _, stub, _ = started
-    answer = stub.GetSchema(provider_pb2.GetSchemaRequest(), timeout=60).schema
+    answer = stub.GetSchema(provider_pb2.GetSchemaRequest(), timeout=PATIENCE_SECONDS).schema
     assert json.loads(answer) == json.loads(SCHEMA.read_text(encoding="utf-8"))
-    assert stub.GetPluginInfo(Empty(), timeout=60).version == "0.1.0"
+    assert stub.GetPluginInfo(Empty(), timeout=PATIENCE_SECONDS).version == "0.1.0"
 
 
 def test_a_program_in_any_language_gets_the_same_access(started: tuple[Engine, Any, str]) -> None:

@@ -16,6 +16,7 @@ from google.protobuf.struct_pb2 import Struct
 from pulumi.runtime.proto import analyzer_pb2, analyzer_pb2_grpc
 
 from components.derivation.diff.preview_resources import Resource
+from tests.fakes.patience import PATIENCE_SECONDS
 
 
 def environment(project: Path) -> str:
@@ -34,7 +35,7 @@ class Analyzer:
 
     def info(self) -> Any:  # noqa: ANN401 - generated
         """Ask what the pack holds."""
-        return self.stub.GetAnalyzerInfo(Empty(), timeout=60)
+        return self.stub.GetAnalyzerInfo(Empty(), timeout=PATIENCE_SECONDS)
 
     def configure(self, configuration: dict[str, dict[str, object]]) -> None:
         """Configure policies: name to properties."""
@@ -42,14 +43,14 @@ class Analyzer:
             name: analyzer_pb2.PolicyConfig(enforcementLevel=analyzer_pb2.MANDATORY, properties=_struct(given))
             for name, given in configuration.items()
         }
-        self.stub.Configure(analyzer_pb2.ConfigureAnalyzerRequest(policyConfig=configs), timeout=60)
+        self.stub.Configure(analyzer_pb2.ConfigureAnalyzerRequest(policyConfig=configs), timeout=PATIENCE_SECONDS)
 
     def analyze(self, resource: Resource) -> list[Any]:
         """Ask about one resource, before it is made."""
         request = analyzer_pb2.AnalyzeRequest(
             type=resource.type, urn=resource.urn, name=resource.name, properties=_struct(resource.properties)
         )
-        return list(self.stub.Analyze(request, timeout=60).diagnostics)
+        return list(self.stub.Analyze(request, timeout=PATIENCE_SECONDS).diagnostics)
 
     def analyze_stack(self, resources: Iterable[Resource]) -> list[Any]:
         """Ask about a stack whole, after everything is planned."""
@@ -66,7 +67,11 @@ class Analyzer:
             )
             for item in resources
         ]
-        return list(self.stub.AnalyzeStack(analyzer_pb2.AnalyzeStackRequest(resources=asked), timeout=60).diagnostics)
+        return list(
+            self.stub.AnalyzeStack(
+                analyzer_pb2.AnalyzeStackRequest(resources=asked), timeout=PATIENCE_SECONDS
+            ).diagnostics
+        )
 
 
 def _struct(properties: Any) -> Struct:  # noqa: ANN401 - JSON

@@ -18,6 +18,7 @@ from components.derivation.evaluator import (
     parse_policy,
 )
 from tests.derivation.evaluator.random_policies import ROLE, Question
+from tests.fakes.patience import PATIENCE_SECONDS
 
 UNCLEAR = "unclear"
 
@@ -82,5 +83,5 @@ class MiniStackEngine:
         assert self._process.stdin
         assert self._process.stdout
         self._process.stdin.close()
-        self._process.wait(timeout=10)
+        self._process.wait(timeout=PATIENCE_SECONDS)
         self._process.stdout.close()

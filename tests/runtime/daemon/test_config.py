@@ -10,6 +10,7 @@ import pytest
 from provider_runtime.config import FLAGS, HelpRequested, LogFormat, SettingsError, parse_settings
 from provider_runtime.go_flags import Flag, FlagKind, parse_boolean, parse_duration, parse_flags, parse_integer
 from tests.fakes.daemons import REPOSITORY
+from tests.fakes.patience import PATIENCE_SECONDS
 
 
 @pytest.mark.parametrize(
@@ -175,7 +176,9 @@ def test_a_provider_name_that_the_driver_would_refuse(name: str) -> None:
 
 def _run(*words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "provider_runtime", *words]
-    return subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, timeout=30, check=False)  # noqa: S603
+    return subprocess.run(  # noqa: S603
+        command, capture_output=True, text=True, cwd=REPOSITORY, timeout=PATIENCE_SECONDS, check=False
+    )
 
 
 def test_the_command_answers_a_wrong_flag_with_usage_and_2_and_help_with_0() -> None:

@@ -15,7 +15,6 @@ import stat
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +24,7 @@ import pytest
 from provider_runtime.version import VERSION
 from tests.fakes.aws import FakeAws, FakeParameter, FakeSecret
 from tests.fakes.driver import DriverClient, Pod
+from tests.fakes.patience import PATIENCE_SECONDS, wait_until
 from tests.fakes.tokens import make_token
 from tests.runtime.image.dockerfiles import parse_dockerfile
 
@@ -119,7 +119,7 @@ def _prepare(room: Path) -> None:
     """What the init container does, with the image's code and that container's capabilities."""
     words = ("-m", "provider_runtime", "prepare-socket-dir", f"--provider-volume={room}/sockets", f"--group={USER_ID}")
     with _start(room, 0, *words) as process:
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 0, errors
 
 
@@ -128,11 +128,11 @@ def _listing(root: Path) -> dict[str, tuple[int, int]]:
 
 
 def _wait_for(path: Path, process: subprocess.Popen[str]) -> None:
-    end = time.monotonic() + 20
-    while not path.exists():
+    def is_there() -> bool:
         assert process.poll() is None, process.communicate()
-        assert time.monotonic() < end
-        time.sleep(0.02)
+        return path.exists()
+
+    wait_until(is_there, f"{path} is there")
 
 
 @pytest.fixture(scope="module")
@@ -206,7 +206,7 @@ def test_another_user_cannot_connect(room: Path, user_id: int, outcome: str) -> 
     )
 
     with _start(room, user_id, "-c", script, f"{room}/sockets/aws.sock") as process:
-        output, errors = process.communicate(timeout=20)
+        output, errors = process.communicate(timeout=PATIENCE_SECONDS)
 
     assert output.strip() == outcome, errors
 
@@ -233,7 +233,7 @@ def test_sigterm_drains_and_leaves_no_socket(room: Path, daemon: subprocess.Pope
     """The last test of this module: it ends the shared process."""
     daemon.send_signal(signal.SIGTERM)
 
-    _, errors = daemon.communicate(timeout=20)
+    _, errors = daemon.communicate(timeout=PATIENCE_SECONDS)
 
     assert daemon.returncode == 0, errors
     assert list((room / "sockets").iterdir()) == []
