@@ -53,7 +53,7 @@ def check_places(variant: AppVariant, reader_account: str, environment: Environm
 
 
 def _names_an_arn(entry: ObjectEntry) -> bool:
-    return any(name.startswith("arn:") for name in (entry.name, *(item.name or "" for item in entry.failover)))
+    return any(name.startswith("arn:") for name, _ in entry.names())
 
 
 def _check_arns(
@@ -120,7 +120,12 @@ def _check_secret(
 
 
 def _check_optional(entry: ObjectEntry, problems: ProblemList) -> None:
-    if entry.optional and _SUFFIX_LIKE.search(entry.name) and not entry.name.startswith("arn:"):
-        what = f"{entry.name!r} is optional and ends in a hyphen and six characters"
-        rule = "Leave to ask for a missing secret of this name would also be leave to read a secret with that suffix"
-        problems.add(entry.at, "SPEC035", what, rule, "give the secret another name, or make it required")
+    if not entry.optional:
+        return
+    for name, at in entry.names():
+        if _SUFFIX_LIKE.search(name) and not name.startswith("arn:"):
+            what = f"{name!r} is optional and ends in a hyphen and six characters"
+            rule = (
+                "Leave to ask for a missing secret of this name would also be leave to read a secret with that suffix"
+            )
+            problems.add(at, "SPEC035", what, rule, "give the secret another name, or make it required")

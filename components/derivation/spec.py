@@ -179,6 +179,10 @@ class ObjectEntry:
     file_at: Spot = field(compare=False)
     mount_at: Spot = field(compare=False)
 
+    def names(self) -> tuple[tuple[str, Spot], ...]:
+        """Return every name that it is read by, with its place: of the first region, then of failover regions."""
+        return ((self.name, self.at), *((item.name, item.at) for item in self.failover if item.name))
+
     def resolved(
         self,
         *,

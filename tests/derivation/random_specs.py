@@ -21,7 +21,8 @@ BREAK_GLASS = f"arn:aws:iam::{ACCOUNT}:role/break-glass"
 EARLIER = "-as-it-was-before"
 
 LABEL = st.from_regex(r"[a-z](?:[a-z0-9-]{0,10}[a-z0-9])?", fullmatch=True)
-SECRET_NAME = st.from_regex(r"(?:[a-z0-9]{1,4}/){0,2}[a-zA-Z0-9_+=.@-]{1,12}", fullmatch=True)
+#: Some end in what could be a random suffix.
+SECRET_NAME = st.from_regex(r"(?:[a-z0-9]{1,4}/){0,2}[a-zA-Z0-9_+=.@-]{1,12}(?:-config|-Zz9Zz9)?", fullmatch=True)
 PARAMETER_NAME = st.from_regex(r"/?[a-z0-9]{1,5}(?:/[a-zA-Z0-9_.-]{1,8}){0,2}", fullmatch=True)
 PATH = st.from_regex(r"/tree-[0-9](?:/[a-zA-Z0-9_.-]{1,8}){0,2}", fullmatch=True)
 MODE = st.sampled_from(["0400", "0440", "0444", "0600", "0644"])
@@ -176,7 +177,7 @@ def _entry(draw: st.DrawFn, name: str, draft: _Draft, *, is_secret: bool) -> lis
         lines.append(f"    restrict: {{breakGlass: ['{BREAK_GLASS}'], adopt: true}}")
         draft.reads += reads
         return lines
-    may_be_missing = not re.search(r"-[A-Za-z0-9]{6}$", name) or not is_secret
+    may_be_missing = not is_secret or not any(is_suffix_like(part) for part in _names_of(name, reads))
     if may_be_missing and draw(st.booleans()):
         lines.append("    optional: true")
         reads = [_optional(read) for read in reads]
@@ -195,6 +196,17 @@ def _paths(draw: st.DrawFn, draft: _Draft, *, most: int) -> Iterator[str]:
         yield from [f"    kmsKey: {key}"] if key else []
         arn = _arn(path, REGION, draft.account, is_secret=False)
         draft.reads.append(AskedRead(is_secret=False, is_path=True, region=REGION, name=path, arn=arn, key=key))
+
+
+def is_suffix_like(name: str) -> bool:
+    """Say whether a name ends in what could be the random suffix of a shorter one."""
+    return re.search(r"-[A-Za-z0-9]{6}\Z", name) is not None
+
+
+def _names_of(name: str, reads: list[AskedRead]) -> Iterator[str]:
+    """Yield the name and what failover regions call it."""
+    yield name
+    yield from (read.arn.removesuffix(SUFFIX) for read in reads)
 
 
 def _optional(read: AskedRead) -> AskedRead:
@@ -220,11 +232,12 @@ def _reads(draw: st.DrawFn, name: str, draft: _Draft, *, is_secret: bool) -> tup
     renamed = [region for region in draft.failover if form == "name" and draw(st.booleans())]
     if differs or renamed:
         lines.append("    failover:")
+    ending = draw(st.sampled_from(["x", "-apikey"])) if renamed and is_secret else "x"
     for region in draft.failover:
         inner = [f"{selector}: {values[region]}"] if region in differs else []
         if region in renamed:
-            arns[region] = _arn(f"{name}x", region, account, is_secret=is_secret)
-            inner.append(f"name: {json.dumps(f'{name}x')}")
+            arns[region] = _arn(f"{name}{ending}", region, account, is_secret=is_secret)
+            inner.append(f"name: {json.dumps(f'{name}{ending}')}")
         if inner:
             lines.append(f"      {region}: {{{', '.join(inner)}}}")
     reads = [

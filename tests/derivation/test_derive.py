@@ -29,7 +29,7 @@ from provider_runtime.mount_request import MountRequest, ObjectVersions, parse_m
 from provider_runtime.secret_objects import ObjectType, parse_objects
 from tests.derivation.expected_access import is_asked_for, questions_about
 from tests.derivation.iam_oracle import allows
-from tests.derivation.random_specs import DEPLOYER, EARLIER, SUFFIX, SpecText, spec_texts
+from tests.derivation.random_specs import DEPLOYER, EARLIER, SECRET_NAME, SUFFIX, SpecText, is_suffix_like, spec_texts
 
 ENVIRONMENT = Environment(
     name="dev",
@@ -379,6 +379,28 @@ def test_a_full_arn_is_granted_as_it_stands_and_a_partial_one_with_its_unknown_s
     text = f"{PAYMENTS}secrets:\n{entries}"
     (access,) = derive_all(parse_specs(text), ENVIRONMENT)
     assert access.policies[0].document.statements[0].resources == (f"{base}-??????", f"{base}-Ab12Cd")
+
+
+@given(names=st.lists(SECRET_NAME, min_size=1, max_size=3), optional=st.booleans())
+@LAW
+def test_leave_for_a_missing_secret_is_never_leave_for_another_one(names: list[str], *, optional: bool) -> None:
+    """In no region: the ARN that is asked about while a secret is missing must not be a whole ARN of another name."""
+    regions = ("us-west-2", "ap-south-1")[: len(names) - 1]
+    text = f"{PAYMENTS}failoverRegions: [{', '.join(regions)}]\nsecrets:\n  - name: {names[0]!r}\n    file: db\n"
+    text += f"    optional: {str(optional).lower()}\n" + ("    failover:\n" if regions else "")
+    text += "".join(f"      {region}: {{name: {name!r}}}\n" for region, name in zip(regions, names[1:], strict=True))
+    likely = [name for name in names if is_suffix_like(name)]
+    if not (optional and likely):
+        (access,) = derive_all(parse_specs(text), ENVIRONMENT)
+        assert all(bool(grant.absent_as) == optional for grant in access.grants)
+        assert not any(is_suffix_like(grant.absent_as) for grant in access.grants)
+        return
+    with pytest.raises(SpecErrors) as caught:
+        derive_all(parse_specs(text), ENVIRONMENT)
+    problems = caught.value.problems
+    assert {problem.code for problem in problems} == {"SPEC035"}
+    assert len(problems) == len(likely)
+    assert all(any(repr(name) in problem.what for problem in problems) for name in likely)
 
 
 def test_the_name_of_a_role_is_short_stable_and_unique_ignoring_case() -> None:

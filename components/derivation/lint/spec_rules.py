@@ -33,10 +33,10 @@ def _in_force(variant: AppVariant, entry: ObjectEntry | None = None) -> tuple[Su
 
 def _suffix(material: Material) -> Iterator[Hit]:
     for variant, entry in _entries(material):
-        is_name = entry.store is Store.SECRETS_MANAGER and not entry.name.startswith("arn:")
-        if is_name and _NAME_WITH_SUFFIX.search(entry.name):
-            what = f"the name {entry.name!r} ends in a hyphen and six characters"
-            yield Hit(spot=entry.at, what=what, suppressions=_in_force(variant, entry))
+        for name, at in entry.names() if entry.store is Store.SECRETS_MANAGER else ():
+            if not name.startswith("arn:") and _NAME_WITH_SUFFIX.search(name):
+                what = f"the name {name!r} ends in a hyphen and six characters"
+                yield Hit(spot=at, what=what, suppressions=_in_force(variant, entry))
 
 
 #: How many other readers a finding names.

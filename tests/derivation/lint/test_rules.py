@@ -58,6 +58,15 @@ def test_without_the_rule_its_bad_example_passes(rule: Rule) -> None:
     assert lint(material_of(rule.bad), others) == ()
 
 
+def test_a_name_in_a_failover_region_is_a_name_too() -> None:
+    text = (
+        "version: 1\napp: shop\nnamespace: shop\nfailoverRegions: [us-west-2]\nsecrets:\n"
+        "  - name: prod/db\n    failover:\n      us-west-2: {name: prod/db-config}\n"
+    )
+    (finding,) = lint(material_of(Example(spec=text)), [rule for rule in RULES if rule.code == "LS801"])
+    assert (finding.spot.line, "'prod/db-config'" in finding.what) == (8, True)
+
+
 def test_codes_and_severities_are_stable(project: Path, *, rewrite_golden: bool) -> None:
     listed = "".join(f"{rule.code} {rule.severity} {rule.title}\n" for rule in RULES)
     golden = project / "tests/golden/lint/rules.txt"
