@@ -6,6 +6,7 @@ import gc
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -13,6 +14,11 @@ ROOT = Path(__file__).resolve().parent.parent
 _VALUES_BETWEEN_COLLECTIONS = 20_000
 
 gc.set_threshold(_VALUES_BETWEEN_COLLECTIONS)
+
+# Hypothesis fails an example that takes 200 ms, and inputs that are slow to make: a machine that stalls has both. What
+# it loads by itself, as it does in CI, stays; a test's own settings begin with these.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 def pytest_collection_finish() -> None:
