@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from provider_runtime.errors import Culprit, ErrorCode, MountError
 from tests.fakes.driver import Pod
 from tests.fakes.nodes import FAR_FUTURE_SECONDS, OBJECTS, REGION, Node, build_node, shop_pod
+from tests.fakes.patience import until
 from tests.fakes.tokens import make_token
 
 if TYPE_CHECKING:
@@ -212,8 +213,7 @@ async def test_one_cancelled_pod_does_not_fail_its_neighbours(node: Node) -> Non
     async with asyncio.TaskGroup() as tasks:
         first = tasks.create_task(node.mount(shop_pod("a")))
         second = tasks.create_task(node.mount(shop_pod("b")))
-        while not node.reader.reads:  # noqa: ASYNC110  # the reader records, it does not signal
-            await asyncio.sleep(0)
+        await until(lambda: bool(node.reader.reads), "a read begins")
         first.cancel()
         await asyncio.sleep(0)
         node.reader.gate.set()
