@@ -27,6 +27,7 @@ class Kind(StrEnum):
     """What is looked at."""
 
     ADMISSION_BINDING = "ValidatingAdmissionPolicyBinding"
+    ADMISSION_POLICY = "ValidatingAdmissionPolicy"
     CLUSTER_ROLE = "ClusterRole"
     CSI_DRIVER = "CSIDriver"
     CSI_NODE = "CSINode"
@@ -41,6 +42,7 @@ class Kind(StrEnum):
 #: API path of each kind, and its plural. Nothing here is a Secret.
 _PATHS: Final[Mapping[Kind, tuple[str, str]]] = {
     Kind.ADMISSION_BINDING: ("/apis/admissionregistration.k8s.io/v1", "validatingadmissionpolicybindings"),
+    Kind.ADMISSION_POLICY: ("/apis/admissionregistration.k8s.io/v1", "validatingadmissionpolicies"),
     Kind.CLUSTER_ROLE: ("/apis/rbac.authorization.k8s.io/v1", "clusterroles"),
     Kind.CSI_DRIVER: ("/apis/storage.k8s.io/v1", "csidrivers"),
     Kind.CSI_NODE: ("/apis/storage.k8s.io/v1", "csinodes"),

@@ -12,7 +12,6 @@ from typing import Any, Final
 
 from components.driver_values import derive_driver_values, derive_poll_interval
 from components.placement import DRIVER_NAME, EXCLUDED_NODES
-from components.platform_settings import AdmissionMode
 from lockstep.doctor.cluster_objects import ClusterObjects, Kind, Manifest
 from lockstep.doctor.compatibility import is_at_least, load_compatibility
 from lockstep.doctor.expected import Expected
@@ -27,7 +26,6 @@ _DEFAULT_INTERVAL: Final = "2m"
 _FIRST_RETRY_SECONDS: Final = 0.5
 #: Source: chart secrets-store-csi-driver 1.6.0, templates/role-syncsecret.yaml.
 SYNC_ROLE: Final = "secretprovidersyncing-role"
-_ADMISSION_PREFIX: Final = "lockstep-secret-volumes-"
 _RAISE: Final = "run `pulumi up` on the stack of the platform"
 
 
@@ -71,7 +69,6 @@ def check_driver(expected: Expected, objects: ClusterObjects) -> Iterator[Verdic
     yield from examine(Check("driver.interval"), lambda check: _interval(check, expected, objects))
     yield from examine(Check("driver.sync"), lambda check: _sync(check, expected, objects))
     yield from examine(Check("driver.nodes"), lambda check: _nodes(check, expected, objects))
-    yield from examine(Check("driver.admission"), lambda check: _admission(check, expected, objects))
 
 
 def absent(check: Check, expected: Expected, text: str) -> Verdict:
@@ -238,23 +235,3 @@ def _runs_agents(node: Manifest) -> bool:
 
 def _system(node: Manifest) -> str:
     return str((node["metadata"].get("labels") or {}).get("kubernetes.io/os", ""))
-
-
-def _admission(check: Check, expected: Expected, objects: ClusterObjects) -> Iterator[Verdict]:
-    mode = expected.settings.platform.admission
-    if not expected.has_own_platform or mode is AdmissionMode.OFF:
-        yield check.skipped("this stack places no admission policies")
-        return
-    actions = {"deny": "Deny", "warn": "Warn"}[mode.value]
-    found = [
-        item
-        for item in objects.listed(Kind.ADMISSION_BINDING)
-        if str(item["metadata"]["name"]).startswith(_ADMISSION_PREFIX)
-    ]
-    weaker = [item["metadata"]["name"] for item in found if actions not in item["spec"].get("validationActions", ())]
-    if not found:
-        yield absent(check, expected, "the admission policies of pods with secrets are not bound")
-    elif weaker:
-        yield check.fail(f"{listed(weaker)}: the action is not {actions}, as lockstep:admission says", _RAISE)
-    else:
-        yield check.ok(f"{len(found)} admission policies are bound with {actions}")

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from lockstep.doctor.admission_checks import check_admission
 from lockstep.doctor.app_checks import check_apps
 from lockstep.doctor.aws_reader import AwsCalls
 from lockstep.doctor.cluster_objects import ClusterObjects
@@ -41,6 +42,7 @@ def examine_cluster(expected: Expected, objects: ClusterObjects | Absent) -> Ite
         return
     yield from check_server(expected, objects)
     yield from check_driver(expected, objects)
+    yield from check_admission(expected, objects)
     yield from check_provider(expected, objects)
     yield from check_apps(expected, objects)
 

@@ -6,6 +6,7 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
+from components.admission_rules import TARGETS, Target, derive_policy_spec, object_name
 from lockstep.doctor.expected import Expected
 from tests.fakes.kubernetes import FakeApiServer, Object
 
@@ -22,11 +23,19 @@ CLASSES = "/apis/secrets-store.csi.x-k8s.io/v1/secretproviderclasses"
 ACCOUNTS = "/api/v1/serviceaccounts"
 ROLES = "/apis/rbac.authorization.k8s.io/v1/clusterroles"
 BINDINGS = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings"
+POLICIES = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies"
 
 SOCKETS = "/var/run/secrets-store-csi-providers"
 DRIVER = "secrets-store-csi-driver"
 PROVIDER = "secrets-store-csi-driver-provider-aws"
 AGENT = "eks-pod-identity-agent"
+
+
+def _policy(target: Target, expected: Expected) -> Object:
+    """Return a target's policy as an API server keeps it: with selectors that are empty."""
+    spec = derive_policy_spec(target, expected.settings.platform.admission_exempt_namespaces)
+    constraints = {"namespaceSelector": {}, "objectSelector": {}, **spec["matchConstraints"]}
+    return _named(object_name(target), spec={**spec, "matchConstraints": constraints})
 
 
 def healthy_cluster(expected: Expected) -> FakeApiServer:
@@ -45,9 +54,9 @@ def healthy_cluster(expected: Expected) -> FakeApiServer:
         ACCOUNTS: [dict(app.service_account_manifest) for app in expected.apps],
         ROLES: [_named("cluster-admin")]
         + ([_named("secretprovidersyncing-role")] if expected.driver.sync_secrets else []),
+        POLICIES: [_policy(target, expected) for target in TARGETS],
         BINDINGS: [
-            _named(f"lockstep-secret-volumes-{target}", spec={"validationActions": ["Deny"]})
-            for target in ("cronjobs", "pods", "workloads")
+            _named(name, spec={"policyName": name, "validationActions": ["Deny"]}) for name in map(object_name, TARGETS)
         ],
     }
     documents: dict[str, Object] = {

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from components.admission_rules import TARGETS, object_name
 from components.derivation.manifests import ROLE_ANNOTATION
 from lockstep.cluster.api_server import ClusterReader
 from lockstep.cluster.kubeconfig import ClusterAccess, User
@@ -27,6 +28,7 @@ from tests.doctor.healthy_cluster import (
     LEASES,
     NODE_LIST,
     PODS,
+    POLICIES,
     PROVIDER,
     ROLES,
     daemon_set,
@@ -172,6 +174,15 @@ BROKEN: list[tuple[str, str, Break]] = [
     ("driver.nodes", "fail", _without(CSI_NODES, "node-2")),
     ("driver.nodes", "warn", _label(NODE_LIST, "kubernetes.io/os", "windows")),
     ("driver.admission", "fail", _without(BINDINGS)),
+    ("driver.admission", "fail", _without(POLICIES)),
+    *(("driver.admission", "fail", _without(each, object_name(TARGETS[0]))) for each in (BINDINGS, POLICIES)),
+    ("driver.admission", "fail", _spec(BINDINGS, policyName="another")),
+    ("driver.admission", "fail", _spec(BINDINGS, matchResources={"namespaceSelector": {"matchLabels": {"a": "b"}}})),
+    ("driver.admission", "fail", _spec(BINDINGS, paramRef={"name": "a"})),
+    ("driver.admission", "fail", _spec(POLICIES, failurePolicy="Ignore")),
+    ("driver.admission", "fail", _spec(POLICIES, validations=[{"expression": "true"}])),
+    ("driver.admission", "fail", _spec(POLICIES, matchConditions=[{"name": "never", "expression": "false"}])),
+    ("driver.admission", "fail", _spec(POLICIES, matchConstraints={"resourceRules": []})),
     (
         "driver.admission",
         "fail",
@@ -212,7 +223,7 @@ def test_a_missing_driver_is_found_by_everything_that_needs_it(prod: Expected) -
 def test_before_up_what_pulumi_makes_may_be_missing(prod: Expected) -> None:
     server = healthy_cluster(prod)
     agent = server.find(DAEMON_SETS, AGENT)
-    for collection in (CSI_DRIVERS, DAEMON_SETS, CSI_NODES, ACCOUNTS, CLASSES, ROLES, BINDINGS, PODS):
+    for collection in (CSI_DRIVERS, DAEMON_SETS, CSI_NODES, ACCOUNTS, CLASSES, ROLES, BINDINGS, POLICIES, PODS):
         _without(collection)(server)
     server.collections[DAEMON_SETS].append(agent)
     verdicts = examine(replace(prod, is_before_up=True), server)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from components.admission_rules import TARGETS, object_name
 from components.driver_values import derive_driver_values
 from lockstep.doctor.cluster_objects import FileObjects, Kind
 from lockstep.doctor.examination import examine_cluster
@@ -16,17 +17,16 @@ from lockstep.doctor.verdicts import Status, UnseenError
 from lockstep.input_errors import InputError
 from tests.doctor.healthy_cluster import healthy_cluster
 
-KINDS = {kind: kind.value.lower() for kind in Kind}
+#: Plurals, as `kubectl get` takes them, but for those that only have an `s` more.
+PLURALS = {"secretproviderclass": "secretproviderclasses", "validatingadmissionpolicy": "validatingadmissionpolicies"}
+KINDS = {PLURALS.get(kind.value.lower(), f"{kind.value.lower()}s"): kind for kind in Kind}
 
 
 def save(expected: Expected, folder: Path) -> Path:
     """Save everything as `kubectl get … -A -o json` does."""
     items = []
     for path, objects in healthy_cluster(expected).collections.items():
-        plural = path.rsplit("/", 1)[1]
-        kind = next(
-            kind.value for kind in Kind if f"{kind.value.lower()}s" in {plural, plural.replace("classes", "classs")}
-        )
+        kind = KINDS[path.rsplit("/", 1)[1]].value
         items += [{**item, "kind": kind} for item in objects]
     for item in items:
         if item["kind"] == "Node":
@@ -50,6 +50,32 @@ def test_a_kind_that_the_files_lack_is_unseen_and_never_absent(prod: Expected, t
     assert {verdict.status for verdict in verdicts} == {Status.SKIPPED}
     texts = {verdict.check: verdict.text for verdict in verdicts}
     assert texts["driver.tokens"] == "the files hold no CSIDriver: add `kubectl get csidrivers -A -o json`"
+
+
+def test_admission_policies_are_missed_by_name_and_never_taken_for_granted(prod: Expected, tmp_path: Path) -> None:
+    """Bindings without their policies refuse nothing, and the pods' own are the ones that matter most."""
+    pods, *others = map(object_name, TARGETS)
+    objects = {path.rsplit("/", 1)[1]: items for path, items in healthy_cluster(prod).collections.items()}
+    bindings = [
+        {**each, "kind": "ValidatingAdmissionPolicyBinding"} for each in objects["validatingadmissionpolicybindings"]
+    ]
+    policies = [{**each, "kind": "ValidatingAdmissionPolicy"} for each in objects["validatingadmissionpolicies"]]
+
+    def verdicts(*kept: dict[str, object]) -> list[tuple[Status, str]]:
+        (tmp_path / "rules.yaml").write_text(yaml.safe_dump_all(kept))
+        found = examine_cluster(prod, FileObjects([tmp_path / "rules.yaml"]))
+        return [(each.status, each.text) for each in found if each.check == "driver.admission"]
+
+    unseen = "the files hold no ValidatingAdmissionPolicy: add `kubectl get validatingadmissionpolicies -A -o json`"
+    without_pods = [each for each in bindings if each["metadata"]["name"] != pods]
+    assert verdicts(*without_pods) == [
+        (Status.FAIL, f"missing: ValidatingAdmissionPolicyBinding {pods}"),
+        (Status.SKIPPED, unseen),
+    ]
+    assert verdicts(*bindings) == [(Status.SKIPPED, unseen)]
+    ((status, text),) = verdicts(*bindings, *(each for each in policies if each["metadata"]["name"] in others))
+    assert (status, text) == (Status.FAIL, f"missing: ValidatingAdmissionPolicy {pods}")
+    assert [status for status, _ in verdicts(*bindings, *policies)] == [Status.OK]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,15 @@ from typing import Any
 
 import pytest
 
-from components.admission import RULES, TARGETS, AccessAdmission, AccessAdmissionArgs, render_condition, render_volumes
+from components.admission import AccessAdmission, AccessAdmissionArgs
+from components.admission_rules import (
+    RULES,
+    TARGETS,
+    derive_policy_spec,
+    object_name,
+    render_condition,
+    render_volumes,
+)
 from components.platform_settings import AdmissionMode
 from tests.infra.recording import ADMISSION_BINDING, ADMISSION_POLICY, Recorded, run_components
 
@@ -31,6 +39,13 @@ def test_every_policy_is_bound_with_the_modes_actions(mode: AdmissionMode, actio
     assert all(spec["validationActions"] == actions for spec in bound.values())
     for item in run.of_type(ADMISSION_BINDING):
         assert len(run.dependencies(item)) == 1
+
+
+@pytest.mark.parametrize("exempt", [(), ("vault", "azure", "vault")])
+def test_what_is_placed_is_what_a_cluster_is_examined_for(exempt: tuple[str, ...]) -> None:
+    items: list[Any] = [item.inputs for item in admission(AdmissionMode.DENY, *exempt).of_type(ADMISSION_POLICY)]
+    placed = {item["metadata"]["name"]: item["spec"] for item in items}
+    assert placed == {object_name(target): derive_policy_spec(target, exempt) for target in TARGETS}
 
 
 def test_off_places_nothing() -> None:
