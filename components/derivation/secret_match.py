@@ -18,6 +18,15 @@ def is_same_secret(one: str, other: str) -> bool:
     return one == other or _covers(one, other) or _covers(other, one)
 
 
+def without_suffix(resource: str) -> str:
+    """Return a resource without its suffix, known or not: resources of one secret have it in common.
+
+    >>> without_suffix("arn:aws:secretsmanager:r:1:secret:a-Ab12Cd")
+    'arn:aws:secretsmanager:r:1:secret:a'
+    """
+    return resource[: -len(UNKNOWN_SUFFIX)]
+
+
 def _covers(pattern: str, arn: str) -> bool:
     if not pattern.endswith(UNKNOWN_SUFFIX):
         return False

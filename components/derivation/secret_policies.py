@@ -15,6 +15,7 @@ Sources: Secrets Manager user guide, resource-based policies; IAM user guide, gl
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from .access import AppAccess, SecretPolicy
@@ -25,7 +26,7 @@ from .grants import GET_SECRET_VALUE, Grant
 from .iam import Condition, Effect, PolicyDocument, Statement
 from .limits import SECRET_POLICY
 from .resource_policies import ReaderGrant, readers_policy
-from .secret_match import is_same_secret
+from .secret_match import is_same_secret, without_suffix
 from .spec import AppName, AppVariant, ObjectEntry, RestrictEntry, Store
 
 #: Every statement that Lockstep writes into a secret's policy has an id that begins so.
@@ -60,17 +61,20 @@ def secret_policies(
         problems: SPEC031 where a policy cannot be written.
     """
     found: dict[str, SecretPolicy] = {}
+    readers = _Readers(apps)
     for app in apps:
         for entry in variants[app.app].objects:
             if entry.restrict is None:
                 continue
             before = len(problems)
-            _check(entry, entry.restrict, app, environment, problems)
             resource = _resource(entry, environment)
+            reads = readers.of(resource)
+            _check_owner(entry, entry.restrict, app, reads, problems)
+            _check(entry, entry.restrict, app, environment, problems)
             if any(is_same_secret(resource, other) for other in found):
                 problems.add(entry.restrict.at, "SPEC031", f"{entry.name!r} is restricted twice", _RULE, "remove one")
             if len(problems) == before:
-                document = _document(resource, entry.restrict, apps, environment)
+                document = _document(resource, entry.restrict, reads, environment)
                 _check_size(entry, document, problems)
                 found[resource] = SecretPolicy(
                     secret=entry.name,
@@ -84,8 +88,25 @@ def secret_policies(
     return tuple(found[resource] for resource in sorted(found))
 
 
-def _check(
-    entry: ObjectEntry, restrict: RestrictEntry, app: AppAccess, environment: Environment, problems: ProblemList
+class _Readers:
+    """Who reads which secret, by its name: a fleet has many grants, and each restricted secret few readers."""
+
+    def __init__(self, apps: Iterable[AppAccess]) -> None:
+        self._by_name: defaultdict[str, list[ReaderGrant]] = defaultdict(list)
+        for app in apps:
+            for grant in app.grants:
+                if grant.store is Store.SECRETS_MANAGER:
+                    read = ReaderGrant(app=app.app, reader=app.reader_arn, grant=grant)
+                    self._by_name[without_suffix(grant.resource)].append(read)
+
+    def of(self, resource: str) -> list[ReaderGrant]:
+        """Return the reads of one secret, by its name or whole ARN, in order of apps."""
+        named = self._by_name.get(without_suffix(resource), [])
+        return [read for read in named if is_same_secret(read.grant.resource, resource)]
+
+
+def _check_owner(
+    entry: ObjectEntry, restrict: RestrictEntry, app: AppAccess, reads: Iterable[ReaderGrant], problems: ProblemList
 ) -> None:
     at = restrict.at
     if not app.owner:
@@ -93,6 +114,21 @@ def _check(
     elif entry.owner and entry.owner != app.owner:
         what = f"{entry.name!r} belongs to {entry.owner!r}, the app to {app.owner!r}"
         problems.add(at, "SPEC031", what, _RULE, f"write 'restrict:' in a spec of {entry.owner!r}")
+    else:
+        others: dict[str, AppName] = {}
+        for read in reads:
+            if read.grant.owner not in {"", app.owner}:
+                others.setdefault(read.grant.owner, read.app)
+        for owner, other in sorted(others.items()):
+            what = f"{entry.name!r} belongs to {app.owner!r} here, and to {owner!r} in the app {other!r}"
+            fix = f"write 'restrict:' in a spec of {owner!r}, or 'owner: {app.owner}' in the entry of {other!r}"
+            problems.add(at, "SPEC031", what, _RULE, fix)
+
+
+def _check(
+    entry: ObjectEntry, restrict: RestrictEntry, app: AppAccess, environment: Environment, problems: ProblemList
+) -> None:
+    at = restrict.at
     if environment.deployer_role is None:
         what = f"the environment {environment.name} names no deployer"
         rule = "Whoever deploys must never be refused, so the policy names that role"
@@ -115,14 +151,8 @@ def _resource(entry: ObjectEntry, environment: Environment) -> str:
 
 
 def _document(
-    resource: str, restrict: RestrictEntry, apps: Iterable[AppAccess], environment: Environment
+    resource: str, restrict: RestrictEntry, reads: Sequence[ReaderGrant], environment: Environment
 ) -> PolicyDocument:
-    reads = [
-        ReaderGrant(app=app.app, reader=app.reader_arn, grant=grant)
-        for app in apps
-        for grant in app.grants
-        if grant.store is Store.SECRETS_MANAGER and is_same_secret(grant.resource, resource)
-    ]
     outside = [
         ReaderGrant(app=AppName(""), reader=role, grant=_plain(resource, environment)) for role in restrict.readers
     ]

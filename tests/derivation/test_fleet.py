@@ -135,6 +135,34 @@ def test_a_policy_that_this_stack_cannot_write_is_refused(text: str, environment
     assert reason in str(caught.value)
 
 
+@given(
+    owners=st.lists(
+        st.tuples(st.sampled_from(["", "team", "other"]), st.sampled_from(["", "team", "other"])), max_size=3
+    ),
+    by_arn=st.booleans(),
+)
+@LAW
+def test_a_secret_is_restricted_only_where_every_spec_names_its_owner(
+    owners: list[tuple[str, str]], *, by_arn: bool
+) -> None:
+    """An owner is said of the entry, or else of its app; who says none does not contradict."""
+    text = f"{HEAD.format(app='owner')}  - name: db\n{RESTRICT}"
+    for number, (of_app, of_entry) in enumerate(owners):
+        text += f"---\nversion: 1\napp: a{number}\nnamespace: a{number}\n"
+        text += (
+            f"owner: {of_app}\n" if of_app else ""
+        ) + f"secrets:\n  - name: {SECRET if by_arn else 'db'}\n    file: db\n"
+        text += f"    owner: {of_entry}\n" if of_entry else ""
+    said = {of_entry or of_app for of_app, of_entry in owners} - {""}
+    if said <= {"team"}:
+        assert [policy.owner for policy in fleet_of(text).secret_policies] == ["team"]
+        return
+    with pytest.raises(SpecErrors) as caught:
+        fleet_of(text)
+    (problem,) = caught.value.problems
+    assert (problem.code, "belongs to 'team' here, and to 'other' in" in problem.what) == ("SPEC031", True)
+
+
 # ------------------------------------------------------------------------------------------------ other accounts
 @given(spec_texts())
 @LAW
