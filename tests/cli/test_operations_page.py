@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -53,6 +54,29 @@ def test_every_check_of_the_doctor_has_its_row_and_no_other(page: str, project: 
 def test_it_names_every_call_of_the_doctor_and_no_other(page: str) -> None:
     told = set(re.findall(r"`([a-z0-9]+:[A-Z][A-Za-z]+)`", page))
     assert told == {f"{service}:{operation}" for service, operation in READ_ONLY}
+
+
+def test_uninstall_names_everything_that_refuses(page: str, project: Path) -> None:
+    """Whatever the stacks place with a property that makes AWS refuse its removal."""
+    section = " ".join(page.partition("## Uninstall")[2].partition("\n## ")[0].split())
+    says = {
+        ("aws:eks/cluster:Cluster", "deletionProtection", True): "`deletionProtection: false` in `lockstep:cluster`",
+        ("aws:ecr/repository:Repository", "forceDelete", False): "ECR refuses to delete a repository",
+    }
+    files = sorted((project / "tests/golden/stacks").glob("*.json"))
+    placed = [
+        (item["resource"].partition("::")[0], item["inputs"]) for file in files for item in json.loads(file.read_text())
+    ]
+    refusing = {
+        (kind, key, inputs[key])
+        for kind, inputs in placed
+        for key, value in (("deletionProtection", True), ("forceDelete", False), ("forceDestroy", False))
+        if inputs.get(key) is value
+    }
+    assert refusing == says.keys()
+    assert all(text in section for text in says.values())
+    days = {int(inputs["deletionWindowInDays"]) for _, inputs in placed if "deletionWindowInDays" in inputs}
+    assert [f"gone {each} days later" in section for each in days] == [True]
 
 
 def test_its_versions_are_those_of_the_compatibility_table(page: str) -> None:
