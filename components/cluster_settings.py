@@ -24,8 +24,13 @@ _PRINCIPAL = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:(?:role|user)/[\w+=,.@/-]+"
 _KEY = re.compile(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[\w-]+")
 _KUBERNETES = re.compile(r"1\.\d{2}")
 _ADDON_VERSION = re.compile(r"v\d+\.\d+\.\d+-eksbuild\.\d+")
-_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
+#: EKS takes 63 characters; the AWS provider puts a dash and 26 of its own behind a group's prefix.
+_LONGEST_GROUP_NAME = 36
+_NAME = re.compile(rf"[a-z0-9](?:[a-z0-9-]{{0,{_LONGEST_GROUP_NAME - 2}}}[a-z0-9])?")
+_NAME_RULE = f"It is a DNS label of up to {_LONGEST_GROUP_NAME} characters"
+_INSTANCE_TYPE = re.compile(r"[a-z0-9-]+\.[a-z0-9-]+")
 _LARGEST_GROUP = 450
+_DISK_GIB = (20, 16_384)
 #: A network with a shorter prefix is as good as the internet.
 NARROWEST_OPEN_PREFIX = 8
 
@@ -177,12 +182,49 @@ def cluster_problems(settings: ClusterSettings) -> Iterator[tuple[str, str, str,
         problem = _cidr_problem(text)
         if problem:
             yield "public_access_cidrs", *problem[:3]
+    yield from _log_and_key_problems(settings)
+    yield from _addon_problems(settings.addons)
+    yield from _all_node_group_problems(settings)
+
+
+def _log_and_key_problems(settings: ClusterSettings) -> Iterator[tuple[str, str, str, str]]:
     if settings.log_retention_days not in RETENTION_DAYS:
         rule = f"CloudWatch Logs takes {', '.join(str(each) for each in RETENTION_DAYS)}"
         yield "log_retention_days", f"{settings.log_retention_days} does not fit", rule, "pass one of them"
-    yield from _addon_problems(settings.addons)
+    if settings.secrets_key is not None and not _KEY.fullmatch(settings.secrets_key):
+        fix = "write the full ARN, or leave it out for a key of its own"
+        yield "secrets_key", f"{settings.secrets_key!r} does not fit", "It is the ARN of a KMS key", fix
+
+
+def _all_node_group_problems(settings: ClusterSettings) -> Iterator[tuple[str, str, str, str]]:
     if not settings.node_groups:
         yield "node_groups", "there is none", "A cluster without nodes cannot run the driver", "add one"
+    names = [group.name for group in settings.node_groups]
+    for name in sorted({each for each in names if names.count(each) > 1}):
+        rule = "A group's name is unique in its cluster"
+        yield f"node_groups[{name!r}]", f"{names.count(name)} groups are called so", rule, "rename all but one"
+    for group in settings.node_groups:
+        for key, what, rule, fix in node_group_problems(group):
+            yield f"node_groups[{group.name!r}].{key}", what, rule, fix
+
+
+def node_group_problems(group: NodeGroupSettings) -> Iterator[tuple[str, str, str, str]]:
+    """Yield what EKS or EC2 would refuse of a group: field, what, rule, fix."""
+    if not _NAME.fullmatch(group.name):
+        yield "name", f"{group.name!r} is no name", _NAME_RULE, "rename it"
+    if not group.instance_types:
+        yield "instance_types", "there is none", "A group has one type or more", "name one, such as m7g.large"
+    for each in group.instance_types:
+        if not _INSTANCE_TYPE.fullmatch(each):
+            yield "instance_types", f"{each!r} does not fit", "It is a type of EC2", "write one such as m7g.large"
+    if not 0 <= group.min_size <= _LARGEST_GROUP:
+        yield "min_size", f"{group.min_size} does not fit", f"It is from 0 to {_LARGEST_GROUP}", "correct it"
+    if not max(1, group.min_size) <= group.max_size <= _LARGEST_GROUP:
+        rule = f"It is from min_size, and at least 1, to {_LARGEST_GROUP}"
+        yield "max_size", f"{group.max_size} does not fit", rule, "raise it, or lower min_size"
+    least, most = _DISK_GIB
+    if not least <= group.disk_gib <= most:
+        yield "disk_gib", f"{group.disk_gib} does not fit", f"It is from {least} to {most}", "pass a size such as 50"
 
 
 def _addon_problems(addons: Mapping[str, str]) -> Iterator[tuple[str, str, str, str]]:
@@ -232,7 +274,7 @@ def _read_node_groups(section: SettingsReader) -> tuple[NodeGroupSettings, ...]:
 
 def _read_node_group(groups: SettingsReader, name: str) -> NodeGroupSettings:
     if not _NAME.fullmatch(name):
-        groups.add(name, f"{name!r} is no name", "It is a DNS label of up to 40 characters", "rename it", "CFG007")
+        groups.add(name, f"{name!r} is no name", _NAME_RULE, "rename it", "CFG007")
     group = groups.section(name) or SettingsReader(
         {}, groups.file, f"{groups.full(name)}.", groups.problems, groups.broken
     )
@@ -242,7 +284,7 @@ def _read_node_group(groups: SettingsReader, name: str) -> NodeGroupSettings:
         instance_types=group.texts("instanceTypes", at_least=1),
         min_size=smallest,
         max_size=group.integer("maxSize", least=max(1, smallest), most=_LARGEST_GROUP),
-        disk_gib=group.integer("diskGib", least=20, most=16_384, default=50),
+        disk_gib=group.integer("diskGib", least=_DISK_GIB[0], most=_DISK_GIB[1], default=50),
         capacity=group.choice("capacity", Capacity, Capacity.ON_DEMAND, default=Capacity.ON_DEMAND),
         ami_type=group.choice("amiType", AmiType, AmiType.AL2023_X86, default=AmiType.AL2023_X86),
         release_version=group.optional_matching("releaseVersion", None, "", ""),

@@ -12,6 +12,7 @@ no extra.
 Source: EKS user guide and API reference (CreateCluster, access entries, add-ons), EKS best practices guide.
 """
 
+import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,7 +24,8 @@ from . import cluster_policies as policies
 from .arguments import ArgumentProblem, CheckedArguments
 from .cluster_facts import ClusterFacts
 from .cluster_settings import ClusterSettings, cluster_problems
-from .derivation.arn import is_account, is_region
+from .derivation.arn import DNS_SUFFIXES, is_account, is_policy_arn, is_region, is_role_path
+from .derivation.naming import platform_role_name
 from .network import Network
 from .node_group import NodeGroup, NodeGroupArgs
 
@@ -42,8 +44,9 @@ _ADDON_ROLES = {
 
 _KEY_DELETION_DAYS = 30
 
+_DIGEST_LENGTH = 8
+
 _CLUSTER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
-_ROLE_PATH = re.compile(r"/(?:[A-Za-z0-9_+=,.@-]+/)*")
 
 _ADMIN_POLICY = "AmazonEKSClusterAdminPolicy"
 _READER_POLICY = "AmazonEKSViewPolicy"
@@ -85,7 +88,14 @@ class EksClusterArgs(CheckedArguments):
             ),
             ("region", is_region(self.region), "It is a region's name", "write it like eu-west-1"),
             ("account", is_account(self.account), "It is 12 digits", "write them as a text"),
-            ("role_path", _ROLE_PATH.fullmatch(self.role_path), "It begins and ends with a slash", "write /platform/"),
+            ("partition", self.partition in DNS_SUFFIXES, f"It is one of {', '.join(DNS_SUFFIXES)}", "correct it"),
+            ("role_path", is_role_path(self.role_path), "It begins and ends with a slash", "write /platform/"),
+            (
+                "permissions_boundary",
+                self.permissions_boundary is None or is_policy_arn(self.permissions_boundary),
+                "It is the ARN of a managed policy",
+                "write the full ARN, or leave it out",
+            ),
         ):
             if not fits:
                 yield self.problem(field, f"{getattr(self, field)!r} does not fit", rule, fix)
@@ -224,13 +234,30 @@ class EksCluster(pulumi.ComponentResource):
         wanted = {settings.deployer: _ADMIN_POLICY}
         wanted |= dict.fromkeys(settings.admins, _ADMIN_POLICY)
         wanted |= {reader: _READER_POLICY for reader in settings.readers if reader not in wanted}
-        return [self._access_entry(principal, policy) for principal, policy in wanted.items()]
+        # What entries were called before they had a digest; two that read the same cannot both have been there.
+        earlier: dict[str, str] = {}
+        for principal in wanted:
+            earlier.setdefault(self._readable(principal), principal)
+        kept = frozenset(earlier.values())
+        return [
+            self._access_entry(principal, policy, is_kept=principal in kept) for principal, policy in wanted.items()
+        ]
 
-    def _access_entry(self, principal: str, policy: str) -> pulumi.Resource:
+    def _readable(self, principal: str) -> str:
         _, path = principal.split("::", 1)
-        name = f"{self._name}-{path.replace('/', '-').replace(':', '-')}"
+        return f"{self._name}-{path.replace('/', '-').replace(':', '-')}"
+
+    def _access_entry(self, principal: str, policy: str, *, is_kept: bool) -> pulumi.Resource:
+        readable = self._readable(principal)
+        # A path's slashes are written as what names may contain themselves.
+        name = f"{readable}-{hashlib.sha256(principal.encode()).hexdigest()[:_DIGEST_LENGTH]}"
+        known = pulumi.ResourceOptions(aliases=[pulumi.Alias(name=readable)] if is_kept else [])
         entry = aws.eks.AccessEntry(
-            name, cluster_name=self.cluster.name, principal_arn=principal, type="STANDARD", opts=self._child()
+            name,
+            cluster_name=self.cluster.name,
+            principal_arn=principal,
+            type="STANDARD",
+            opts=pulumi.ResourceOptions.merge(self._child(), known),
         )
         association: pulumi.Resource = aws.eks.AccessPolicyAssociation(
             name,
@@ -238,7 +265,7 @@ class EksCluster(pulumi.ComponentResource):
             principal_arn=principal,
             policy_arn=policies.access_policy_arn(self._args.partition, policy),
             access_scope=aws.eks.AccessPolicyAssociationAccessScopeArgs(type="cluster"),
-            opts=self._child(depends_on=[entry]),
+            opts=pulumi.ResourceOptions.merge(self._child(depends_on=[entry]), known),
         )
         return association
 
@@ -304,7 +331,7 @@ class EksCluster(pulumi.ComponentResource):
         )
 
     def _role_name(self, purpose: str) -> str:
-        return f"{self._args.cluster_name}-{self._args.region}-{purpose}"
+        return platform_role_name(cluster=self._args.cluster_name, region=self._args.region, purpose=purpose)
 
     def _role_arn(self, purpose: str) -> str:
         args = self._args

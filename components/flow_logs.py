@@ -16,7 +16,8 @@ import pulumi_aws as aws
 
 from .arguments import ArgumentProblem, CheckedArguments
 from .cluster_settings import RETENTION_DAYS
-from .derivation.arn import is_account, is_region
+from .derivation.arn import DNS_SUFFIXES, is_account, is_policy_arn, is_region, is_role_path
+from .derivation.naming import platform_role_name
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 
@@ -53,6 +54,14 @@ class FlowLogsArgs(CheckedArguments):
             ("network_name", _NAME.fullmatch(self.network_name), "It is part of names", "use letters, 0-9, - and _"),
             ("region", is_region(self.region), "It is a region's name", "write it like eu-west-1"),
             ("account", is_account(self.account), "It is 12 digits", "write them as a text"),
+            ("partition", self.partition in DNS_SUFFIXES, f"It is one of {', '.join(DNS_SUFFIXES)}", "correct it"),
+            ("role_path", is_role_path(self.role_path), "It begins and ends with a slash", "write /platform/"),
+            (
+                "permissions_boundary",
+                self.permissions_boundary is None or is_policy_arn(self.permissions_boundary),
+                "It is the ARN of a managed policy",
+                "write the full ARN, or leave it out",
+            ),
             ("retention_days", self.retention_days in RETENTION_DAYS, "CloudWatch Logs takes some only", "pass 90"),
         ):
             if not fits:
@@ -66,7 +75,7 @@ class FlowLogsArgs(CheckedArguments):
     @property
     def role_name(self) -> str:
         """Name of the role, global in its account."""
-        return f"{self.network_name}-{self.region}-flow-logs"
+        return platform_role_name(cluster=self.network_name, region=self.region, purpose="flow-logs")
 
 
 class FlowLogs(pulumi.ComponentResource):

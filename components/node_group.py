@@ -9,13 +9,14 @@ SSH key; repair of broken nodes on; a third of the nodes at most is replaced at 
 Source: EKS user guide (launch templates, node auto repair), EC2 user guide (instance metadata options).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pulumi
 import pulumi_aws as aws
 
-from .arguments import CheckedArguments
-from .cluster_settings import NodeGroupSettings
+from .arguments import ArgumentProblem, CheckedArguments
+from .cluster_settings import NodeGroupSettings, node_group_problems
 
 #: How much of a group may be away during an update.
 _AWAY_PERCENT = 33
@@ -43,6 +44,11 @@ class NodeGroupArgs(CheckedArguments):
     role_arn: pulumi.Input[str]
     subnet_ids: list[pulumi.Input[str]]
     after: tuple[pulumi.Resource, ...] = ()
+
+    def check_values(self) -> Iterator[ArgumentProblem]:
+        """Yield what EKS or EC2 would refuse."""
+        for field, *problem in node_group_problems(self.settings):
+            yield self.problem(f"settings.{field}", *problem)
 
 
 class NodeGroup(pulumi.ComponentResource):

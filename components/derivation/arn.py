@@ -23,6 +23,8 @@ UNKNOWN_SUFFIX = "-??????"
 _FULL_SUFFIX = re.compile(r"-[A-Za-z0-9]{6}\Z")
 _REGION = re.compile(r"[a-z]{2}(?:-[a-z]+)+-[0-9]{1,2}")
 _ACCOUNT = re.compile(r"[0-9]{12}")
+_ROLE_PATH = re.compile(r"/(?:[A-Za-z0-9_+=,.@-]+/)*")
+_POLICY = re.compile(r"arn:aws[a-z-]*:iam::(?:[0-9]{12}|aws):policy/[\w+=,.@/-]+", re.ASCII)
 _ARN_PARTS = 6
 
 
@@ -63,6 +65,16 @@ def account_in(text: str) -> str:
     """Return the account of an ARN; "" of any other text. `Arn.parse` for one part of the many ARNs of a fleet."""
     parts = text.split(":", _ARN_PARTS - 1)
     return parts[4] if len(parts) == _ARN_PARTS and parts[0] == "arn" else ""
+
+
+def is_role_path(text: str) -> bool:
+    """Say whether a text is a path of IAM: it begins and ends with a slash."""
+    return _ROLE_PATH.fullmatch(text) is not None
+
+
+def is_policy_arn(text: str) -> bool:
+    """Say whether a text has the form of a managed policy's ARN, of an account or of AWS."""
+    return _POLICY.fullmatch(text) is not None
 
 
 def is_region(text: str) -> bool:

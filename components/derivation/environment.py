@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from .arn import DNS_SUFFIXES, Arn, is_account, is_region, policy_arn, role_arn
+from .arn import DNS_SUFFIXES, Arn, is_account, is_policy_arn, is_region, is_role_path, policy_arn, role_arn
 from .errors import ProblemList, Spot
 from .naming import managed_policy_patterns, role_patterns
 from .spec import Identity
@@ -16,11 +16,9 @@ _ISSUER = re.compile(r"https://[A-Za-z0-9.-]+(?::[0-9]+)?(?:/[A-Za-z0-9._/-]*[A-
 _CLUSTER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 _IMAGE = re.compile(r"[a-z0-9][a-z0-9._:/-]*@sha256:[0-9a-f]{64}")
 _NAME = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
-_ROLE_PATH = re.compile(r"/(?:[A-Za-z0-9_+=,.@-]+/)*")
 _LABEL_TEST = r"[A-Za-z0-9./_-]+=[A-Za-z0-9._*?-]*"
 _SELECTOR = re.compile(rf"([a-z0-9*?-]{{1,63}})(?::({_LABEL_TEST}(?:,{_LABEL_TEST})*))?")
 _DEPLOYER = re.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]+", re.ASCII)
-_BOUNDARY = re.compile(r"arn:aws[a-z-]*:iam::(?:[0-9]{12}|aws):policy/[\w+=,.@/-]+", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,11 +114,11 @@ class Environment:
                 _fits(_ISSUER, self.oidc_issuer),
                 "It is an https URL without a slash at the end",
             ),
-            ("rolePath", self.role_path, _fits(_ROLE_PATH, self.role_path), "It begins and ends with a slash"),
+            ("rolePath", self.role_path, is_role_path(self.role_path), "It begins and ends with a slash"),
             (
                 "permissionsBoundary",
                 boundary or "",
-                boundary is None or (_fits(_BOUNDARY, boundary) and self._is_own(boundary, "aws")),
+                boundary is None or (is_policy_arn(boundary) and self._is_own(boundary, "aws")),
                 "It is the ARN of a policy of this account and partition, or of AWS",
             ),
             (

@@ -58,6 +58,19 @@ def managed_policy_patterns(*, cluster: str, region: str) -> tuple[str, ...]:
     return tuple(f"{pattern}-secrets-*" for pattern in role_patterns(cluster=cluster, region=region))
 
 
+def platform_role_name(*, cluster: str, region: str, purpose: str) -> str:
+    """Return the name of a role that a cluster or its network needs itself, such as that of its nodes.
+
+    >>> platform_role_name(cluster="prod", region="eu-west-1", purpose="control-plane")
+    'prod-eu-west-1-control-plane'
+    >>> platform_role_name(cluster="c" * 41, region="eu-west-1", purpose="control-plane")
+    'ccccccccccccccccccccccccccccccccccccccccc-eu-west-1-con-e1dac70c'
+    """
+    whole = f"{cluster}-{region}-{purpose}"
+    # Only what IAM would refuse is shortened: another name is another role, and with it another control plane.
+    return whole if len(whole) <= ROLE_NAME_LIMIT else _shortened(whole, f"{cluster}\n{region}\n{purpose}")
+
+
 def deployer_policy_name(*, cluster: str, region: str, number: int) -> str:
     """Return the name of one of the deployer's policies, counted from 1; at most 128 characters.
 

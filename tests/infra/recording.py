@@ -77,6 +77,7 @@ class Registration:
     retain_on_delete: bool
     deleted_with: str
     ignore_changes: tuple[str, ...]
+    aliases: tuple[str, ...]
 
     @property
     def label(self) -> str:
@@ -238,7 +239,13 @@ def _registration(request: resource_pb2.RegisterResourceRequest, urn: str) -> Re
         retain_on_delete=request.retainOnDelete,
         deleted_with=request.deletedWith,
         ignore_changes=tuple(request.ignoreChanges),
+        aliases=tuple(sorted([*request.aliasURNs, *(_alias(item, urn) for item in request.aliases)])),
     )
+
+
+def _alias(alias: Any, urn: str) -> str:  # noqa: ANN401 - Pulumi's types
+    """Return an alias as a URN: it comes as one, or as another name below the same parent."""
+    return alias.urn or f"{urn.rpartition('::')[0]}::{alias.spec.name}"
 
 
 def run_stack(

@@ -460,6 +460,70 @@ def test_a_region_that_is_an_output_is_refused_because_it_is_needed_at_preview()
     run_components(make)
 
 
+def test_nodes_and_keys_that_aws_would_refuse_are_refused_whole() -> None:
+    """From Python too, and not by AWS when half of the cluster stands."""
+    bad = NodeGroupSettings(name="Bad Name!", instance_types=(), min_size=5, max_size=2, disk_gib=-3)
+    settings = dataclasses.replace(
+        CLUSTER_SETTINGS,
+        node_groups=(bad, NODES, NODES, dataclasses.replace(NODES, name="g" * 37, instance_types=("large",))),
+        secrets_key="alias/foo",
+    )
+
+    def make() -> None:
+        network = Network("given", NetworkArgs(settings=GIVEN, region="eu-west-1"))
+        with pytest.raises(ArgumentErrors) as caught:
+            EksClusterArgs(
+                cluster_name="main",
+                settings=settings,
+                network=network,
+                region="eu-west-1",
+                account="111122223333",
+                permissions_boundary="nonsense",
+                partition="AWS",
+            )
+        text = str(caught.value)
+        for part in (
+            "EksClusterArgs.permissions_boundary: 'nonsense' does not fit. It is the ARN of a managed policy.",
+            "EksClusterArgs.partition: 'AWS' does not fit.",
+            "settings.secrets_key: 'alias/foo' does not fit. It is the ARN of a KMS key.",
+            "settings.node_groups['general']: 2 groups are called so.",
+            "settings.node_groups['Bad Name!'].name: 'Bad Name!' is no name. It is a DNS label of up to 36 characters.",
+            "settings.node_groups['Bad Name!'].instance_types: there is none.",
+            "settings.node_groups['Bad Name!'].max_size: 2 does not fit.",
+            "settings.node_groups['Bad Name!'].disk_gib: -3 does not fit.",
+            f"settings.node_groups['{'g' * 37}'].name: '{'g' * 37}' is no name.",
+            "instance_types: 'large' does not fit.",
+        ):
+            assert part in text
+        with pytest.raises(ArgumentErrors, match=r"NodeGroupArgs\.settings\.disk_gib: -3 does not fit"):
+            NodeGroupArgs(settings=bad, cluster_name="main", version="1.34", role_arn="arn:x", subnet_ids=[])
+
+    run_components(make)
+
+
+def test_names_that_iam_would_refuse_are_shortened_and_stay_apart() -> None:
+    def make() -> None:
+        for name in ("c" * 78 + "-a", "c" * 78 + "-b", "short"):
+            network = Network(f"given-{name}", NetworkArgs(settings=GIVEN, region="eu-west-1"))
+            settings = dataclasses.replace(
+                CLUSTER_SETTINGS, addons={**CLUSTER_SETTINGS.addons, "aws-ebs-csi-driver": "v1.50.0-eksbuild.1"}
+            )
+            region, account = "eu-west-1", "111122223333"
+            args = EksClusterArgs(cluster_name=name, settings=settings, network=network, region=region, account=account)
+            EksCluster(name, args)
+            logs = FlowLogsArgs(vpc_id="vpc-1", network_name=name, region=region, account=account, retention_days=30)
+            FlowLogs(name, logs)
+
+    run = run_components(make)
+    names = [str(item.inputs["name"]) for item in run.of_type(ROLE)]
+    assert max(len(name) for name in names) <= 64
+    assert len({name.lower() for name in names}) == len(names) == 15
+    assert "short-eu-west-1-control-plane" in names, "what fits is left alone"
+    policies = [str(item.inputs["policy"]) for item in run.of_type("aws:kms/key:Key") if item.name.endswith("-a")]
+    (trusted,) = [name for name in names if any(f'role/{name}"' in policy for policy in policies)]
+    assert trusted.startswith("ccc"), "the key's policy names the role as it is called"
+
+
 def test_a_cluster_open_to_everyone_and_without_its_parts_is_refused_whole() -> None:
     settings = dataclasses.replace(
         CLUSTER_SETTINGS,

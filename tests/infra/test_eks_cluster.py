@@ -105,6 +105,26 @@ def test_one_principal_has_one_entry_and_the_stronger_right() -> None:
     assert str(run.one(ENTRY_POLICY).inputs["policyArn"]).endswith("AmazonEKSClusterAdminPolicy")
 
 
+def test_principals_whose_paths_read_the_same_have_an_entry_each() -> None:
+    twins = (
+        "arn:aws:iam::111122223333:role/ci-deployer",
+        "arn:aws:iam::444455556666:role/ci/deployer",
+        "arn:aws:iam::111122223333:role/ci/deployer",
+    )
+    for others in (twins, twins[::-1]):
+        run = cluster(admins=others)
+        entries = run.of_type(ENTRY)
+        assert {str(item.inputs["principalArn"]) for item in entries} == set(twins)
+        assert len({item.urn for item in entries}) == len({item.urn for item in run.of_type(ENTRY_POLICY)}) == 3
+        names = {str(item.inputs["principalArn"]): item.name for item in entries}
+        assert names == {str(item.inputs["principalArn"]): item.name for item in run.of_type(ENTRY_POLICY)}
+        # What there was is kept, by one of them: two resources with one alias end a run.
+        for kind in (ENTRY, ENTRY_POLICY):
+            kept = {str(item.inputs["principalArn"]): item.aliases for item in run.of_type(kind) if item.aliases}
+            assert set(kept) == {DEPLOYER, "arn:aws:iam::444455556666:role/ci/deployer"}
+            assert [urn.rpartition("::")[2] for urn in kept[DEPLOYER]] == ["eks-111122223333-role-ci-deployer"]
+
+
 # ------------------------------------------------------------------------------------------------ logs, key, protection
 def test_all_control_plane_logs_go_to_a_group_that_was_made_first_and_expires() -> None:
     run = cluster(log_retention_days=30)
