@@ -86,7 +86,7 @@ class Network(pulumi.ComponentResource):
         if isinstance(args.settings, GivenNetwork):
             self.vpc_id = args.settings.vpc_id
             self.private_subnet_ids = list(args.settings.private_subnets)
-            self.intra_subnet_ids = list(args.settings.intra_subnets)
+            self.intra_subnet_ids = list(args.settings.intra_subnets or args.settings.private_subnets)
             self.public_subnet_ids = list(args.settings.public_subnets)
         else:
             self._make(args.settings, args)

@@ -86,13 +86,13 @@ class GivenNetwork(CheckedArguments):
 
     Attributes:
         private_subnets: Of nodes, in two zones or more.
-        intra_subnets: Of the control plane; the private ones when there are none of their own.
+        intra_subnets: Of the control plane; the private ones when left out.
         public_subnets: Of load balancers; nothing is placed there, they are handed on.
     """
 
     vpc_id: NetworkId
     private_subnets: tuple[NetworkId, ...]
-    intra_subnets: tuple[NetworkId, ...]
+    intra_subnets: tuple[NetworkId, ...] = ()
     public_subnets: tuple[NetworkId, ...] = ()
 
 
@@ -110,11 +110,10 @@ def read_network(reader: SettingsReader) -> NetworkSettings | None:
 
 
 def _read_given(section: SettingsReader) -> GivenNetwork:
-    private = _subnets(section, "privateSubnets", at_least=2)
     return GivenNetwork(
         vpc_id=section.matching("vpcId", _VPC, "It is the id of a VPC", "write it like vpc-0123456789abcdef0"),
-        private_subnets=private,
-        intra_subnets=_subnets(section, "intraSubnets", at_least=0) or private,
+        private_subnets=_subnets(section, "privateSubnets", at_least=2),
+        intra_subnets=_subnets(section, "intraSubnets", at_least=2 if section.value("intraSubnets") else 0),
         public_subnets=_subnets(section, "publicSubnets", at_least=0),
     )
 
@@ -191,11 +190,13 @@ def _is_id(pattern: re.Pattern[str], value: object) -> bool:
 def network_problems(settings: NetworkSettings, region: str) -> Iterator[tuple[str, str, str, str]]:
     """Yield what a component of these settings could not make: field, what, rule, fix."""
     if isinstance(settings, GivenNetwork):
-        ids = (("private_subnets", settings.private_subnets), ("intra_subnets", settings.intra_subnets))
+        # Left out, intra subnets are the private ones, and there are no public ones: nothing is placed there.
+        least = {"private_subnets": ZONE_COUNTS[0], "intra_subnets": ZONE_COUNTS[0] if settings.intra_subnets else 0}
         if not _is_id(_VPC, settings.vpc_id):
             yield "vpc_id", f"{settings.vpc_id!r} does not fit", "It is the id of a VPC", "write vpc-0123456789abcdef0"
-        for key, subnets in ids:
-            if len(subnets) < ZONE_COUNTS[0]:
+        for key in ("private_subnets", "intra_subnets", "public_subnets"):
+            subnets = getattr(settings, key)
+            if len(subnets) < least.get(key, 0):
                 yield key, f"it names {len(subnets)}", "EKS wants subnets in two zones or more", "name one per zone"
             for subnet in (each for each in subnets if not _is_id(_SUBNET, each)):
                 yield key, f"{subnet!r} does not fit", "It is the id of a subnet", "write subnet-0123456789abcdef0"

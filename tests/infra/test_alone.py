@@ -393,6 +393,12 @@ WRONG: Mapping[str, tuple[Callable[[], object], tuple[str, ...]]] = {
         ),
         ("settings.vpc_id: 'main' does not fit.", "settings.private_subnets: it names 1.", "'a' does not fit."),
     ),
+    "one subnet of the control plane, and a public one that is none": (
+        lambda: NetworkArgs(
+            settings=dataclasses.replace(GIVEN, intra_subnets=SUBNETS[:1], public_subnets=("x",)), region="eu-west-1"
+        ),
+        ("settings.intra_subnets: it names 1.", "settings.public_subnets: 'x' does not fit. It is the id of a subnet"),
+    ),
     "a repository with its registry": (
         lambda: ImageRepositoryArgs(repository="111122223333.dkr.ecr.eu-west-1.amazonaws.com/Provider:v1"),
         ("It is the name of an ECR repository, without a registry",),

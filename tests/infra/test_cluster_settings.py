@@ -89,6 +89,15 @@ def parse(values: dict[ConfigKey, ConfigValue]) -> StackSettings:
         ("cluster", {}, "lockstep:network: it stands without cluster"),
         ("platformStack", "a/b/c", "lockstep:platformStack: it stands beside lockstep:cluster"),
         ("network", {"vpcId": "vpc", "privateSubnets": ["a", "b"]}, "network.vpcId: 'vpc' does not fit"),
+        (
+            "network",
+            {
+                "vpcId": "vpc-0123456789abcdef0",
+                "privateSubnets": ["subnet-00000001", "subnet-00000002"],
+                "intraSubnets": ["subnet-00000003"],
+            },
+            "network.intraSubnets: the list has 1 of them. It has 2 or more entries",
+        ),
         ("cluster", "x", "lockstep:cluster: 'x' is not a mapping. It is a mapping"),
     ],
 )
@@ -159,9 +168,7 @@ def test_what_is_written_is_what_is_made() -> None:
 def test_an_existing_network_is_named_by_its_ids() -> None:
     subnets = ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"]
     network = parse(changed("network", {"vpcId": "vpc-0123456789abcdef0", "privateSubnets": subnets})).network
-    assert network == GivenNetwork(
-        vpc_id="vpc-0123456789abcdef0", private_subnets=tuple(subnets), intra_subnets=tuple(subnets)
-    )
+    assert network == GivenNetwork(vpc_id="vpc-0123456789abcdef0", private_subnets=tuple(subnets))
 
 
 def test_endpoints_cannot_be_named_in_china_and_that_is_said() -> None:

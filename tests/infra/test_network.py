@@ -136,6 +136,17 @@ def test_an_existing_network_gives_the_same_outputs_and_makes_nothing() -> None:
     assert outputs["privateSubnetIds"] == ["subnet-00000001", "subnet-00000002"]
 
 
+def test_an_existing_network_without_intra_subnets_has_its_private_ones_for_the_control_plane() -> None:
+    private = ("subnet-00000001", "subnet-00000002")
+    for given in (
+        GivenNetwork(vpc_id="vpc-0123456789abcdef0", private_subnets=private),
+        GivenNetwork(vpc_id="vpc-0123456789abcdef0", private_subnets=private, intra_subnets=()),
+    ):
+        (outputs,) = [value for urn, value in network(given).outputs.items() if "Network" in urn]
+        assert outputs["intraSubnetIds"] == outputs["privateSubnetIds"] == list(private)
+        assert outputs["publicSubnetIds"] == []
+
+
 def test_every_resource_is_the_components_child() -> None:
     run = network(new())
     (component,) = [item for item in run.resources if item.type == "lockstep:index:Network"]
