@@ -5,7 +5,11 @@ import * as lockstep from "@pulumi/lockstep";
 import * as pulumi from "@pulumi/pulumi";
 
 const config = new pulumi.Config();
-const cluster = new kubernetes.Provider("cluster", { kubeconfig: config.requireSecret("kubeconfig") });
+const cluster = new kubernetes.Provider("cluster", {
+    kubeconfig: config.requireSecret("kubeconfig"),
+    // Without it a changed kubeconfig replaces the provider, and with it everything that is in the cluster.
+    clusterIdentifier: config.require("clusterName"),
+});
 
 const api = new lockstep.AppSecrets("api", {
     spec: fs.readFileSync("../api.yaml", "utf8"),

@@ -65,6 +65,15 @@ def test_every_example_is_a_project_with_the_configuration_that_it_reads(example
     assert (examples / "yaml" / PACKAGES["yaml"] / "PulumiPlugin.yaml").exists()
 
 
+@pytest.mark.parametrize("example", ["python-repository", "python-wheel", "typescript", "yaml"])
+def test_a_changed_kubeconfig_replaces_nothing(examples: Path, example: str) -> None:
+    """Pulumi's provider replaces itself, and so every object in the cluster, unless the cluster is named to it."""
+    texts = [path.read_text(encoding="utf-8") for path in sorted((examples / example).iterdir()) if path.is_file()]
+    made = sum(len(re.findall(r"kubernetes\.Provider\(|type: pulumi:providers:kubernetes", text)) for text in texts)
+    named = sum(len(re.findall(r"cluster_identifier=|\bclusterIdentifier: ", text)) for text in texts)
+    assert made == named == 1
+
+
 def test_the_program_in_the_repository_places_platform_and_app(examples: Path) -> None:
     program = str(examples / "python-repository" / "__main__.py")
     config = {f"lockstep:{key}": value for key, value in CONFIG.items()}
