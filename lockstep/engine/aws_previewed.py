@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import functools
 import importlib
+import threading
 from collections.abc import Mapping
-from typing import Any, Final, NoReturn
+from dataclasses import dataclass
+from typing import Final, NoReturn
 
 from pulumi import _types
 
@@ -46,6 +48,32 @@ SDK_CLASSES: Final[Mapping[str, str]] = {
     "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": "vpc.SecurityGroupIngressRule",
 }
 
+#: A part of pulumi_aws is loaded by the first look at an attribute of it (`importlib.util.LazyLoader`); a second thread
+#: that looks meanwhile finds it half there.
+_LOADING: Final = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SdkNames:
+    """What a pulumi_aws resource takes and has, as it travels (`assumeRolePolicy`)."""
+
+    inputs: frozenset[str]
+    outputs: frozenset[str]
+
+
+def sdk_names(sdk_class: str) -> SdkNames:
+    """Return the names of a pulumi_aws resource, such as `iam.Role`; any thread may ask.
+
+    The SDK is imported on the first call only: it costs half a second.
+    """
+    module, _, name = sdk_class.partition(".")
+    with _LOADING:
+        package = importlib.import_module(f"pulumi_aws.{module}")
+        inputs = _types.input_type_py_to_pulumi_names(getattr(package, f"{name}Args"))
+        return SdkNames(
+            inputs=frozenset(inputs.values()), outputs=frozenset(_types.resource_types(getattr(package, name)))
+        )
+
 
 @functools.cache
 def previewed_resource(token: str) -> AwsResource | None:
@@ -56,11 +84,7 @@ def previewed_resource(token: str) -> AwsResource | None:
     sdk_class = SDK_CLASSES.get(token)
     if sdk_class is None:
         return None
-    module, _, name = sdk_class.partition(".")
-    package = importlib.import_module(f"pulumi_aws.{module}")
-    arguments: Any = getattr(package, f"{name}Args")
-    inputs = frozenset(_types.input_type_py_to_pulumi_names(arguments).values())
-    outputs = frozenset(_types.resource_types(getattr(package, name)))
+    names = sdk_names(sdk_class)
 
     def refuse(*_: object) -> NoReturn:
         raise ProviderError(
@@ -76,12 +100,12 @@ def previewed_resource(token: str) -> AwsResource | None:
 
     return AwsResource(
         sdk_class=sdk_class,
-        inputs=inputs,
+        inputs=names.inputs,
         required=frozenset(),
         immutable=frozenset(),
         identity=frozenset(),
         defaults={},
-        computed=outputs - inputs,
+        computed=names.outputs - names.inputs,
         create=create,
         read=read,
         update=refuse,

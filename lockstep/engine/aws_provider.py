@@ -7,19 +7,16 @@ change, and AWS's errors as sentences. Meant for an emulator; nothing in it is e
 from __future__ import annotations
 
 import difflib
-import importlib
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from pulumi import _types
 
-from lockstep.engine.aws_previewed import SDK_CLASSES, previewed_resource
+from lockstep.engine.aws_previewed import SDK_CLASSES, previewed_resource, sdk_names
 from lockstep.engine.aws_resource import AwsResource, Client, Clients
 from lockstep.engine.aws_resources import RESOURCES
 from lockstep.engine.aws_secret_policies import get_secret
@@ -219,23 +216,13 @@ def _resource(resource_type: str) -> AwsResource:
 
 def _unplaced(resource: AwsResource, inputs: Properties) -> Iterator[InputProblem]:
     for key in sorted(inputs.keys() - resource.inputs):
-        real = sdk_input_names(resource.sdk_class)
+        real = sdk_names(resource.sdk_class).inputs
         if key in real:
             yield InputProblem(property=key, reason="is not placed by the embedded engine. Fix: leave it out")
             continue
         near = difflib.get_close_matches(key, sorted(real), n=1)
         fix = f"did you mean {near[0]!r}?" if near else f"it has: {', '.join(sorted(real))}"
         yield InputProblem(property=key, reason=f"is no input of {resource.sdk_class}. Fix: {fix}")
-
-
-def sdk_input_names(sdk_class: str) -> frozenset[str]:
-    """Return the input names of a pulumi_aws resource, `iam.Role`, as they travel (`assumeRolePolicy`).
-
-    The SDK is imported on the first call only: it costs half a second.
-    """
-    module, _, name = sdk_class.partition(".")
-    arguments: Any = getattr(importlib.import_module(f"pulumi_aws.{module}"), f"{name}Args")
-    return frozenset(_types.input_type_py_to_pulumi_names(arguments).values())
 
 
 def _is_json_object(document: Json) -> bool:

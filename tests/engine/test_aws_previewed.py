@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,6 +45,31 @@ def test_every_type_is_the_sdks_own_and_is_not_placed_elsewhere(token: str) -> N
     assert resource.inputs
     assert token not in RESOURCES
     assert token.split("/", maxsplit=1)[0].removeprefix("aws:") == resource.sdk_class.split(".")[0]
+
+
+#: In a process of its own: in this one the SDK may be imported already.
+_AT_ONCE = """
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from lockstep.engine.aws_previewed import previewed_resource
+
+tokens = ["aws:ec2/eip:Eip", "aws:ec2/vpc:Vpc", "aws:ec2/launchTemplate:LaunchTemplate", "aws:ec2/subnet:Subnet"]
+barrier = Barrier(len(tokens))
+
+def ask(token):
+    barrier.wait()
+    return previewed_resource(token).inputs
+
+with ThreadPoolExecutor(len(tokens)) as threads:
+    assert all(threads.map(ask, tokens))
+"""
+
+
+def test_the_engines_threads_may_ask_for_the_first_types_at_once(project: Path) -> None:
+    ended = subprocess.run(  # noqa: S603 - our own code
+        [sys.executable, "-c", _AT_ONCE], cwd=project, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
 
 
 def test_a_misspelt_input_is_refused_with_the_real_name(aws: AwsProvider) -> None:

@@ -9,7 +9,8 @@ from contextlib import ExitStack
 import pytest
 from botocore.stub import Stubber
 
-from lockstep.engine.aws_provider import AwsProvider, sdk_input_names
+from lockstep.engine.aws_previewed import sdk_names
+from lockstep.engine.aws_provider import AwsProvider
 from lockstep.engine.aws_resource import AwsResource
 from lockstep.engine.aws_resources import RESOURCES
 from lockstep.engine.resource_provider import ProviderError, ProviderObject
@@ -102,7 +103,7 @@ def test_a_document_that_is_unknown_at_preview_passes_the_check(aws: AwsProvider
 
 @pytest.mark.parametrize("resource", RESOURCES.values(), ids=RESOURCES.keys())
 def test_every_input_that_is_placed_is_one_of_pulumi_aws(resource: AwsResource) -> None:
-    assert resource.inputs <= sdk_input_names(resource.sdk_class)
+    assert resource.inputs <= sdk_names(resource.sdk_class).inputs
     assert resource.required | resource.documents | resource.immutable | resource.identity <= resource.inputs
 
 
