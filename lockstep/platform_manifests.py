@@ -22,8 +22,8 @@ from components.platform_settings import When
 from lockstep.engine import EngineState, ResourceState, render_manifest, run_program
 from lockstep.engine.values import reveal_properties
 from lockstep.input_errors import InputError
+from lockstep.preview.offline_lookups import CLUSTER_PLACEHOLDERS
 from lockstep.preview.offline_provider import offline_providers
-from lockstep.preview.preview_runs import CLUSTER_PLACEHOLDERS
 from lockstep.project import ProjectStack
 
 _PLATFORM: Final = "lockstep:index:SecretsPlatform$"

@@ -86,15 +86,7 @@ class Project:
         """
         settings = load_settings(self.folder, name)
         if settings.oidc_issuer is None:
-            problem = SettingsProblem(
-                file=stack_file(self.folder, name),
-                key="lockstep:oidcIssuer",
-                what="it is missing",
-                rule="Without AWS credentials the issuer of the cluster cannot be looked up",
-                fix="write down what `aws eks describe-cluster --query cluster.identity.oidc.issuer` prints",
-                code="CFG012",
-            )
-            raise SettingsErrors((problem,))
+            raise SettingsErrors((missing_issuer(stack_file(self.folder, name)),))
         return ProjectStack(
             name=name,
             settings=settings,
@@ -118,6 +110,18 @@ class Project:
         if problems:
             raise SettingsErrors(tuple(problems))
         return tuple(stacks)
+
+
+def missing_issuer(file: str) -> SettingsProblem:
+    """Return what is wrong with a stack that leaves its issuer to be looked up, where nobody can be asked."""
+    return SettingsProblem(
+        file=file,
+        key="lockstep:oidcIssuer",
+        what="it is missing",
+        rule="Without AWS credentials the issuer of the cluster cannot be looked up",
+        fix="write down what `aws eks describe-cluster --query cluster.identity.oidc.issuer` prints",
+        code="CFG012",
+    )
 
 
 def load_project(folder: Path) -> Project:

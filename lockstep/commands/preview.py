@@ -26,7 +26,8 @@ Examples:
 
 \b
 The Pulumi CLI runs where it is installed; it asks the cloud, with your credentials. The embedded
-engine asks nobody: --base (a revision) or --state says what is deployed.
+engine asks nobody: --base (a revision) or --state says what is deployed, the stack's settings say
+what would be looked up, and notes say what was assumed.
 """
 
 

@@ -1,8 +1,8 @@
 """Providers for a run without any cloud: they plan and remember in memory, and ask nobody.
 
-Not done here: placing anything. Types and inputs are checked as strictly as by the embedded engine's own providers,
-which do the planning. An `up` against these providers makes a state as a real one would look, so that a later preview
-has something to differ from.
+Not done here: placing anything, and knowing what to answer (offline_lookups.py). Types and inputs are checked as
+strictly as by the embedded engine's own providers, which do the planning. An `up` against these providers makes a
+state as a real one would look, so that a later preview has something to differ from.
 """
 
 from __future__ import annotations
@@ -30,11 +30,26 @@ _IAM_PATHS = {"aws:iam/role:Role": "role", "aws:iam/policy:Policy": "policy"}
 
 
 class OfflineProvider:
-    """One package of resource types, planned by `planner` and placed nowhere. See `ResourceProvider`."""
+    """One package of resource types, planned by `planner` and placed nowhere. See `ResourceProvider`.
 
-    def __init__(self, planner: ResourceProvider, account: str) -> None:
+    Args:
+        planner: Checks, compares and plans.
+        account: Of the ARNs that are made up.
+        answers: Token of a function to what it answers, whatever it is asked.
+        made: Type to outputs of which more than a text is read.
+    """
+
+    def __init__(
+        self,
+        planner: ResourceProvider,
+        account: str,
+        answers: Mapping[str, Properties] | None = None,
+        made: Mapping[str, Properties] | None = None,
+    ) -> None:
         self._planner = planner
         self._account = account
+        self._answers = answers or {}
+        self._made = made or {}
 
     def configure(self, settings: Properties) -> None:
         """Take any settings: nothing is reached with them."""
@@ -67,24 +82,34 @@ class OfflineProvider:
         """Forget it: the state is the only memory."""
 
     def invoke(self, token: str, arguments: Properties) -> Properties:  # noqa: ARG002 - the protocol's signature
-        """Refuse: an answer would have to be invented."""
-        raise ProviderError(f"{token} cannot be answered without a cloud. Fix: use the Pulumi CLI, or set its answer")
+        """Answer what was given, and refuse the rest: an answer would have to be invented."""
+        if token in self._answers:
+            return self._answers[token]
+        raise ProviderError(f"{token} cannot be answered without a cloud. Fix: use the Pulumi CLI")
 
     def _outputs(self, resource_type: str, inputs: Properties) -> dict[str, Json]:
         planned = self._planner.plan(resource_type, inputs, {})
-        made = {key: self._id(resource_type, inputs) for key, value in planned.items() if value == UNKNOWN}
+        made: dict[str, Json] = {
+            key: self._id(resource_type, inputs) for key, value in planned.items() if value == UNKNOWN
+        }
         kind = _IAM_PATHS.get(resource_type)
         if kind:
             made["arn"] = f"arn:aws:iam::{self._account}:{kind}{inputs.get('path') or '/'}{inputs['name']}"
-        return {**planned, **made}
+        return {**planned, **made, **self._made.get(resource_type, {})}
 
     @staticmethod
     def _id(resource_type: str, inputs: Properties) -> str:
         return str(inputs.get("name") or uuid.uuid5(_IDS, f"{resource_type} {sorted(map(str, inputs.items()))}"))
 
 
-def offline_providers(*, region: str, account: str) -> Mapping[str, ResourceProvider]:
-    """Return the providers that a stack of this project needs."""
+def offline_providers(
+    *,
+    region: str,
+    account: str,
+    answers: Mapping[str, Properties] | None = None,
+    made: Mapping[str, Properties] | None = None,
+) -> Mapping[str, ResourceProvider]:
+    """Return the providers that a stack of this project needs; `answers` and `made` are for AWS's."""
     aws = AwsProvider(endpoint_url=_NOWHERE, region=region, access_key="offline", secret_key="offline")  # noqa: S106 - no secret
     kubernetes = KubernetesManifests(Path(tempfile.gettempdir()) / "lockstep-offline-has-no-manifests")
-    return {"aws": OfflineProvider(aws, account), "kubernetes": OfflineProvider(kubernetes, account)}
+    return {"aws": OfflineProvider(aws, account, answers, made), "kubernetes": OfflineProvider(kubernetes, account)}

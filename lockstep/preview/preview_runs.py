@@ -17,23 +17,18 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from components.settings import StackSettings, load_settings
-from components.stack_config import load_stack_config
+from components.settings import load_settings
+from components.stack_config import load_stack_config, stack_file
 from lockstep.diff_sides import lay_out_settings
 from lockstep.engine import EngineResult, EngineState, Mode, run_program
 from lockstep.git_tree import GitTree
 from lockstep.preview.engine_events import NotEventsError, document_of_events
-from lockstep.preview.offline_provider import offline_providers
+from lockstep.preview.offline_lookups import OfflineLookups, offline_lookups
 from lockstep.project import load_project
 
 _SHOWN_STDERR = 4000
 #: A preview asks the cloud about every resource; past this something hangs.
 _TIMEOUT_SECONDS = 1800
-#: Stand for what only a cluster could say, in runs that reach none.
-CLUSTER_PLACEHOLDERS = {
-    "lockstep:clusterEndpoint": "https://cluster.offline.invalid",
-    "lockstep:clusterCertificate": "bm90IGtub3duIG9mZmxpbmU=",
-}
 
 
 class Engine(StrEnum):
@@ -158,8 +153,9 @@ def preview_embedded(project: Path, stack: str, *, state: Path | None, base: str
         before = _state_of_revision(project, stack, base)
     else:
         notes = ("nothing is known to be deployed: everything counts as new. --base or --state names what is there",)
-    result = _run(project, load_settings(project, stack), "preview", before, {})
-    return PreviewRun(document=result.digest, failed=not result.ok, notes=notes)
+    lookups = offline_lookups(load_settings(project, stack), stack_file(project, stack))
+    result = _run(project, stack, "preview", before, lookups, {})
+    return PreviewRun(document=result.digest, failed=not result.ok, notes=(*notes, *lookups.notes))
 
 
 def _state_of_revision(project: Path, stack: str, revision: str) -> EngineState:
@@ -175,7 +171,9 @@ def _state_of_revision(project: Path, stack: str, revision: str) -> EngineState:
         tree.write(folder, apps)
         overrides = dict(load_stack_config(folder, stack).as_text())
         overrides["lockstep:apps"] = json.dumps([str(folder / path) for path in apps])
-        result = _run(project, settings, "up", EngineState(), overrides)
+        later = load_settings(project, stack).oidc_issuer
+        lookups = offline_lookups(settings, f"{revision}:{stack_file(folder, stack)}", later_issuer=later)
+        result = _run(project, stack, "up", EngineState(), lookups, overrides)
     if not result.ok:
         problems = "; ".join(item.message for item in result.errors)
         raise PreviewError(f"{revision}: its specs cannot be deployed ({problems}). Fix: name another --base")
@@ -183,16 +181,19 @@ def _state_of_revision(project: Path, stack: str, revision: str) -> EngineState:
 
 
 def _run(
-    project: Path, settings: StackSettings, mode: Mode, state: EngineState, overrides: Mapping[str, str]
+    project: Path,
+    stack: str,
+    mode: Mode,
+    state: EngineState,
+    lookups: OfflineLookups,
+    overrides: Mapping[str, str],
 ) -> EngineResult:
-    # What only a cluster could say reaches the Kubernetes provider's settings and nothing that decides access.
-    unknown = {} if settings.cluster_endpoint and settings.cluster_certificate else CLUSTER_PLACEHOLDERS
     return run_program(
         project_dir=project,
-        stack=settings.stack,
+        stack=stack,
         mode=mode,
         state=state,
-        providers=offline_providers(region=settings.region, account=settings.account),
-        config_overrides={**overrides, **unknown},
+        providers=lookups.providers,
+        config_overrides={**overrides, **lookups.overrides},
         show_sames=True,
     )

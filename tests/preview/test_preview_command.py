@@ -296,17 +296,3 @@ def test_the_cost_of_one_more_secret_is_said_with_what_was_assumed(run: Run, tmp
     assert "! node blast radius: all apps together read 2 secrets and parameters, 1 before" in text
     cost = r"^! cost of AWS calls: \+\d+\.\d\d USD a month, .*assumed: 3 pods per app on 10 nodes"
     assert re.search(cost, text, re.MULTILINE)
-
-
-# ---------------------------------------------------------------------------------------------------------- embedded
-def test_the_embedded_engine_runs_the_program_against_no_cloud(
-    capsys: pytest.CaptureFixture[str], project: Path
-) -> None:
-    code = main(["preview", "--project", str(project), "--stack", "dev", "--engine", "embedded"])
-    text = capsys.readouterr().out
-    assert code == ExitCode.NEEDS_APPROVAL
-    assert "+ app payments is new and runs as payments/payments-api" in text
-    assert "note: nothing is known to be deployed: everything counts as new." in text
-    assert re.search(
-        r"^! node blast radius: all apps together read [1-9]\d* secrets and parameters, 0 before$", text, re.MULTILINE
-    )

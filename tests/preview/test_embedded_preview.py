@@ -1,0 +1,137 @@
+"""`lockstep preview --engine embedded`: the program of every kind of stack, against no cloud.
+
+What AWS or another stack would be asked for is answered from the stack's own settings, said in a note, or refused.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from components.derivation import load_specs
+from lockstep.__main__ import main
+from lockstep.exit_codes import ExitCode
+from lockstep.project import load_project
+
+ROOT = Path(__file__).resolve().parents[2]
+SHIPPED = load_project(ROOT).stack_names
+APPS = sorted(str(spec.app) for spec in load_specs([ROOT / "stacks" / "apps"]))
+PLATFORM = "organization/lockstep/prod"
+
+Run = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def copied(tmp_path: Path, project: Path) -> Path:
+    """Return a project of its own whose settings and specs a test may change."""
+    for name in ("Pulumi.yaml", "__main__.py"):
+        shutil.copy(project / name, tmp_path)
+    shutil.copytree(project / "stacks", tmp_path / "stacks")
+    for name in ("components", "provider_runtime"):
+        (tmp_path / name).symlink_to(project / name)
+    apps = {key: value for key, value in config_of(tmp_path, "prod").items() if key != "lockstep:providerImage"}
+    write_config(tmp_path, "apps", {**apps, "lockstep:platformStack": PLATFORM, "lockstep:imageRepository": ""})
+    subprocess.run(["git", "init", "-q", "-b", "main"], cwd=tmp_path, check=True)  # noqa: S607 - a test's own repository
+    return tmp_path
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Return `run(project, stack, arguments...) -> (exit code, output)`."""
+    monkeypatch.delenv("CI", raising=False)
+
+    def runner(folder: Path, stack: str, *arguments: str) -> tuple[int, str]:
+        words = ["preview", "--project", str(folder), "--stack", stack, "--engine", "embedded", *arguments]
+        code = main(words)
+        captured = capsys.readouterr()
+        return int(code), captured.out + captured.err
+
+    return runner
+
+
+def config_of(folder: Path, stack: str) -> dict[str, object]:
+    path = folder / "stacks" / f"Pulumi.{stack}.yaml"
+    config: dict[str, object] = yaml.safe_load(path.read_text(encoding="utf-8"))["config"]
+    return config
+
+
+def write_config(folder: Path, stack: str, config: dict[str, object]) -> None:
+    path = folder / "stacks" / f"Pulumi.{stack}.yaml"
+    path.write_text(yaml.safe_dump({"config": config}), encoding="utf-8")
+
+
+def without_issuer(folder: Path, stack: str, **changes: object) -> None:
+    config = {key: value for key, value in config_of(folder, stack).items() if key != "lockstep:oidcIssuer"}
+    write_config(folder, stack, config | {f"lockstep:{key}": value for key, value in changes.items()})
+
+
+def commit(folder: Path) -> None:
+    """Commit settings and specs."""
+    identity = ("-c", "user.name=t", "-c", "user.email=t@example.invalid", "-c", "commit.gpgsign=false")
+    for words in (("add", "Pulumi.yaml", "stacks"), ("commit", "-q", "-m", "settings")):
+        subprocess.run(["git", *identity, *words], cwd=folder, check=True, capture_output=True)  # noqa: S603, S607 - a test's own repository
+
+
+# ------------------------------------------------------------------------------------------------- what nobody can know
+@pytest.mark.parametrize("stack", ["apps", "prod"])
+def test_an_issuer_that_would_be_looked_up_is_asked_for_in_one_line(run: Run, copied: Path, stack: str) -> None:
+    without_issuer(copied, stack)
+    code, text = run(copied, stack)
+    assert code == ExitCode.INVALID_INPUT
+    line, _ = text.splitlines()
+    assert line == (
+        f"stacks/Pulumi.{stack}.yaml lockstep:oidcIssuer: it is missing. Without AWS credentials the issuer of the "
+        "cluster cannot be looked up. Fix: write down what `aws eks describe-cluster --query "
+        "cluster.identity.oidc.issuer` prints. [CFG012]"
+    )
+
+
+def test_trust_in_a_cluster_that_is_not_made_yet_is_refused_with_what_was_assumed(run: Run, copied: Path) -> None:
+    without_issuer(copied, "staging")
+    code, text = run(copied, "staging")
+    assert code == ExitCode.INVALID_INPUT
+    assert "the trust of mailer, payments, reports is bound to its issuer" in text
+    assert "note: AWS was not asked: the cluster staging counts as not made yet" in text
+    assert "clusterEndpoint" not in text, "what Lockstep itself puts in is nothing to mend"
+    assert "Traceback" not in text
+
+
+# ------------------------------------------------------------------------------------------------- every kind of stack
+@pytest.mark.parametrize("stack", sorted({*SHIPPED, "apps"} - {"staging"}))
+def test_a_stack_on_a_cluster_that_exists_is_previewed(run: Run, copied: Path, stack: str) -> None:
+    code, text = run(copied, stack)
+    assert "FAILED" not in text, text
+    assert code == ExitCode.NEEDS_APPROVAL
+    assert sorted(re.findall(r"^\+ app (\S+) is new and runs as", text, re.MULTILINE)) == APPS
+    assert f"IRSA of {str(config_of(copied, stack)['lockstep:oidcIssuer']).removeprefix('https://')}" in text
+    assert re.search(rf"^resources of {stack}: \d+ create$", text, re.MULTILINE)
+    assert "note: nothing is known to be deployed: everything counts as new." in text
+    assert re.search(
+        r"^! node blast radius: all apps together read [1-9]\d* secrets and parameters, 0 before$", text, re.MULTILINE
+    )
+    assert "offline.invalid" not in text
+    platform = [name in text for name in ("Release platform-csi-driver", "DaemonSet platform-provider")]
+    note = f"note: the outputs of {PLATFORM} were not read: cluster and issuer are taken from this stack's settings."
+    assert (platform, note in text) == (([False, False], True) if stack == "apps" else ([True, True], False))
+
+
+def test_a_cluster_of_the_stacks_own_is_previewed_before_it_is_made_and_after(run: Run, copied: Path) -> None:
+    """The revision is the first run's: no issuer, no apps. After it both are written down."""
+    after = config_of(copied, "staging")
+    without_issuer(copied, "staging", apps=[])
+    commit(copied)
+    write_config(copied, "staging", after)
+    code, text = run(copied, "staging", "--base", "HEAD")
+    assert "FAILED" not in text, text
+    assert code == ExitCode.NEEDS_APPROVAL
+    assert sorted(re.findall(r"^\+ app (\S+) is new and runs as", text, re.MULTILINE)) == APPS
+    assert "note: AWS was not asked: the cluster staging counts as there, because lockstep:oidcIssuer is" in text
+    assert re.search(r"^resources of staging: \d+ create, \d+ same, \d+ update$", text, re.MULTILINE), "none replaced"
+    changed = [line.split()[2] for line in text.splitlines() if line.startswith("    ~ ")]
+    assert changed == ["platform-csi-driver"], "the driver is told to ask for tokens"
