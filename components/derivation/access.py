@@ -206,6 +206,7 @@ class SecretPolicy:
     Attributes:
         secret: Name or ARN as the owner's spec has it, variables replaced.
         resource: The secret's ARN; ends in `-??????` where its suffix is unknown.
+        replicas: The same in the regions to which AWS copies it, as far as the owner's spec tells.
         owner: Of the secret.
         app: The app whose spec asks for the policy.
         document: The policy.
@@ -219,7 +220,13 @@ class SecretPolicy:
     app: AppName
     document: PolicyDocument
     adopt: bool
+    replicas: tuple[str, ...] = ()
     at: Spot = field(compare=False)
+
+    @property
+    def resources(self) -> tuple[str, ...]:
+        """What carries the policy: the secret itself, then its replicas."""
+        return (self.resource, *self.replicas)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)

@@ -78,7 +78,9 @@ def derive_fleet(
         environment=environment,
         apps=tuple(apps),
         secret_policies=policies,
-        foreign_accounts=foreign_accounts(apps, frozenset(policy.resource for policy in policies), environment),
+        foreign_accounts=foreign_accounts(
+            apps, frozenset(arn for policy in policies for arn in policy.resources), environment
+        ),
         deployer_policy=_deployer_policy(apps, policies, environment),
     )
 

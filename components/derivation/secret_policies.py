@@ -3,7 +3,8 @@
 One Deny, of GetSecretValue only, by `aws:PrincipalArn`, so that nobody is locked out of the policy itself: the deployer
 may always replace and delete it, and so may the account's administrators. AWS's own services are exempt. Readers of
 other accounts are allowed in the same document, because a secret has one policy. Secrets Manager copies the policy to
-replicas.
+replicas: in the failover regions of the restricting app the secret of the same name is one, and who reads it there is a
+reader, whatever it reads here.
 
 Not done here: whether a policy is there already. The Pulumi component looks at the secret at preview, and refuses a
 policy with a statement that is not ours (`is_ours`) unless the spec says `adopt: true`.
@@ -25,6 +26,7 @@ from .errors import ProblemList
 from .grants import GET_SECRET_VALUE, Grant
 from .iam import Condition, Effect, PolicyDocument, Statement
 from .limits import SECRET_POLICY
+from .region_reads import reads_of, regions_of
 from .resource_policies import ReaderGrant, readers_policy
 from .secret_match import is_same_secret, without_suffix
 from .spec import AppName, AppVariant, ObjectEntry, RestrictEntry, Store
@@ -67,8 +69,9 @@ def secret_policies(
             if entry.restrict is None:
                 continue
             before = len(problems)
-            resource = _resource(entry, environment)
-            reads = readers.of(resource)
+            resource = _resource(entry.name, environment.region, environment)
+            replicas = _replicas(resource, entry, variants[app.app], environment)
+            reads = [read for copy in (resource, *replicas) for read in readers.of(copy)]
             _check_owner(entry, entry.restrict, app, reads, problems)
             _check(entry, entry.restrict, app, environment, problems)
             if any(is_same_secret(resource, other) for other in found):
@@ -79,6 +82,7 @@ def secret_policies(
                 found[resource] = SecretPolicy(
                     secret=entry.name,
                     resource=resource,
+                    replicas=replicas,
                     owner=entry.owner or app.owner,
                     app=app.app,
                     document=document,
@@ -145,9 +149,18 @@ def _check(
         problems.add(at, "SPEC031", what, _RULE, "write 'restrict:' in a stack of that account")
 
 
-def _resource(entry: ObjectEntry, environment: Environment) -> str:
-    place = {"partition": environment.partition, "region": environment.region, "account": environment.account}
-    return secret_pattern(entry.name, **place)
+def _resource(name: str, region: str, environment: Environment) -> str:
+    return secret_pattern(name, partition=environment.partition, region=region, account=environment.account)
+
+
+def _replicas(resource: str, entry: ObjectEntry, variant: AppVariant, environment: Environment) -> tuple[str, ...]:
+    """Return the secret in the failover regions, where the spec names no other one instead."""
+    arn = Arn.parse(resource)
+    reads = reads_of(entry, regions_of(variant, environment))[1:]
+    replicas = [(read, str(arn.in_region(read.region))) for read in reads if arn]
+    return tuple(
+        replica for read, replica in replicas if is_same_secret(_resource(read.name, read.region, environment), replica)
+    )
 
 
 def _document(

@@ -136,6 +136,54 @@ def test_a_policy_that_this_stack_cannot_write_is_refused(text: str, environment
 
 
 @given(
+    failover=st.lists(st.sampled_from(["us-west-2", "ap-south-1"]), unique=True, max_size=2),
+    renamed=st.sampled_from(["", "us-west-2"]),
+    by_arn=st.booleans(),
+    reader_regions=st.lists(st.sampled_from(["us-west-2", "ap-south-1"]), unique=True, max_size=2),
+    first=st.sampled_from(["db", "db-eu"]),
+    far=st.booleans(),
+)
+@LAW
+def test_who_reads_a_replica_is_a_reader_too(
+    failover: list[str], renamed: str, reader_regions: list[str], first: str, *, by_arn: bool, far: bool
+) -> None:
+    """AWS copies the policy to where its owner's app fails over, and there it must spare whoever reads the copy."""
+    text = HEAD.format(app="owner") + f"  - name: {SECRET if by_arn else 'db'}\n    file: db\n{RESTRICT}"
+    if renamed in failover:
+        text += f"    failover: {{{renamed}: {{name: other}}}}\n"
+    text += f"failoverRegions: [{', '.join(failover)}]\n---\n" + HEAD.format(app="dr")
+    key = "arn:aws:kms:{}:111122223333:key/mrk-8a2c6f041d3b4e579a607b1c2d3e4f50"
+    name = SECRET.replace("db-", f"{first}-") if far else first
+    text += f"  - name: {name}\n    file: db\n    kmsKey: {key.format('eu-west-1')}\n    failover:\n"
+    for region in reader_regions:
+        text += f"      {region}: {{name: '{SECRET.replace('eu-west-1', region) if far else 'db'}'}}\n"
+    text = text.removesuffix("    failover:\n") + f"failoverRegions: [{', '.join(reader_regions)}]\n"
+    if far:
+        text += "assumeRole: {role: 'arn:aws:iam::333344445555:role/second'}\n"
+    fleet = fleet_of(text)
+    (policy,) = fleet.secret_policies
+    copies = set(failover) - {renamed}
+    assert {arn.split(":")[3] for arn in policy.replicas} == copies
+    (reader,) = (app.reader_arn for app in fleet.apps if app.app == "dr")
+    reads = first == "db" or bool(copies & set(reader_regions))
+    assert denies(policy.document, GET, reader) == (not reads)
+    if far:
+        assert admits(policy.document, GET, SECRET, reader, {}) == reads
+        listed = {one.resource for account in fleet.foreign_accounts for one in account.statements}
+        assert not listed & {arn.replace("-??????", SUFFIX) for arn in policy.resources}, "this stack writes these"
+    assert [arn for item in fleet.deployer_policy for arn in secret_policy_resources(item.document)] == [
+        policy.resource
+    ]
+
+
+def secret_policy_resources(document: PolicyDocument) -> tuple[str, ...]:
+    """Return the secrets whose policy a document lets be written: replicas take their primary's."""
+    return tuple(
+        arn for item in document.statements if "PutResourcePolicy" in str(item.actions) for arn in item.resources
+    )
+
+
+@given(
     owners=st.lists(
         st.tuples(st.sampled_from(["", "team", "other"]), st.sampled_from(["", "team", "other"])), max_size=3
     ),

@@ -231,12 +231,10 @@ class Reader:
         }
 
     def _resource_policy(self, item: ObjectId, arn: str) -> PolicySource | None:
-        if item.account != self._principal.account:
-            return self._foreign_policy(arn)
-        for policy in self._fleet.secret_policies:
-            if item.store is Store.SECRETS_MANAGER and ObjectId.of_resource(policy.resource, item.store) == item:
+        for policy in self._fleet.secret_policies if item.store is Store.SECRETS_MANAGER else ():
+            if any(ObjectId.of_resource(carrier, item.store) == item for carrier in policy.resources):
                 return _parsed(policy.document, f"of {policy.secret}", SourceKind.RESOURCE)
-        return None
+        return None if item.account == self._principal.account else self._foreign_policy(arn)
 
     def _foreign_policy(self, arn: str) -> PolicySource:
         """What another account must have added for an object or key; where nothing was derived, that it allows."""

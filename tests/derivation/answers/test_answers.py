@@ -194,6 +194,24 @@ def test_a_derived_secret_policy_keeps_every_consumer_and_says_who_it_denies() -
     assert "denied by statement LockstepDenyOthers" in denied.regions[0].checks[0].reason
 
 
+def test_a_replica_carries_its_secret_s_policy() -> None:
+    text = (
+        "version: 1\napp: vault\nnamespace: vault\nowner: ops\nfailoverRegions: [us-west-2]\nsecrets:\n"
+        "  - {name: prod/db, restrict: {breakGlass: ['arn:aws:iam::111122223333:role/emergency']}}\n"
+        "---\nversion: 1\napp: mailer\nnamespace: mailer\nfailoverRegions: [us-west-2]\nsecrets:\n"
+        "  - {name: prod/db-eu, file: db, failover: {us-west-2: {name: prod/db}}}\n"
+    )
+    whole = fleet(text, replace(ENVIRONMENT, deployer_role=f"arn:aws:iam::{ACCOUNT}:role/deploy"))
+    item = secret("prod/db-eu")
+    assert Answers(whole).can_read("mailer", item).is_complete
+    alone = replace(
+        whole, secret_policies=tuple(replace(p, document=_without_mailer(p)) for p in whole.secret_policies)
+    )
+    here, there = Answers(alone).can_read("mailer", item).regions
+    assert [check.reason for check in here.checks] == [""] * len(here.checks)
+    assert any("denied by statement LockstepDenyOthers" in check.reason for check in there.checks)
+
+
 def _without_mailer(policy: SecretPolicy) -> PolicyDocument:
     """Return the policy as it would be for another set of consumers."""
 
