@@ -89,6 +89,9 @@ def test_no_other_rule_finds_the_example(name: str) -> None:
         ("secretsmanager:GetSecretValue", "arn:aws:secretsmanager:eu-west-1:*:secret:prod/db-??????"),
         ("secretsmanager:GetSecretValue", "arn:aws:secretsmanager:*"),
         ("secretsmanager:GetSecretValue", "arn:*"),
+        ("secretsmanager:GetSecretValue", "arn:aws"),
+        ("secretsmanager:GetSecretValue", "arn:aws:secretsmanager"),
+        ("secretsmanager:GetSecretValue", "arn:aws:secretsmanager:eu-west-1:111122223333"),
         ("secretsmanager:GetSecretValue", "arn:aws:*:*:*:*"),
         ("ssm:GetParameter", "arn:aws:ssm:eu-west-1:111122223333:parameter/prod/*"),
         ("ssm:GetParametersByPath", "arn:aws:ssm:eu-west-1:111122223333:parameter*"),
@@ -234,7 +237,13 @@ def test_conditions_on_session_tags_leave_a_read_exact() -> None:
 
 
 def test_a_document_that_cannot_be_read_is_found() -> None:
-    for text in ("{", '{"Statement": [{"Effect": "Alow", "Action": "*"}]}', "[]"):
+    for text in (
+        "{",
+        "{}",
+        '{"statement": [{"effect": "Allow", "action": "*", "resource": "*"}]}',
+        '{"Statement": [{"Effect": "Alow", "Action": "*"}]}',
+        "[]",
+    ):
         assert len(whats("secret-reads-are-exact", example(ROLE_POLICY, policy=text))) == 1
         assert len(whats("trust-is-exact", example(ROLE, assumeRolePolicy=text))) == 1
 

@@ -4,7 +4,7 @@ Order, layout, Sids, "text or list of texts", the case of actions and what anoth
 difference: two documents that allow the same give the same atoms. What an atom means is decided in reads.py and
 trust.py. Not decided: whether a Deny takes back an Allow; both are shown.
 
-Source: IAM JSON policy reference (grammar).
+Source: IAM JSON policy reference (grammar), IAM user guide (ARNs that end early).
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from enum import StrEnum
 
 from .conditions import Test, Tests, is_weaker_or_equal, read_tests, texts_of
 from .patterns import Pattern
+
+_ARN_COLONS = 5
 
 
 class Effect(StrEnum):
@@ -74,7 +76,9 @@ def read_policy(document: object, where: str) -> tuple[Atom, ...]:
             raise UnreadablePolicyError(f"{where} is not JSON with each key once") from None
     if not isinstance(document, Mapping):
         raise UnreadablePolicyError(f"{where} is not a policy document")
-    statements = document.get("Statement", [])
+    if "Statement" not in document:
+        raise UnreadablePolicyError(f"{where} has no Statement")
+    statements = document["Statement"]
     statements = statements if isinstance(statements, list) else [statements]
     atoms: list[Atom] = []
     for number, statement in enumerate(statements, start=1):
@@ -116,12 +120,23 @@ def _atoms(statement: Mapping[str, object], why: str) -> Iterator[Atom]:
 
 
 def _patterns(statement: Mapping[str, object], key: str, negated: str, *, lower: bool = False) -> list[Pattern]:
-    change = str.lower if lower else str
+    change = str.lower if lower else whole_arn
     if key in statement:
         return [Pattern.of(change(text)) for text in texts_of(statement[key])]
     if negated in statement:
         return [Pattern.all_but([change(text) for text in texts_of(statement[negated])])]
     return []
+
+
+def whole_arn(text: str) -> str:
+    """Return an ARN with the fields that it leaves out: IAM reads `*` in each of them.
+
+    >>> whole_arn("arn:aws:secretsmanager"), whole_arn("arn:aws:s3:*")
+    ('arn:aws:secretsmanager:*:*:*', 'arn:aws:s3:*')
+    """
+    missing = _ARN_COLONS - text.count(":")
+    is_cut = text.lower().startswith("arn:") and missing > 0 and not text.endswith("*")
+    return text + ":*" * missing if is_cut else text
 
 
 def _principals(statement: Mapping[str, object]) -> list[tuple[str, str]]:
