@@ -83,6 +83,11 @@ class StackSettings:
     protect: bool
     platform: PlatformSettings
 
+    @property
+    def creates_oidc_provider(self) -> bool:
+        """Whether this stack may make the OIDC provider: on another stack's platform that one does."""
+        return self.create_oidc_provider and self.platform_stack is None
+
     def environment(self, oidc_issuer: str, served_guard: str | None = None) -> Environment:
         """Return what access is derived from.
 
@@ -103,6 +108,7 @@ class StackSettings:
             permissions_boundary=self.permissions_boundary,
             deployer_role=self.deployer_role,
             fargate_selectors=self.fargate_selectors,
+            creates_oidc_provider=self.creates_oidc_provider,
             guard_image=platform.guard_image or (served_guard if platform.guard is When.AUTO else None),
         )
 

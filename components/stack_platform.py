@@ -120,7 +120,7 @@ def place_platform(settings: StackSettings, known: KnownCluster, apps: Sequence[
             region=settings.region,
             account=settings.account,
             partition=settings.partition,
-            create_oidc_provider=settings.create_oidc_provider and not settings.platform_stack,
+            create_oidc_provider=settings.creates_oidc_provider,
             audiences=needs.audiences,
             role=settings.kubeconfig_role,
         ),

@@ -118,7 +118,7 @@ def _cluster(apps: Sequence[AppAccess], environment: Environment) -> Iterator[St
     cluster = cluster_arn(**place, region=environment.region, cluster=environment.cluster)
     yield Statement(sid="FindCluster", actions=("eks:DescribeCluster",), resources=(cluster,))
     kinds = {app.identity for app in apps}
-    if Identity.IRSA in kinds:
+    if Identity.IRSA in kinds and environment.creates_oidc_provider:
         issuer = oidc_provider_arn(**place, issuer_host=environment.issuer_host)
         yield Statement(sid="ManageOidcProvider", actions=_OIDC, resources=(issuer,))
     if Identity.POD_IDENTITY in kinds:

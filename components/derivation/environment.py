@@ -71,6 +71,8 @@ class Environment:
         fargate_selectors: Of the cluster's Fargate profiles, whose pods the CSI driver cannot serve.
         guard_image: Image of the provider, by digest, for a guard in every pod; None for none. Only a driver that may
             let a pod start with an empty volume needs it.
+        creates_oidc_provider: Whether the stack makes the account's OIDC provider for the issuer, where apps use IRSA;
+            else it is somebody else's, and the deployer gets no leave over it.
     """
 
     name: str
@@ -85,6 +87,7 @@ class Environment:
     deployer_role: str | None = None
     fargate_selectors: tuple[FargateSelector, ...] = ()
     guard_image: str | None = None
+    creates_oidc_provider: bool = True
 
     def __post_init__(self) -> None:
         """Refuse malformed values, all at once.

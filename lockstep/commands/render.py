@@ -63,6 +63,9 @@ def render(  # noqa: PLR0917 - one option per value of the environment; the fram
     guard_image: Annotated[
         str | None, typer.Option(help="Provider's image by digest, for a guard in every pod; see lockstep:guard.")
     ] = None,
+    create_oidc_provider: Annotated[  # noqa: FBT002 - the framework passes options by name
+        bool, typer.Option(help="Whether the deployer makes the account's OIDC provider for the issuer.")
+    ] = True,
     project: ProjectFolder = Path(),
     stack: Annotated[
         str | None,
@@ -101,6 +104,7 @@ def render(  # noqa: PLR0917 - one option per value of the environment; the fram
             "permissions_boundary": permissions_boundary,
             "deployer_role": deployer_role,
             "guard_image": guard_image,
+            "creates_oidc_provider": create_oidc_provider,
         }
         fleet = _fleet(paths or [], place, identity, options)
     elif given:

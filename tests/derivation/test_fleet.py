@@ -387,6 +387,18 @@ def test_the_deployer_can_change_neither_its_boundary_nor_itself(
     assert not any(deployer_may(fleet, f"iam:{action}", role, **context) for action in ITSELF)
 
 
+@pytest.mark.parametrize("identity", ["irsa", "podIdentity"])
+@pytest.mark.parametrize("creates", [True, False])
+def test_the_deployer_manages_the_oidc_provider_only_where_its_stack_makes_one(identity: str, *, creates: bool) -> None:
+    text = f"{HEAD.format(app='a').replace('app: a', f'app: a{chr(10)}identity: {identity}')}  - name: db\n"
+    fleet = fleet_of(text, replace(PLACE, creates_oidc_provider=creates))
+    provider = f"arn:aws:iam::111122223333:oidc-provider/{PLACE.issuer_host}"
+    for action in ("CreateOpenIDConnectProvider", "DeleteOpenIDConnectProvider", "AddClientIDToOpenIDConnectProvider"):
+        assert deployer_may(fleet, f"iam:{action}", provider) == (creates and identity == "irsa")
+    actions = {action for one in fleet.deployer_policy for item in one.document.statements for action in item.actions}
+    assert any("OpenIDConnect" in action for action in actions) == (creates and identity == "irsa")
+
+
 def test_a_deployer_and_a_boundary_that_are_named_like_an_app_s_are_refused() -> None:
     arn = "arn:aws:iam::111122223333:{}/prod-eu-west-1-{}"
     with pytest.raises(SpecErrors) as caught:

@@ -410,6 +410,22 @@ def test_a_stacks_value_wins_over_the_default_and_an_override_over_both(tmp_path
     assert overridden.as_text() == {"aws:c": "fixed", "lockstep:a": "o", "lockstep:b": "bare"}
 
 
+@pytest.mark.parametrize(
+    ("changed", "creates"),
+    [
+        ({}, True),
+        ({"lockstep:createOidcProvider": "false"}, False),
+        ({"lockstep:platformStack": "organization/lockstep/platform"}, False),
+    ],
+)
+def test_who_makes_the_oidc_provider_reaches_the_environment(
+    good: dict[ConfigKey, ConfigValue], changed: dict[str, str], *, creates: bool
+) -> None:
+    values = {**good, **{ConfigKey(key): value for key, value in changed.items()}}
+    settings = parse_settings(values, "dev", FILE)
+    assert settings.environment(settings.oidc_issuer or "").creates_oidc_provider == creates
+
+
 def test_selectors_of_fargate_and_the_deployer_reach_the_environment(good: dict[ConfigKey, ConfigValue]) -> None:
     deployer = "arn:aws:iam::111122223333:role/ci/deployer"
     selectors: list[ConfigValue] = ["batch-*", "web:compute=fargate,tier=*"]
