@@ -22,6 +22,7 @@ UNKNOWN_SUFFIX = "-??????"
 
 _FULL_SUFFIX = re.compile(r"-[A-Za-z0-9]{6}\Z")
 _REGION = re.compile(r"[a-z]{2}(?:-[a-z]+)+-[0-9]{1,2}")
+_ISOLATED = re.compile(r"iso[a-z]?")
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _ROLE_PATH = re.compile(r"/(?:[A-Za-z0-9_+=,.@-]+/)*")
 _POLICY = re.compile(r"arn:aws[a-z-]*:iam::(?:[0-9]{12}|aws):policy/[\w+=,.@/-]+", re.ASCII)
@@ -80,6 +81,25 @@ def is_policy_arn(text: str) -> bool:
 def is_region(text: str) -> bool:
     """Say whether a text has the form of a region's name."""
     return _REGION.fullmatch(text) is not None
+
+
+def partition_of(region: str) -> str:
+    """Return the partition that a region's name tells: the whole of `DNS_SUFFIXES`, or one that is not known here.
+
+    Source: the pattern of region names of each partition in the AWS SDKs' partitions document.
+
+    >>> partition_of("eu-west-1"), partition_of("cn-north-1"), partition_of("us-iso-east-1")
+    ('aws', 'aws-cn', 'aws-iso')
+    """
+    area, _, rest = region.partition("-")
+    zone = rest.partition("-")[0]
+    if area == "cn":
+        return "aws-cn"
+    if zone == "gov":
+        return "aws-us-gov"
+    if _ISOLATED.fullmatch(zone):
+        return f"aws-iso-{zone[-1]}" if len(zone) > len("iso") else "aws-iso"
+    return "aws"
 
 
 def contains_region(text: str) -> bool:

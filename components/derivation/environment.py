@@ -7,7 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from .arn import DNS_SUFFIXES, Arn, is_account, is_policy_arn, is_region, is_role_path, policy_arn, role_arn
+from .arn import (
+    DNS_SUFFIXES,
+    Arn,
+    is_account,
+    is_policy_arn,
+    is_region,
+    is_role_path,
+    partition_of,
+    policy_arn,
+    role_arn,
+)
 from .errors import ProblemList, Spot
 from .naming import managed_policy_patterns, role_patterns
 from .spec import Identity
@@ -105,10 +115,23 @@ class Environment:
     def _rules(self) -> list[tuple[str, str, bool, str]]:
         boundary = self.permissions_boundary
         partitions = ", ".join(DNS_SUFFIXES)
+        told = partition_of(self.region) if is_region(self.region) else self.partition
+        region_rule = f"It is a region of {partitions}" if is_region(self.region) else "It is a region's name"
         return [
             ("name", self.name, _fits(_NAME, self.name), "It is a DNS label"),
             ("partition", self.partition, self.partition in DNS_SUFFIXES, f"It is one of {partitions}"),
-            ("region", self.region, is_region(self.region), "It is a region's name, like eu-west-1"),
+            (
+                "partition",
+                self.partition,
+                self.partition == told or not {self.partition, told} <= DNS_SUFFIXES.keys(),
+                f"The region {self.region} lies in {told}",
+            ),
+            (
+                "region",
+                self.region,
+                is_region(self.region) and (told in DNS_SUFFIXES or told == self.partition),
+                f"{region_rule}, like eu-west-1",
+            ),
             ("account", self.account, is_account(self.account), "It is 12 digits, in quotes"),
             ("cluster", self.cluster, _fits(_CLUSTER, self.cluster), "It is the name of an EKS cluster"),
             (

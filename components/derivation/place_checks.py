@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 
-from .arn import Arn, has_random_suffix
+from .arn import Arn, has_random_suffix, partition_of
 from .environment import Environment
 from .errors import ProblemList, Spot
 from .region_reads import RegionRead, account_of, reads_of, regions_of
@@ -32,9 +32,7 @@ def check_places(variant: AppVariant, reader_account: str, environment: Environm
         environment: The cluster, account and region.
         problems: Where findings go.
     """
-    if environment.region in variant.failover_regions:
-        what = f"the failover region {environment.region!r} is the region itself"
-        problems.add(variant.failover_at, "SPEC022", what, "A failover region is another one", "remove it")
+    _check_failover_regions(variant, environment, problems)
     for path in variant.paths:
         if path.kms_key:
             _check_key(KeyEntry(region=None, arn=path.kms_key, at=path.key_at), environment, problems)
@@ -50,6 +48,17 @@ def check_places(variant: AppVariant, reader_account: str, environment: Environm
             problems.add(entry.kms_keys[0].at, "SPEC022", what, rule, f"add a line for {environment.region}")
         if entry.store is Store.SECRETS_MANAGER:
             _check_optional(entry, problems)
+
+
+def _check_failover_regions(variant: AppVariant, environment: Environment, problems: ProblemList) -> None:
+    if environment.region in variant.failover_regions:
+        what = f"the failover region {environment.region!r} is the region itself"
+        problems.add(variant.failover_at, "SPEC022", what, "A failover region is another one", "remove it")
+    for region in variant.failover_regions:
+        if partition_of(region) != environment.partition:
+            what = f"the failover region {region!r} lies in the partition {partition_of(region)}"
+            rule = f"No role of {environment.partition} reads there: credentials end at their partition"
+            problems.add(variant.failover_at, "SPEC022", what, rule, "name another region")
 
 
 def _names_an_arn(entry: ObjectEntry) -> bool:

@@ -7,6 +7,7 @@ import re
 from dataclasses import fields, replace
 from typing import Any
 
+import botocore.session
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -23,6 +24,7 @@ from components.derivation import (
     parse_specs,
 )
 from components.derivation import render_json as render
+from components.derivation.arn import is_region, partition_of
 from components.derivation.spec import ObjectEntry
 from provider_runtime.class_parameters import RoleChain
 from provider_runtime.mount_request import MountRequest, ObjectVersions, parse_mount_request
@@ -353,6 +355,44 @@ def test_every_malformed_environment_value_is_named_at_once() -> None:
     assert sorted(fields) == sorted(
         ["name", "partition", "region", "account", "cluster", "oidcIssuer", "rolePath", "permissionsBoundary"]
     )
+
+
+def test_a_region_tells_its_partition_as_the_aws_sdk_has_it() -> None:
+    session = botocore.session.get_session()
+    regions = {
+        region: partition
+        for partition in session.get_available_partitions()
+        for region in session.get_available_regions("ec2", partition_name=partition)
+        if is_region(region)
+    }
+    assert {"aws", "aws-cn", "aws-us-gov"} <= set(regions.values())
+    assert {region: partition_of(region) for region in regions} == regions
+
+
+@given(
+    region=st.sampled_from(["eu-west-1", "us-east-1", "cn-north-1", "us-gov-west-1", "us-iso-east-1"]),
+    partition=st.sampled_from(["aws", "aws-cn", "aws-us-gov"]),
+    failover=st.lists(st.sampled_from(["us-west-2", "cn-northwest-1", "us-gov-east-1", "us-isob-east-1"]), unique=True),
+)
+@LAW
+def test_no_region_of_another_partition_is_read(region: str, partition: str, failover: list[str]) -> None:
+    def environment() -> Environment:
+        return replace(ENVIRONMENT, region=region, partition=partition, deployer_role=None)
+
+    if partition_of(region) != partition:
+        with pytest.raises(SpecErrors) as caught:
+            environment()
+        assert [problem.code for problem in caught.value.problems] == ["SPEC026"]
+        return
+    text = f"{PAYMENTS}failoverRegions: [{', '.join(failover)}]\nsecrets: [{{name: db}}]\n"
+    foreign = [other for other in failover if partition_of(other) != partition]
+    if not foreign:
+        derive_all(parse_specs(text), environment())
+        return
+    with pytest.raises(SpecErrors) as caught:
+        derive_all(parse_specs(text), environment())
+    assert [problem.code for problem in caught.value.problems] == ["SPEC022"] * len(foreign)
+    assert all(any(repr(other) in problem.what for problem in caught.value.problems) for other in foreign)
 
 
 @pytest.mark.parametrize(
