@@ -15,11 +15,24 @@ import pulumi_aws as aws
 
 from .arguments import CheckedArguments
 from .derivation import AppAccess, Identity
+from .look_ups import LookUpError, look_up
 from .settings import NO_ISSUER
 
 
 class ClusterError(Exception):
     """The cluster is not what the stack says; the text names the setting and the fix."""
+
+
+class UnansweredError(ClusterError):
+    """Something about a cluster cannot be looked up.
+
+    Attributes:
+        key: The setting that made it necessary.
+    """
+
+    def __init__(self, key: str, text: str) -> None:
+        self.key = key
+        super().__init__(text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,14 +77,15 @@ def fetch_cluster(
 
     Raises:
         ClusterError: The cluster has another issuer than the one given. Trust would be bound to tokens of another
-            cluster, and every mount would be refused.
+            cluster, and every mount would be refused. Or `UnansweredError`: it cannot be looked up.
     """
     if oidc_issuer and endpoint and certificate:
         return ClusterFacts(name=name, oidc_issuer=oidc_issuer, endpoint=endpoint, certificate=certificate)
-    found = aws.eks.get_cluster(name=name, opts=opts)
+    spared = "or write down lockstep:oidcIssuer, lockstep:clusterEndpoint and lockstep:clusterCertificate"
+    found = _find_cluster(name, opts, spared)
     return ClusterFacts(
         name=name,
-        oidc_issuer=_agreed_issuer(name, oidc_issuer, str(found.identities[0].oidcs[0].issuer)),
+        oidc_issuer=_agreed_issuer(name, oidc_issuer, _issuer_of(found)),
         endpoint=endpoint or str(found.endpoint),
         certificate=certificate or str(found.certificate_authorities[0].data),
         version=found.version or None,
@@ -82,17 +96,25 @@ def find_issuer(name: str, oidc_issuer: str | None) -> str:
     """Return the issuer of a cluster that this stack makes, `NO_ISSUER` while there is no cluster.
 
     Raises:
-        ClusterError: Another issuer is written down than the cluster has, or one before there is any.
+        ClusterError: Another issuer is written down than the cluster has, or one before there is any. Or
+            `UnansweredError`: it cannot be looked up.
     """
-    if name not in aws.eks.get_clusters().names:
+    try:
+        names = look_up(lambda: aws.eks.get_clusters().names)
+    except LookUpError as error:
+        raise UnansweredError(
+            "lockstep:cluster",
+            f"the clusters of the region cannot be listed ({error}). Whether this one is there decides what is known "
+            "of its issuer. Fix: use credentials that may ListClusters in that account, or correct aws:region",
+        ) from error
+    if name not in names:
         if oidc_issuer:
             raise ClusterError(
                 f"lockstep:oidcIssuer is {oidc_issuer}, but the cluster {name} is still to be made. AWS gives a new "
                 "cluster a new issuer. Fix: leave lockstep:oidcIssuer out until this stack has exported it"
             )
         return NO_ISSUER
-    found = aws.eks.get_cluster(name=name)
-    return _agreed_issuer(name, oidc_issuer, str(found.identities[0].oidcs[0].issuer))
+    return _agreed_issuer(name, oidc_issuer, _issuer_of(_find_cluster(name, None, "or wait until it is made")))
 
 
 def refuse_unbound(apps: Iterable[AppAccess], issuer: str) -> None:
@@ -108,6 +130,28 @@ def refuse_unbound(apps: Iterable[AppAccess], issuer: str) -> None:
             "bound to its issuer. What decides access is known at preview. Fix: use `identity: podIdentity`, or make "
             "the cluster first (lockstep:apps: []) and then the apps"
         )
+
+
+def _find_cluster(name: str, opts: pulumi.InvokeOptions | None, otherwise: str) -> aws.eks.GetClusterResult:
+    try:
+        return look_up(lambda: aws.eks.get_cluster(name=name, opts=opts))
+    except LookUpError as error:
+        raise UnansweredError(
+            "lockstep:clusterName",
+            f"the cluster {name} cannot be looked up ({error}). What decides access is known at preview. Fix: correct "
+            f"lockstep:clusterName or aws:region, use credentials that may DescribeCluster, {otherwise}",
+        ) from error
+
+
+def _issuer_of(found: aws.eks.GetClusterResult) -> str:
+    """Return the issuer; a cluster has one when it is made, and none while it is being made."""
+    for identity in found.identities:
+        for oidc in identity.oidcs:
+            return str(oidc.issuer)
+    raise UnansweredError(
+        "lockstep:clusterName",
+        f"the cluster {found.name} has no issuer yet. Trust is bound to the issuer. Fix: wait until it is active",
+    )
 
 
 def _agreed_issuer(name: str, written: str | None, real: str) -> str:

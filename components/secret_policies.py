@@ -14,10 +14,11 @@ import pulumi_aws as aws
 from . import derivation
 from .arguments import CheckedArguments
 from .derivation.secret_policies import is_ours
+from .look_ups import LookUpError, look_up
 
 
 class ForeignPolicyError(Exception):
-    """A secret carries a policy that somebody else wrote; `str()` says which, line by line."""
+    """A secret carries a policy that somebody else wrote, or nobody can say; `str()` says which, line by line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,13 +33,22 @@ def find_secrets(policies: tuple[derivation.SecretPolicy, ...]) -> tuple[FoundSe
     """Look up the secrets of the policies.
 
     Raises:
-        ForeignPolicyError: With every secret whose policy is somebody else's and may not be replaced.
+        ForeignPolicyError: With every secret whose policy is somebody else's and may not be replaced, or that cannot be
+            looked up.
     """
     found: list[FoundSecret] = []
     problems: list[str] = []
     for policy in policies:
         by = {"arn": policy.secret} if policy.secret.startswith("arn:") else {"name": policy.secret}
-        secret = aws.secretsmanager.get_secret(**by)
+        try:
+            secret = look_up(lambda by=by: aws.secretsmanager.get_secret(**by))  # type: ignore[misc]
+        except LookUpError as error:
+            problems.append(
+                f"the secret {policy.secret!r}, which the app {policy.app!r} restricts, cannot be looked up ({error}). "
+                "Its ARN and policy are known before anything is placed. Fix: make the secret first, use credentials "
+                "that may DescribeSecret and GetResourcePolicy, correct its name in the spec, or remove 'restrict:'"
+            )
+            continue
         if not policy.adopt and not is_ours(secret.policy or ""):
             problems.append(
                 f"the secret {policy.secret!r} carries a resource policy that Lockstep did not write, and the app "

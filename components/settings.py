@@ -47,6 +47,7 @@ class StackSettings:
 
     Attributes:
         stack: Name of the stack.
+        file: The stack's file, for messages.
         oidc_issuer: None when it is to be looked up; likewise endpoint and certificate, which go together.
         cluster: The cluster to make; None when it exists. `network` goes with it.
         kubeconfig_role: Assumed for calls to the API server; None: the process's own credentials.
@@ -58,6 +59,7 @@ class StackSettings:
     """
 
     stack: str
+    file: str
     environment_name: str
     region: str
     account: str
@@ -174,6 +176,7 @@ def _read(reader: SettingsReader, stack: str) -> StackSettings:
     )
     return StackSettings(
         stack=stack,
+        file=reader.file,
         environment_name=reader.text("environment"),
         region=reader.text(REGION_KEY),
         account=reader.text("account"),

@@ -17,9 +17,10 @@ import pulumi
 from pulumi.runtime import invoke
 
 from .cluster_connection import ClusterConnection, ClusterConnectionArgs
-from .cluster_facts import ClusterError, ClusterFacts, fetch_cluster, find_issuer, refuse_unbound
+from .cluster_facts import ClusterError, ClusterFacts, UnansweredError, fetch_cluster, find_issuer, refuse_unbound
 from .derivation import AppAccess
 from .image_repository import ImageRepository, ImageRepositoryArgs
+from .look_ups import LookUpError, look_up
 from .network_settings import NewNetwork
 from .platform_needs import platform_needs
 from .secrets_platform import SecretsPlatform, SecretsPlatformArgs
@@ -71,8 +72,15 @@ def know_cluster(settings: StackSettings) -> KnownCluster:
     """Find out what decides access of the stack's apps.
 
     Raises:
-        ClusterError: The cluster is not what the settings say.
+        ClusterError: The cluster is not what the settings say, or it cannot be looked up.
     """
+    try:
+        return _know_cluster(settings)
+    except UnansweredError as error:
+        raise ClusterError(f"{settings.file} {error.key}: {error}") from error
+
+
+def _know_cluster(settings: StackSettings) -> KnownCluster:
     if settings.platform_stack:
         return _read_platform_stack(settings, settings.platform_stack)
     if settings.cluster is not None:
@@ -207,22 +215,33 @@ def _place_image_repository(settings: StackSettings) -> dict[str, pulumi.Output[
 
 
 def _read_platform_stack(settings: StackSettings, stack: str) -> KnownCluster:
-    outputs = invoke(_READ_STACK_OUTPUTS, {"name": stack}).value["outputs"]
+    key = "lockstep:platformStack"
+    try:
+        outputs = look_up(lambda: invoke(_READ_STACK_OUTPUTS, {"name": stack}).value["outputs"])
+    except LookUpError as error:
+        raise UnansweredError(
+            key,
+            f"the outputs of {stack} cannot be read ({error}). A stack of apps stands on another stack's platform. "
+            "Fix: correct the name, <organization>/<project>/<stack>, bring that stack up, or use its backend",
+        ) from error
     wanted = ("clusterName", "oidcIssuer", "clusterEndpoint", "clusterCertificate", "platform")
-    missing = [key for key in wanted if not outputs.get(key)]
+    missing = [name for name in wanted if not outputs.get(name)]
+    if not missing and not _is_platform(outputs["platform"]):
+        missing = ["platform"]
     if missing:
-        raise ClusterError(
-            f"the stack {stack} (lockstep:platformStack) exports no {', '.join(missing)}. It is no platform of this "
-            "version, or it was never brought up. Fix: correct the name, or bring that stack up first"
+        raise UnansweredError(
+            key,
+            f"the stack {stack} exports no {', '.join(missing)}. It is no platform of this version, or it was never "
+            "brought up. Fix: correct the name, or bring that stack up first",
         )
-    for key, mine, theirs in (
+    for name, mine, theirs in (
         ("clusterName", settings.cluster_name, outputs["clusterName"]),
         ("oidcIssuer", settings.oidc_issuer, outputs["oidcIssuer"]),
     ):
         if mine and mine != theirs:
             raise ClusterError(
-                f"lockstep:{key} is {mine}, the platform of {stack} has {theirs}. "
-                f"Fix: correct lockstep:{key} or lockstep:platformStack"
+                f"lockstep:{name} is {mine}, the platform of {stack} has {theirs}. "
+                f"Fix: correct lockstep:{name} or lockstep:platformStack"
             )
     facts = ClusterFacts(
         name=str(outputs["clusterName"]),
@@ -232,3 +251,12 @@ def _read_platform_stack(settings: StackSettings, stack: str) -> KnownCluster:
     )
     served = {**outputs["platform"], "stack": stack}
     return KnownCluster(oidc_issuer=str(outputs["oidcIssuer"]), facts=facts, served=served)
+
+
+def _is_platform(exported: object) -> bool:
+    """Say whether an output has the shape of ours: a stack of another project may call something else so."""
+    return (
+        isinstance(exported, Mapping)
+        and isinstance(exported.get("audiences"), list)
+        and isinstance(exported.get("syncsSecrets"), bool)
+    )

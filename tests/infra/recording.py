@@ -54,10 +54,12 @@ class World:
     Attributes:
         clusters: Names that EKS lists.
         stacks: Full stack name to its outputs.
+        refusals: Token of a function to why it cannot answer.
     """
 
     clusters: tuple[str, ...] = ()
     stacks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    refusals: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -167,6 +169,8 @@ class _Answers(mocks.Mocks):
                 "secretOutputNames": [],
             },
         }
+        if args.token in self._world.refusals:
+            return {}, [("name", self._world.refusals[args.token])]
         return answers[args.token](args.args), []
 
     def _secret(self, name: str) -> dict[str, Any]:
@@ -278,7 +282,11 @@ def run_stack(
 
 
 def run_components(
-    make: Callable[[], object], *, preview: bool = True, config: Mapping[str, str] | None = None
+    make: Callable[[], object],
+    *,
+    preview: bool = True,
+    config: Mapping[str, str] | None = None,
+    world: World | None = None,
 ) -> Recorded:
     """Run a few components alone, or a program of somebody else, without the project's own configuration.
 
@@ -286,11 +294,14 @@ def run_components(
         make: Registers them.
         preview: Whether what only the other side can tell is unknown.
         config: `lockstep:<key>` to value: the project is called so here.
+        world: What is there besides.
     """
     recorded = Recorded()
     nowhere = Path("/nonexistent")
     given = dict(config or {})
-    contextvars.copy_context().run(_run_in_context, nowhere, "alone", given, recorded, make, World(), preview=preview)
+    contextvars.copy_context().run(
+        _run_in_context, nowhere, "alone", given, recorded, make, world or World(), preview=preview
+    )
     return recorded
 
 

@@ -46,6 +46,31 @@ def previewed(cli: PulumiCli) -> Mapping[str, Any]:
     return digest
 
 
+def test_a_platform_that_cannot_be_read_is_told_in_one_line(cli: PulumiCli) -> None:
+    """One stack does not exist, the other one was never brought up."""
+    nowhere = "organization/lockstep/nowhere"
+    (line,) = refusals(cli, nowhere)
+    assert line == (
+        f"stacks/Pulumi.{_APPS}.yaml lockstep:platformStack: the outputs of {nowhere} cannot be read (unknown stack "
+        f'"{nowhere}"). A stack of apps stands on another stack\'s platform. Fix: correct the name, '
+        "<organization>/<project>/<stack>, bring that stack up, or use its backend"
+    )
+    (line,) = refusals(cli, _PLATFORM)
+    assert line.startswith(f"stacks/Pulumi.{_APPS}.yaml lockstep:platformStack: the ")
+    assert "Fix: correct the name" in line
+    assert "bring that stack up" in line
+
+
+def refusals(cli: PulumiCli, platform: str) -> list[str]:
+    """Return the lines that name the apps' file in a preview that fails."""
+    change_settings(cli.project, _APPS, {"lockstep:platformStack": platform})
+    ended = cli.attempt("preview", "--stack", _APPS)
+    assert ended.returncode != 0, ended.stdout
+    assert "Traceback" not in ended.stdout
+    lines = [line.strip() for line in ended.stdout.splitlines()]
+    return [line for line in lines if line.startswith("stacks/")]
+
+
 def test_a_stack_of_apps_needs_no_image_and_places_apps_only(previewed: Mapping[str, Any]) -> None:
     types = [urn.split("::")[2].rpartition("$")[2] for urn in plan(previewed)]
     assert types.count(ROLE) == types.count(CLASS) == 3
