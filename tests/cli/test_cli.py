@@ -1,4 +1,4 @@
-"""The command line as a user meets it: in a process of its own, by exit code and text."""
+"""The command line as a user meets it, by exit code and text; where a process of its own is the point, in one."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from lockstep.exit_codes import MEANINGS, ExitCode
+from tests.cli.in_process import lockstep
 from tests.fakes.patience import PATIENCE_SECONDS
 
 PLACE = [
@@ -30,7 +31,7 @@ PLACE = [
 VALID = "version: 1\napp: payments\nnamespace: payments\nsecrets: [{name: dev/payments/db}]\n"
 
 
-def lockstep(*arguments: str | Path, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def process(*arguments: str | Path, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(  # noqa: S603 - our own command
         [sys.executable, "-m", "lockstep", *map(str, arguments)],
         cwd=cwd,
@@ -54,7 +55,7 @@ def test_a_broken_spec_exits_with_invalid_input_and_names_every_problem(tmp_path
 
 
 def test_a_wrong_flag_exits_with_wrong_usage(project: Path) -> None:
-    result = lockstep("check", "--frobnicate", cwd=project)
+    result = process("check", "--frobnicate", cwd=project)
     assert result.returncode == ExitCode.WRONG_USAGE
     assert "--frobnicate" in result.stderr
     assert "lockstep check --help'." in result.stderr
@@ -97,7 +98,7 @@ def test_every_command_has_the_one_table_of_exit_codes(project: Path) -> None:
 
 
 def test_the_examples_are_fine(project: Path) -> None:
-    result = lockstep("check", "stacks/apps", cwd=project)
+    result = process("check", "stacks/apps", cwd=project)
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout == "3 apps checked (with differences in dev, prod): fine\n"
 
@@ -105,7 +106,7 @@ def test_the_examples_are_fine(project: Path) -> None:
 @pytest.mark.parametrize("form", ["json", "yaml"])
 def test_rendering_is_the_same_to_the_byte_under_any_hash_seed(form: str, project: Path) -> None:
     outputs = [
-        lockstep("render", "stacks/apps", *PLACE, "--format", form, cwd=project, PYTHONHASHSEED=seed)
+        process("render", "stacks/apps", *PLACE, "--format", form, cwd=project, PYTHONHASHSEED=seed)
         for seed in ("1", "4242")
     ]
     assert [output.returncode for output in outputs] == [0, 0]
@@ -120,7 +121,7 @@ def test_rendering_is_the_same_to_the_byte_under_any_hash_seed(form: str, projec
 def test_a_folder_is_written_whole_and_replaced_whole(tmp_path: Path, project: Path) -> None:
     (tmp_path / "spec.yaml").write_text(VALID + "---\n" + VALID.replace("payments", "refunds"))
     out = tmp_path / "out"
-    first = lockstep("render", tmp_path / "spec.yaml", *PLACE, "--format", "dir", "--output", out, cwd=project)
+    first = process("render", tmp_path / "spec.yaml", *PLACE, "--format", "dir", "--output", out, cwd=project)
     assert first.returncode == 0, first.stderr
     assert sorted(path.name for path in out.iterdir() if path.is_dir()) == ["_fleet", "payments", "refunds"]
     assert json.loads((out / "payments/trust.json").read_text())["Version"] == "2012-10-17"

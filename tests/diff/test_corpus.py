@@ -15,7 +15,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 
 from components.derivation import Environment, FleetAccess, derive_fleet, parse_specs, render_fleet
@@ -26,6 +25,7 @@ from lockstep.access_report.markdown_report import render_markdown
 from lockstep.access_report.report import Report, StackReport
 from lockstep.access_report.text_report import render_text
 from lockstep.exit_codes import ExitCode
+from tests.diff.schemas import compile_schema, load_schema
 
 CORPUS = Path(__file__).parent / "corpus"
 CASES = sorted(path.name for path in CORPUS.iterdir())
@@ -248,13 +248,15 @@ SARIF_SHAPE = {
 }
 
 
+_SARIF = compile_schema(SARIF_SHAPE)
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_every_report_follows_the_schemas_for_programs(case: str) -> None:
-    schema: Any = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
     for report in reports(case).values():
-        jsonschema.validate(json.loads(render_json(report)), schema)
+        load_schema(SCHEMA_FILE).validate(json.loads(render_json(report)))
         sarif = json.loads(render_sarif(report))
-        jsonschema.validate(sarif, SARIF_SHAPE)
+        _SARIF.validate(sarif)
         (run,) = sarif["runs"]
         rules = [rule["id"] for rule in run["tool"]["driver"]["rules"]]
         assert {result["ruleId"] for result in run["results"]} == set(rules)

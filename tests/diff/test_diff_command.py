@@ -9,9 +9,7 @@ import subprocess
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import jsonschema
 import pytest
 import yaml
 
@@ -21,6 +19,7 @@ from lockstep.__main__ import main
 from lockstep.access_report.json_report import SCHEMA_FILE
 from lockstep.exit_codes import ExitCode
 from lockstep.project import load_project
+from tests.diff.schemas import load_schema
 
 CORPUS = Path(__file__).parent / "corpus"
 
@@ -42,12 +41,10 @@ def commit(folder: Path, message: str) -> None:
     git(folder, "commit", "-q", "-m", message)
 
 
-@pytest.fixture
-def repository(tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return a repository of two commits: the example project, and the mailer reading payments' database too."""
-    monkeypatch.delenv("CI", raising=False)
-    folder = tmp_path / "repository"
-    folder.mkdir()
+@pytest.fixture(scope="module")
+def committed(tmp_path_factory: pytest.TempPathFactory, project: Path) -> Path:
+    """Return a repository of two commits, to be copied: the example project, and the mailer reading more."""
+    folder = tmp_path_factory.mktemp("committed")
     shutil.copy(project / "Pulumi.yaml", folder)
     shutil.copytree(project / "stacks", folder / "stacks")
     git(folder, "init", "-q", "-b", "main")
@@ -56,6 +53,13 @@ def repository(tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch) -
     mailer.write_text(mailer.read_text(encoding="utf-8").replace("\nparameters:", MAILER_READS_PAYMENTS, 1))
     commit(folder, "head")
     return folder
+
+
+@pytest.fixture
+def repository(committed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a repository of two commits: the example project, and the mailer reading payments' database too."""
+    monkeypatch.delenv("CI", raising=False)
+    return Path(shutil.copytree(committed, tmp_path / "repository", symlinks=True))
 
 
 def line_of_grant(folder: Path) -> int:
@@ -262,12 +266,11 @@ def test_a_stack_that_only_one_revision_has_is_new_or_gone_with_all_of_its_apps(
 
 # ------------------------------------------------------------------------------------------------------------ formats
 def test_the_json_report_follows_its_schema(run: Run) -> None:
-    schema: Any = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
     for case in sorted({path.parent for path in CORPUS.glob("*/*.json") if "settings" not in path.name}):
         sides = sorted(case.glob("[ba][ef]*e*.json"), reverse=True) or [case / "there.json"]
         code, text = run(*map(str, sides), "--format", "json")
         document = json.loads(text)
-        jsonschema.validate(document, schema)
+        load_schema(SCHEMA_FILE).validate(document)
         assert document["exitCode"] == code
 
 

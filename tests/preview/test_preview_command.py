@@ -11,13 +11,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 
 from lockstep.__main__ import main
 from lockstep.access_report.json_report import SCHEMA_FILE
 from lockstep.exit_codes import ExitCode
 from tests.diff.documents import allow, policy, secret, trust
+from tests.diff.schemas import load_schema
 
 CORPUS = Path(__file__).parent.parent / "diff" / "corpus"
 ENGINE_CASE = CORPUS / "engine_stack_update" / "there.json"
@@ -257,11 +257,10 @@ PREVIEWS = sorted(path.parent.name for path in CORPUS.glob("*/there.json"))
 
 @pytest.mark.parametrize("case", PREVIEWS)
 def test_the_json_of_every_preview_follows_the_schema_and_tells_the_exit_code(run: Run, case: str) -> None:
-    schema = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
     for way in ("there", "back"):
         code, text = run("--digest", str(CORPUS / case / f"{way}.json"), "--format", "json")
         document = json.loads(text)
-        jsonschema.validate(document, schema)
+        load_schema(SCHEMA_FILE).validate(document)
         assert document["exitCode"] == code
 
 
@@ -269,13 +268,13 @@ def test_the_json_of_a_preview_that_failed_says_so(run: Run, tmp_path: Path) -> 
     (tmp_path / "events.json").write_text("\n".join([*STREAM, VIOLATION]), encoding="utf-8")
     code, text = run("--digest", "events.json", "--format", "json")
     document = json.loads(text)
-    jsonschema.validate(document, json.loads(SCHEMA_FILE.read_text(encoding="utf-8")))
+    load_schema(SCHEMA_FILE).validate(document)
     assert (code, document["exitCode"], document["verdict"]) == (1, 1, "the preview failed")
 
 
 def test_the_json_report_is_the_access_report_with_previews_beside_it(run: Run) -> None:
     document = json.loads(run("--digest", str(ENGINE_CASE), "--format", "json")[1])
-    jsonschema.validate(document, json.loads(SCHEMA_FILE.read_text(encoding="utf-8")))
+    load_schema(SCHEMA_FILE).validate(document)
     (preview,) = document["previews"]
     deleted = {resource["name"] for resource in preview["resources"] if resource["operation"] == "delete"}
     assert deleted == {"reports", "reports-secrets"}
