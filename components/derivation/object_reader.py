@@ -11,6 +11,7 @@ from .read_fields import Fields
 from .shape import Read, ReadList, ReadMap, ReadRecord
 from .spec import (
     DEFAULT_MODE,
+    OWN_KEY,
     FailoverEntry,
     JsonKeyEntry,
     KeyEntry,
@@ -153,11 +154,11 @@ class _EntryReader:
     def _kms_keys(self) -> Iterator[KeyEntry]:
         single = self._fields.text("kmsKey")
         if single is not None:
-            yield KeyEntry(region=None, arn=single, at=self._fields.at("kmsKey"))
+            yield KeyEntry(region=None, arn=_key_arn(single), at=self._fields.at("kmsKey"))
         for region, _, value in self._fields.entries("kmsKey"):
             if isinstance(value.value, str):
                 self._check_region(region, value.value, "key", value.node.at)
-                yield KeyEntry(region=region, arn=value.value, at=value.node.at)
+                yield KeyEntry(region=region, arn=_key_arn(value.value), at=value.node.at)
 
     def _failover_kms_keys(self) -> Iterator[KeyEntry]:
         named = {region for region, _, _ in self._fields.entries("kmsKey")}
@@ -171,7 +172,7 @@ class _EntryReader:
             if region in named:
                 what = f"the key of {region} stands in 'kmsKey' too"
                 self._problems.add(at, "SPEC022", what, "A region has one key", "remove one of them")
-            yield KeyEntry(region=region, arn=arn, at=at)
+            yield KeyEntry(region=region, arn=_key_arn(arn), at=at)
 
     def _check_region(self, region: str, arn_text: str, what: str, at: Spot) -> None:
         written = Arn.parse(arn_text)
@@ -183,7 +184,7 @@ class _EntryReader:
     def _check_failover_keys(self, keys: tuple[KeyEntry, ...], failover_regions: tuple[str, ...]) -> None:
         by_region = {key.region: key for key in keys}
         single = by_region.get(None)
-        if not keys or (single is not None and _MULTI_REGION_KEY in single.arn):
+        if not keys or (single is not None and (not single.arn or _MULTI_REGION_KEY in single.arn)):
             return
         for region in failover_regions:
             if region not in by_region:
@@ -191,7 +192,7 @@ class _EntryReader:
                 rule = (
                     "A replica is encrypted by a key of its own region (only multi-Region keys, mrk-…, keep their id)"
                 )
-                fix = f"write 'kmsKey:' as a mapping, with a line for {region}"
+                fix = f"write 'kmsKey:' as a mapping, with a line for {region} ('{OWN_KEY}' for AWS's own key)"
                 self._problems.add(keys[0].at, "SPEC022", what, rule, fix)
 
     # ------------------------------------------------------------------------------------------ versions and regions
@@ -251,6 +252,10 @@ class _EntryReader:
             adopt=fields.flag("adopt"),
             at=self._fields.at("restrict"),
         )
+
+
+def _key_arn(text: str) -> str:
+    return "" if text == OWN_KEY else text
 
 
 def _json_key(path: str, value: Read) -> JsonKeyEntry | None:

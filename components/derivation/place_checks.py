@@ -16,7 +16,7 @@ from .arn import Arn, has_random_suffix, partition_of
 from .environment import Environment
 from .errors import ProblemList, Spot
 from .region_reads import RegionRead, account_of, reads_of, regions_of
-from .spec import AppVariant, KeyEntry, ObjectEntry, Store
+from .spec import OWN_KEY, AppVariant, KeyEntry, ObjectEntry, Store
 
 #: A random suffix of one kind of character only is rare (1 in 200); a word or a date of six is what people write.
 _WORD = re.compile(r"-(?:[a-z]{6}|[A-Z]{6}|[0-9]{6})\Z")
@@ -45,7 +45,8 @@ def check_places(variant: AppVariant, reader_account: str, environment: Environm
         if entry.kms_keys and not any(key.region in {None, environment.region} for key in entry.kms_keys):
             what = f"there is no key for the region {environment.region}"
             rule = "A mapping of keys has a line for every region that is read"
-            problems.add(entry.kms_keys[0].at, "SPEC022", what, rule, f"add a line for {environment.region}")
+            fix = f"add a line for {environment.region} ('{OWN_KEY}' for AWS's own key)"
+            problems.add(entry.kms_keys[0].at, "SPEC022", what, rule, fix)
         if entry.store is Store.SECRETS_MANAGER:
             _check_optional(entry, problems)
 

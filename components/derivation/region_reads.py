@@ -73,6 +73,6 @@ def _replica(name: str, region: str) -> str:
 def _key_in(keys: Mapping[str | None, str], region: str) -> str:
     if region in keys or not keys:
         return keys.get(region, "")
-    single = Arn.parse(keys.get(None, ""))
+    single = Arn.parse(keys.get(None, ""))  # None where that is AWS's own, which every region has
     # The reader refused a single key beside failover regions unless it is a multi-Region key.
     return str(single.in_region(region)) if single else ""

@@ -16,6 +16,8 @@ AppName = NewType("AppName", str)
 
 DEFAULT_MODE = "0644"
 DEFAULT_MOUNT_PATH = "/mnt/secrets"
+#: What stands for AWS's own key where a spec names keys.
+OWN_KEY = "aws"
 
 
 class Identity(StrEnum):
@@ -124,7 +126,7 @@ class RestrictEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyEntry:
-    """A customer key: one ARN for the primary region (`region` None) or for a named one. Variables unreplaced."""
+    """The key in the primary region (`region` None) or a named one: ARN, or "" for AWS's own. Variables unreplaced."""
 
     region: str | None
     arn: str
@@ -143,7 +145,7 @@ class ObjectEntry:
         mount: Name of the mount that holds its files; "" for the default one.
         owner: Who owns the secret; "" when the spec does not say.
         keys: JSON keys, in file order.
-        kms_keys: Customer keys; () means the AWS managed key.
+        kms_keys: Keys by region; () means AWS's own everywhere.
         selector: Which version is read.
         failover: What differs in failover regions, in file order.
         optional: Whether it may be missing.

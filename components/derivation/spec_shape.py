@@ -22,6 +22,7 @@ from .shape import (
     Record,
     Text,
 )
+from .spec import OWN_KEY
 
 SCHEMA_ID = "https://lockstep.example/schemas/app-spec-v1.json"
 
@@ -57,6 +58,13 @@ KEY_ARN = Text(
     pattern=r"arn:aws[a-z-]*:kms:[a-z]{2}(?:-[a-z]+)+-[0-9]{1,2}:[0-9]{12}:key/[A-Za-z0-9-]+",
     rule="It is the ARN of a KMS key; an alias can point elsewhere tomorrow, so it grants nothing",
     fix="write it like 'arn:aws:kms:eu-west-1:111122223333:key/…'",
+    variables=True,
+    code="SPEC011",
+)
+KEY = Text(
+    pattern=rf"{OWN_KEY}|{KEY_ARN.pattern}",
+    rule=f"It is the ARN of a KMS key (no alias: that can point elsewhere tomorrow), or '{OWN_KEY}' for AWS's own key",
+    fix=KEY_ARN.fix,
     variables=True,
     code="SPEC011",
 )
@@ -177,7 +185,7 @@ JSON_KEY = Record(
 )
 ALL_KEYS = Text(pattern=r"\*", limit=1, rule="It is a mapping, or '*' for every key", fix="write '*' in quotes")
 KEYS = Either(short=ALL_KEYS, full=MapOf(JSON_PATH, Either(short=FILE, full=JSON_KEY)))
-KMS_KEY = Either(short=KEY_ARN, full=MapOf(REGION, KEY_ARN))
+KMS_KEY = Either(short=KEY, full=MapOf(REGION, KEY))
 TEMPLATE = Record(
     title="a template",
     fields=(
@@ -208,7 +216,9 @@ _OBJECT_FIELDS = (
     Field("file", FILE, "The file in the mount; default: the name, with each '/' written as '_'."),
     Field("mode", Mode(), 'Permission bits in quotes, such as "0400"; default "0644".'),
     Field(
-        "kmsKey", KMS_KEY, "ARN of the customer key that encrypts it, or one ARN per region; leave out for AWS's own."
+        "kmsKey",
+        KMS_KEY,
+        "ARN of the customer key that encrypts it, or one per region; 'aws', or left out, for AWS's own.",
     ),
     Field("keys", KEYS, "JSON keys (JMESPath) as files of their own, or '*' for a file of every key."),
     Field("optional", Flag(), "Whether the app starts without it; default false."),
@@ -228,7 +238,7 @@ _PARAMETER_SELECTORS = (
     Field("label", LABEL_NAME, "The version that carries this label."),
 )
 _FAILOVER_NAME = Field("name", SOURCE_NAME, "Its name or ARN in that region; default: the same, or the replica's ARN.")
-_FAILOVER_KEY = Field("kmsKey", KEY_ARN, "ARN of the customer key that encrypts it in that region.")
+_FAILOVER_KEY = Field("kmsKey", KEY, "ARN of the customer key that encrypts it in that region; 'aws' for AWS's own.")
 SECRET_FAILOVER = Record(title="a failover region", fields=(_FAILOVER_NAME, _FAILOVER_KEY, *_SECRET_SELECTORS))
 PARAMETER_FAILOVER = Record(title="a failover region", fields=(_FAILOVER_NAME, _FAILOVER_KEY, *_PARAMETER_SELECTORS))
 _FAILOVER_DOC = "What differs in a failover region, by region."

@@ -180,7 +180,7 @@ def _key_problems(found: str, grants: Sequence[Grant], region: str, aws: AwsCall
         elif wanted and is_own:
             yield (
                 f"it is encrypted with AWS's own key, a spec names {wanted}",
-                "encrypt it with that key, or drop kmsKey",
+                "encrypt it with that key, or write 'aws' for it in kmsKey",
             )
         elif wanted and not _same_key(found, wanted, region, aws):
             yield (

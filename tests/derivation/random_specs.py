@@ -221,7 +221,7 @@ def _reads(draw: st.DrawFn, name: str, draft: _Draft, *, is_secret: bool) -> tup
     arns = {region: _arn(name, region, account, is_secret=is_secret) for region in regions}
     asked = name if form == "name" else arns[REGION]
     selector = draw(st.sampled_from(["none", "stage", "versionId"] if is_secret else ["none", "version", "label"]))
-    keys, key_lines = _keys(draw, regions, needed=form == "foreign-arn" and is_secret)
+    keys, key_lines, failover_keys = _keys(draw, regions, needed=form == "foreign-arn" and is_secret)
     lines = [f"  - name: {asked!r}", *key_lines]
     values = {region: _selector_value(draw, selector) for region in regions}
     if selector in {"version", "versionId"}:
@@ -230,7 +230,7 @@ def _reads(draw: st.DrawFn, name: str, draft: _Draft, *, is_secret: bool) -> tup
         lines.append(f"    {selector}: {values[REGION]}")
     differs = [region for region in draft.failover if values[region] != values[REGION]]
     renamed = [region for region in draft.failover if form == "name" and draw(st.booleans())]
-    if differs or renamed:
+    if differs or renamed or failover_keys:
         lines.append("    failover:")
     ending = draw(st.sampled_from(["x", "-apikey"])) if renamed and is_secret else "x"
     for region in draft.failover:
@@ -238,6 +238,7 @@ def _reads(draw: st.DrawFn, name: str, draft: _Draft, *, is_secret: bool) -> tup
         if region in renamed:
             arns[region] = _arn(f"{name}{ending}", region, account, is_secret=is_secret)
             inner.append(f"name: {json.dumps(f'{name}{ending}')}")
+        inner += [f"kmsKey: '{failover_keys[region]}'"] if region in failover_keys else []
         if inner:
             lines.append(f"      {region}: {{{', '.join(inner)}}}")
     reads = [
@@ -273,16 +274,30 @@ def _arn(name: str, region: str, account: str, *, is_secret: bool) -> str:
     return f"arn:aws:ssm:{region}:{account}:parameter/{name.removeprefix('/')}"
 
 
-def _keys(draw: st.DrawFn, regions: tuple[str, ...], *, needed: bool) -> tuple[dict[str, str], list[str]]:
-    kind = draw(st.sampled_from(["multi", "map"] if needed else ["none", "multi", "map"]))
-    if kind == "none":
-        return {}, []
+def _keys(
+    draw: st.DrawFn, regions: tuple[str, ...], *, needed: bool
+) -> tuple[dict[str, str], list[str], dict[str, str]]:
+    """Return the key of each region, the lines that name them, and what stands below `failover` instead.
+
+    Unless a key is needed, some regions have AWS's own, which is said as "aws" where others have another one.
+    """
+    kind = draw(
+        st.sampled_from(["multi", "map", "failover"] if needed else ["none", "own", "multi", "map", "failover"])
+    )
+    if kind in {"none", "own"}:
+        return {}, ["    kmsKey: aws"] if kind == "own" else [], {}
     if kind == "multi":
         key = f"mrk-{draw(KEY_ID).replace('-', '')}"
         arns = {region: f"arn:aws:kms:{region}:{ACCOUNT}:key/{key}" for region in regions}
-        return arns, [f"    kmsKey: arn:aws:kms:${{region}}:${{account}}:key/{key}"]
+        return arns, [f"    kmsKey: arn:aws:kms:${{region}}:${{account}}:key/{key}"], {}
+    is_own = {region: not needed and draw(st.booleans()) for region in regions}
     arns = {region: f"arn:aws:kms:{region}:{OTHER_ACCOUNT}:key/{draw(KEY_ID)}" for region in regions}
-    return arns, ["    kmsKey:", *(f"      {region}: {arn}" for region, arn in arns.items())]
+    words = {region: "aws" if is_own[region] else arn for region, arn in arns.items()}
+    customers = {region: arn for region, arn in arns.items() if not is_own[region]}
+    if kind == "map":
+        return customers, ["    kmsKey:", *(f"      {region}: {word}" for region, word in words.items())], {}
+    first, *others = regions
+    return customers, [f"    kmsKey: {words[first]}"], {region: words[region] for region in others}
 
 
 def _mounts(app: str, mounted: list[tuple[str, str]], *, sync: bool) -> Iterator[str]:

@@ -443,6 +443,53 @@ def test_leave_for_a_missing_secret_is_never_leave_for_another_one(names: list[s
     assert all(any(repr(name) in problem.what for problem in problems) for name in likely)
 
 
+HERE, THERE = (
+    f"arn:aws:kms:{region}:111122223333:key/8a2c6f04-1d3b-4e57-9a60" for region in ("eu-west-1", "us-west-2")
+)
+
+
+@pytest.mark.parametrize(
+    ("lines", "keys"),
+    [
+        (f"kmsKey: {{eu-west-1: aws}}\n    failover: {{us-west-2: {{kmsKey: '{THERE}'}}}}", ("", THERE)),
+        (f"kmsKey: aws\n    failover: {{us-west-2: {{kmsKey: '{THERE}'}}}}", ("", THERE)),
+        (f"kmsKey: {{eu-west-1: aws, us-west-2: '{THERE}'}}", ("", THERE)),
+        (f"kmsKey: {{eu-west-1: '{HERE}', us-west-2: aws}}", (HERE, "")),
+        (f"kmsKey: '{HERE}'\n    failover: {{us-west-2: {{kmsKey: aws}}}}", (HERE, "")),
+        (f"kmsKey: '{HERE.replace('key/', 'key/mrk-')}'\n    failover: {{us-west-2: {{kmsKey: aws}}}}", ("mrk", "")),
+        ("kmsKey: aws", ("", "")),
+        ("kmsKey: {eu-west-1: aws, us-west-2: aws}", ("", "")),
+    ],
+)
+def test_each_region_has_a_customer_s_key_or_aws_s_own(lines: str, keys: tuple[str, str]) -> None:
+    """AWS's own key needs no leave: only what a customer's key encrypts may be decrypted, with that key alone."""
+    text = f"{PAYMENTS}failoverRegions: [us-west-2]\nsecrets:\n  - name: dev/db\n    {lines}\n"
+    (access,) = derive_all(parse_specs(text), ENVIRONMENT)
+    wanted = {key.replace("mrk", HERE.replace("key/", "key/mrk-")) for key in keys if key}
+    assert {grant.region: bool(grant.key) for grant in access.grants} == {
+        "eu-west-1": bool(keys[0]),
+        "us-west-2": bool(keys[1]),
+    }
+    statements = [item for policy in access.policies for item in policy.document.statements]
+    assert {arn for item in statements if "kms:Decrypt" in item.actions for arn in item.resources} == wanted
+
+
+def test_an_environment_may_go_back_to_aws_s_own_key() -> None:
+    text = f"{PAYMENTS}secrets:\n  - {{name: dev/db, kmsKey: '{HERE}'}}\n"
+    text += "environments:\n  dev:\n    secrets: [{name: dev/db, kmsKey: aws}]\n"
+    (access,) = derive_all(parse_specs(text), ENVIRONMENT)
+    assert [grant.key for grant in access.grants] == [""]
+
+
+def test_aws_s_own_key_does_not_serve_another_account_s_secret() -> None:
+    secret = "arn:aws:secretsmanager:{}:444455556666:secret:far-Ab12Cd"
+    text = f"{PAYMENTS}failoverRegions: [us-west-2]\nsecrets:\n  - name: {secret.format('eu-west-1')}\n    file: far\n"
+    text += f"    kmsKey: {{eu-west-1: '{HERE}', us-west-2: aws}}\n"
+    (line,) = problems_of(text)
+    assert repr(secret.format("us-west-2")) in line
+    assert line.endswith("[SPEC034]")
+
+
 def test_the_name_of_a_role_is_short_stable_and_unique_ignoring_case() -> None:
     def name(cluster: str, region: str, app: str) -> str:
         environment = replace(ENVIRONMENT, cluster=cluster, region=region)

@@ -10,6 +10,7 @@ from ..arn import Arn
 from ..lint.class_document import ClassDocument
 from ..lint.grant_rules import MountedName
 from ..lint.policies import PolicyText, StatementText, matches
+from ..spec import OWN_KEY
 from .entries import ImportedObject
 from .notes import Note, NoteKind
 
@@ -23,10 +24,11 @@ _MULTI_REGION = "key/mrk-"
 def keys_of(
     found: ImportedObject, item: ClassDocument, policies: Iterable[PolicyText], notes: list[Note]
 ) -> str | dict[str, str]:
-    """Return the `kmsKey` of an object: "" for none, one ARN, or an ARN for each region."""
+    """Return the `kmsKey` of an object: "" for none, one ARN, or for each region an ARN or AWS's own."""
     documents = tuple(policies)
     regions = (item.region, *item.failover_regions)
     keys: dict[str, str] = {}
+    is_unclear = False
     for number, region in enumerate(regions):
         name = MountedName(
             entry=found.part,
@@ -38,16 +40,16 @@ def keys_of(
         if len(candidates) > 1:
             what = f"which of {len(candidates)} keys encrypts {found.value.name!r} in {region or 'its region'}"
             notes.append(Note(spot=found.part.spot, kind=NoteKind.LOST, what=what))
+            is_unclear = True
         elif candidates:
             keys[region] = candidates[0]
-    if not keys:
+    if is_unclear or not keys:
         return ""
     missing = [region for region in regions if region not in keys]
     if missing:
-        what = f"the key of {found.value.name!r}: no given policy says it for {', '.join(missing) or 'its region'}"
-        notes.append(Note(spot=found.part.spot, kind=NoteKind.LOST, what=what))
-        return ""
-    return _shortest(regions, keys)
+        what = f"{found.value.name!r} is under AWS's own key in {', '.join(missing)}: no given policy names another one"
+        notes.append(Note(spot=found.part.spot, kind=NoteKind.ASSUMED, what=what))
+    return _shortest(regions, {**dict.fromkeys(missing, OWN_KEY), **keys})
 
 
 def _name_in(found: ImportedObject, region: str, number: int) -> str:

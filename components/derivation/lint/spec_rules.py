@@ -130,7 +130,8 @@ def _foreign_without_key(material: Material) -> Iterator[Hit]:
             for entry in variant.objects:
                 arn = Arn.parse(entry.name)
                 account = arn.account.replace("${account}", own.account) if arn else own.account
-                if account != own.account and not entry.kms_keys and entry.store is Store.PARAMETER_STORE:
+                has_key = any(key.arn for key in entry.kms_keys if key.region in {None, own.region})
+                if account != own.account and not has_key and entry.store is Store.PARAMETER_STORE:
                     what = f"{entry.name!r} belongs to the account {account}, and no kmsKey is named"
                     yield Hit(spot=entry.at, what=what, suppressions=_in_force(variant, entry))
 

@@ -97,6 +97,16 @@ def test_what_was_derived_comes_back_as_equal_access(spec: SpecText) -> None:
 
 
 # ---------------------------------------------------------------------------------------------------- what others wrote
+def test_a_region_without_a_key_is_taken_for_aws_s_own_and_said_so() -> None:
+    """Unless it is unclear which key is meant; a key that is known in one region is not given up for the other."""
+    more = "    failoverRegion: us-west-2\n"
+    grant = statement("secretsmanager:GetSecretValue", SECRET)
+    (app,) = (result := imported(spc(DB, more=more), policies=(policy(grant, decrypt(bound())),))).apps
+    secrets = app.spec["secrets"]
+    assert isinstance(secrets, list)
+    assert [entry["kmsKey"] for entry in secrets] == [{"eu-west-1": KEY, "us-west-2": "aws"}]
+    assumed = [note.what for note in result.notes if note.kind is NoteKind.ASSUMED and "key" in note.what]
+    assert assumed == ["'prod/db' is under AWS's own key in us-west-2: no given policy names another one"]
 
 
 def test_a_hand_written_app_becomes_a_spec() -> None:
