@@ -3,13 +3,14 @@
 Not done here: what is asked, and what to advise then.
 """
 
+import re
 from collections.abc import Callable
 from typing import TypeVar
 
 Answer = TypeVar("Answer")
 
-#: What the engine puts before a provider's own words, once for each process that they passed.
-_BEFORE_THE_REASON = "returned an error: "
+#: What SDK and engine put before a provider's own words, once for each process that they passed.
+_BEFORE_THE_REASON = re.compile(r"(?:(?:invoke|invocation) of \S+ (?:failed|returned an error): )+")
 
 
 class LookUpError(Exception):
@@ -28,5 +29,7 @@ def look_up(ask: Callable[[], Answer]) -> Answer:
     try:
         return ask()
     except Exception as error:
-        reason = " ".join(str(error).split()).rpartition(_BEFORE_THE_REASON)[2]
+        text = " ".join(str(error).split())
+        found = _BEFORE_THE_REASON.match(text)
+        reason = text[found.end() :] if found else text
         raise LookUpError(reason.rstrip(".") or type(error).__name__) from error

@@ -85,7 +85,7 @@ class OfflineProvider:
         """Answer what was given, and refuse the rest: an answer would have to be invented."""
         if token in self._answers:
             return self._answers[token]
-        raise ProviderError(f"{token} cannot be answered without a cloud. Fix: use the Pulumi CLI")
+        raise ProviderError(f"{token} cannot be answered without a cloud; the Pulumi CLI asks it")
 
     def _outputs(self, resource_type: str, inputs: Properties) -> dict[str, Json]:
         planned = self._planner.plan(resource_type, inputs, {})

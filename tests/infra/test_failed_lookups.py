@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NoReturn
 
 import pulumi
 import pytest
 
 from components.cluster_facts import ClusterError, fetch_cluster
+from components.look_ups import LookUpError, look_up
 from tests.infra.recording import World, run_components, run_stack
 
 GET_CLUSTER = "aws:eks/getCluster:getCluster"
@@ -88,6 +90,24 @@ def test_secrets_that_cannot_be_looked_up_are_all_named(project: Path, tmp_path:
         "Fix: make the secret first, use credentials that may DescribeSecret and GetResourcePolicy" in line
         for line in lines
     )
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ('invoke of a:b:c failed: invocation of a:b:c returned an error: unknown stack "x"', 'unknown stack "x"'),
+        ("invoke of a:b:c failed: invocation of a:b:c failed: a:b:c: refused:\n  no\n", "a:b:c: refused: no"),
+        ("AWS said: invocation of k failed: late.", "AWS said: invocation of k failed: late"),
+        ("", "ValueError"),
+    ],
+)
+def test_a_reason_is_the_providers_own_words_on_one_line(said: str, reason: str) -> None:
+    def refuse() -> NoReturn:
+        raise ValueError(said)
+
+    with pytest.raises(LookUpError) as caught:
+        look_up(refuse)
+    assert str(caught.value) == reason
 
 
 def test_a_platform_of_another_shape_is_no_platform(project: Path) -> None:
