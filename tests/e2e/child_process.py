@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-_READY_SECONDS: Final = 60.0
+#: No law of anybody's: only a start that hangs takes longer.
+_READY_SECONDS: Final = 240.0
 _STOP_SECONDS: Final = 20.0
 _POLL_SECONDS: Final = 0.05
 _SHOWN_LOG: Final = 3000
@@ -53,6 +54,11 @@ class ChildProcess:
         if self._process is None:
             raise ProcessDiedError(f"{self.name} does not run")
         return self._process.pid
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started and not stopped."""
+        return self._process is not None
 
     def start(self) -> None:
         """Start it and wait until it is ready.

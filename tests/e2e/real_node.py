@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-import time
 from collections.abc import Iterator, Mapping, MutableMapping
 from concurrent import futures
 from dataclasses import dataclass
@@ -27,15 +26,14 @@ from tests.e2e.kubernetes_api import KubernetesApi
 from tests.local.node_stage import CLASS, NAMESPACE, NodeStage, RecordedTokens, ScriptedProvider, make_class
 
 _CLASS_API: Final = "secrets-store.csi.x-k8s.io/v1"
-#: The driver reads classes from a watch of its own; a change is there a moment after the API server has it.
-_WATCH_SECONDS: Final = 0.3
 
 
 @dataclass(slots=True, kw_only=True)
 class ClassesOfServer(MutableMapping[tuple[str, str], Mapping[str, object]]):
-    """SecretProviderClasses by namespace and name, in the API server."""
+    """SecretProviderClasses by namespace and name, in the API server and in the driver's own watch of it."""
 
     api: KubernetesApi
+    driver: RealDriver | None = None
 
     def __setitem__(self, key: tuple[str, str], manifest: Mapping[str, object]) -> None:
         namespace, name = key
@@ -49,7 +47,7 @@ class ClassesOfServer(MutableMapping[tuple[str, str], Mapping[str, object]]):
                 "spec": manifest["spec"],
             }
         )
-        time.sleep(_WATCH_SECONDS)
+        self._wait()
 
     def __getitem__(self, key: tuple[str, str]) -> Mapping[str, object]:
         found = self.api.find(self._path(key))
@@ -59,7 +57,11 @@ class ClassesOfServer(MutableMapping[tuple[str, str], Mapping[str, object]]):
 
     def __delitem__(self, key: tuple[str, str]) -> None:
         self.api.delete(self._path(key))
-        time.sleep(_WATCH_SECONDS)
+        self._wait()
+
+    def _wait(self) -> None:
+        if self.driver is not None:
+            self.driver.wait_for_classes()
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         items: list[Any] = self.api.call("GET", f"/apis/{_CLASS_API}/secretproviderclasses")["items"]
@@ -116,6 +118,8 @@ def real_node_stage(
         )
         try:
             driver.start()
+            classes.driver = driver
+            driver.wait_for_classes()
             yield NodeStage(
                 root=root / "kubelet",
                 kubelet=cast("Any", kubelet),  # the stage's types are those of the stand-in

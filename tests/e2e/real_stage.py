@@ -30,15 +30,21 @@ from tests.e2e.kubernetes_api import ApiError, KubernetesApi, object_path
 _NOT_APPLIED: Final = frozenset({"Release"})
 #: Applied before everything else.
 _FIRST: Final = ("Namespace", "ServiceAccount")
-#: The driver reads classes from a watch of its own; a change is there a moment after the API server has it.
+#: The driver reads classes from a watch of its own. One that is no process of ours cannot be asked whether it has them.
 _WATCH_SECONDS: Final = 0.4
 
 
 @dataclass(slots=True)
 class RealDeployment(Deployment):
-    """The Pulumi program, with its objects applied to an API server after each run."""
+    """The Pulumi program, with its objects applied to an API server after each run.
+
+    Attributes:
+        api: The server.
+        drivers: Processes that read its classes; none on a node with containers.
+    """
 
     api: KubernetesApi | None = None
+    drivers: list[RealDriver] = field(default_factory=list)
     _applied: dict[ObjectKey, Mapping[str, Any]] = field(default_factory=dict)
 
     def up(self, apps: Path | None = None) -> None:
@@ -52,7 +58,7 @@ class RealDeployment(Deployment):
         for key in sorted(self._applied.keys() - objects.keys()):
             self._api.delete(object_path(self._applied[key]))
         self._applied = dict(objects)
-        time.sleep(_WATCH_SECONDS)
+        self.wait_for_classes()
 
     def place_releases(self, releases: Sequence[Mapping[str, Any]]) -> None:
         """Do what Helm would; nothing here, where the driver is a process."""
@@ -61,7 +67,15 @@ class RealDeployment(Deployment):
         """Write a class by hand, in the API server too."""
         Deployment.write_class(self, namespace, name, copied_from, **parameters)
         self._api.apply(self.find_class(namespace, name) or {})
-        time.sleep(_WATCH_SECONDS)
+        self.wait_for_classes()
+
+    def wait_for_classes(self) -> None:
+        """Wait until every driver that runs has the classes as they are now."""
+        for driver in self.drivers:
+            if driver.is_running:
+                driver.wait_for_classes()
+        if not self.drivers:
+            time.sleep(_WATCH_SECONDS)
 
     @property
     def _api(self) -> KubernetesApi:
@@ -175,7 +189,20 @@ class RealStage(Stage):
         driver.start()
         self.down.callback(driver.close)
         self.down.callback(self._unmount_all, driver)
+        driver.wait_for_classes()
+        assert isinstance(self.deployment, RealDeployment)
+        self.deployment.drivers.append(driver)
         return driver
+
+    def apply_class(self, manifest: Mapping[str, Any]) -> None:
+        """Write a class that no program made, or change one; the drivers have it then."""
+        self.control_plane.admin.apply(manifest)
+        self.wait_for_classes()
+
+    def wait_for_classes(self) -> None:
+        """Wait until the drivers have the classes as they are now."""
+        assert isinstance(self.deployment, RealDeployment)
+        self.deployment.wait_for_classes()
 
     def kubelet_with(self, driver: RealDriver) -> Any:  # noqa: ANN401 - typed for the stand-in in Stage
         """Return a kubelet that uses a driver; its pods are found below the stage's folder."""

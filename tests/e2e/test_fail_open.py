@@ -17,7 +17,7 @@ import pytest
 
 from local.driver import DriverSettings
 from local.node import NON_FINAL_CODES, Kubelet
-from local.pods import FailedMount, Pod, PodStarted, PublishOutcome
+from local.pods import FailedMount, Pod, PodStarted
 from local.report import Report
 from tests.e2e.control_plane import NODE, ControlPlane
 from tests.e2e.csi_driver import RealDriver
@@ -125,7 +125,9 @@ def test_a_provider_that_is_gone_starts_no_empty_pod_and_leaves_mounted_files_al
         assert failed.code is grpc.StatusCode.DEADLINE_EXCEEDED
         time.sleep(KUBELET_FIRST_RETRY_SECONDS)
         assert isinstance(kubelet.start_pod(waiting), FailedMount)
-        _assert_is_harmless(kubelet.republish(mounted))
+        republished = kubelet.republish(mounted)
+        assert isinstance(republished, FailedMount)
+        assert republished.code is grpc.StatusCode.DEADLINE_EXCEEDED
         assert kubelet.digest_files(mounted) == files
     finally:
         stage.provider.start()
@@ -155,18 +157,6 @@ def test_a_provider_that_ended_in_order_is_missed_at_once_by_a_driver_that_never
     stage.kubelet.stop_pod(pod)
 
 
-def _assert_is_harmless(republished: PodStarted | FailedMount) -> None:
-    """Hold a republish that nobody served to one of two outcomes, after which kubelet takes no directory away.
-
-    Kubelet's deadline is the driver's as well. Mostly kubelet is the first to give up; on a busy machine the driver can
-    be, and then it masks the error.
-    """
-    if isinstance(republished, FailedMount):
-        assert republished.code in NON_FINAL_CODES
-    else:
-        assert set(republished.outcomes.values()) == {PublishOutcome.ERROR_MASKED}
-
-
 def _kubelet_with_deadline(stage: RealStage, driver: RealDriver, *, seconds: float) -> Kubelet[RealDriver]:
     return Kubelet(
         root=stage.work_dir / "kubelet",
@@ -184,7 +174,8 @@ def test_a_denied_first_mount_removes_the_directory_so_that_the_retry_is_real(st
     pod = stage.pod(thief, 42, class_name="denied")
     failed = stage.kubelet.start_pod(pod)
     assert isinstance(failed, FailedMount)
-    assert failed.code not in NON_FINAL_CODES
+    assert failed.code is grpc.StatusCode.PERMISSION_DENIED, failed.event_text
+    assert "[LSP" in failed.event_text, "the provider's own refusal"
     assert not stage.kubelet.target_path(pod, pod.volumes[0]).exists()
     _assert_never_starts_empty(stage, pod, retries=2)
     stage.kubelet.stop_pod(pod)
@@ -197,10 +188,10 @@ def test_every_final_code_of_ours_is_one_that_kubelet_takes_for_final(stage: Rea
     )
     kubelet = stage.kubelet_with(stage.new_driver(plain, name="plain"))
     thief = stage.app("mailer")
-    stage.deployment.write_class(thief.namespace, "empty", str(thief.app), objects="[]")
-    pod = stage.pod(thief, 43, class_name="empty")
+    stage.deployment.write_class(thief.namespace, "asks-nothing", str(thief.app), objects="[]")
+    pod = stage.pod(thief, 43, class_name="asks-nothing")
     failed = kubelet.start_pod(pod)
     assert isinstance(failed, FailedMount)
-    assert failed.code not in NON_FINAL_CODES
-    assert "empty" in failed.event_text, "the class is named"
+    assert failed.code is grpc.StatusCode.INVALID_ARGUMENT, failed.event_text
+    assert "[LSP" in failed.event_text, "the provider's own refusal"
     kubelet.stop_pod(pod)
