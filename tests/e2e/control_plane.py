@@ -14,6 +14,7 @@ import contextlib
 import json
 import secrets
 import socket
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
@@ -24,7 +25,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from tests.e2e import toolbox
 from tests.e2e.child_process import ChildProcess
-from tests.e2e.kubernetes_api import KubernetesApi
+from tests.e2e.kubernetes_api import ApiError, KubernetesApi
 
 NODE: Final = "node1"
 DRIVER_ACCOUNT: Final = "system:serviceaccount:kube-system:secrets-store-csi-driver"
@@ -38,6 +39,12 @@ _HTTPS_PORT: Final = 443
 _PORTS: Final = range(20_000, 32_000)
 _given_ports: Final[set[int]] = set()
 _PRIVATE_KEY: Final = "accounts.key"
+_CUSTOM_RESOURCES: Final = tuple(
+    f"/apis/secrets-store.csi.x-k8s.io/{version}/{name}"
+    for version in ("v1", "v1alpha1")
+    for name in ("secretproviderclasses", "secretproviderclasspodstatuses")
+)
+_SERVED_SECONDS: Final = 120.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -185,6 +192,21 @@ class ControlPlane:
                 if manifest:
                     self.admin.apply(manifest)
         self.admin.create({"apiVersion": "v1", "kind": "Node", "metadata": {"name": NODE}})
+        self._wait_for_custom_resources()
+
+    def _wait_for_custom_resources(self) -> None:
+        """Wait until the server serves what the driver defines: it does a moment after it has the definitions."""
+        deadline = time.monotonic() + _SERVED_SECONDS
+        for path in _CUSTOM_RESOURCES:
+            while not self._is_served(path):
+                assert time.monotonic() < deadline, f"{path} is not served after {_SERVED_SECONDS:g} s"
+                time.sleep(0.05)
+
+    def _is_served(self, path: str) -> bool:
+        try:
+            return self.admin.find(path) is not None
+        except ApiError:  # its storage is being made
+            return False
 
     def _start_controllers(self, names: str) -> None:
         manager = ChildProcess(

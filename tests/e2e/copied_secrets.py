@@ -21,8 +21,8 @@ from tests.e2e.kubernetes_api import KubernetesApi
 
 #: Longest pause between two attempts to copy, as long as whatever held the files up, and the round after it.
 _NAMED_SECONDS: Final = 120.0
-#: The collector's search for new kinds, and as much again for a busy machine.
-COLLECTED_SECONDS: Final = 60.0
+#: The collector's search for new kinds, and five times as much again for a busy machine.
+COLLECTED_SECONDS: Final = 180.0
 
 
 def copied_secrets(app: AppAccess) -> dict[str, dict[str, str]]:

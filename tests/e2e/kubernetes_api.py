@@ -108,7 +108,7 @@ class KubernetesApi:
             f"{self.url}{path}",
             body=None if body is None else json.dumps(body).encode(),
             headers={"Authorization": f"Bearer {self.token}", "Content-Type": content_type},
-            timeout=urllib3.Timeout(connect=5, read=30),
+            timeout=urllib3.Timeout(connect=60, read=120),
         )
         text = answer.data.decode()
         if answer.status >= _FIRST_ERROR:
