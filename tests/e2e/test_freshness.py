@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import math
 import re
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -66,7 +68,9 @@ def test_many_republishes_within_the_refresh_interval_ask_aws_for_each_object_on
         for each in (pod, *others):
             assert isinstance(stage.kubelet.republish(each), PodStarted)
     elapsed = time.monotonic() - started
-    intervals = int(elapsed / min(FIRST_MOUNT_MAX_AGE_SECONDS, REFRESH_INTERVAL_SECONDS)) + 1
+    # An entry may end a tenth of its age early, so that not all of them end at the same time.
+    shortest = 0.9 * min(FIRST_MOUNT_MAX_AGE_SECONDS, REFRESH_INTERVAL_SECONDS)
+    intervals = math.floor(elapsed / shortest) + 1
     secrets = sum(1 for item in app.objects if item.type.value == Store.SECRETS_MANAGER.value)
     # Parameters come in batches of ten, so one call for each interval is enough for those of this app.
     assert _reads() - before <= intervals * (secrets + 1)
@@ -79,12 +83,10 @@ def test_a_rotated_value_is_in_the_file_and_in_the_copied_secret_after_the_inter
     old = (target / "db-user").read_bytes()
     stage.seed.rotate_secret(_secret_of(stage, "db-user"))
     time.sleep(REFRESH_INTERVAL_SECONDS + _SLACK_SECONDS)
-    assert isinstance(stage.kubelet.republish(pod), PodStarted)
+    wait_for(lambda: _republished(stage, pod) != old, what="the new value")
     new = (target / "db-user").read_bytes()
-    assert new != old
     wait_for(
         lambda: base64.b64decode(_copied(stage, "DB_USER")) == new,
-        seconds=20,
         what="the copied Secret to follow the file",
     )
 
@@ -102,16 +104,15 @@ def test_a_changed_class_with_an_unchanged_secret_changes_the_copied_secret(stag
     changed = objects.replace("path: username", "path: connection.port")
     stage.control_plane.admin.merge_patch(path, {"spec": {"parameters": {"objects": changed}}})
     try:
-        time.sleep(1.0)
-        assert isinstance(stage.kubelet.republish(pod), PodStarted)
-        assert (target / "db-user").read_bytes() == port
+        stage.wait_for_classes()
+        wait_for(lambda: _republished(stage, pod) == port, what="the value that the class asks for now")
         wait_for(
             lambda: base64.b64decode(_copied(stage, "DB_USER")) == port,
-            seconds=20,
             what="the copied Secret to follow the class",
         )
     finally:
         stage.control_plane.admin.merge_patch(path, {"spec": {"parameters": {"objects": objects}}})
+        stage.wait_for_classes()
 
 
 def test_a_second_republish_in_quick_succession_is_the_bell_that_refreshes(stage: RealStage, pod: Pod) -> None:
@@ -121,14 +122,20 @@ def test_a_second_republish_in_quick_succession_is_the_bell_that_refreshes(stage
     assert isinstance(stage.kubelet.republish(pod), PodStarted)
     old = (target / "db-user").read_bytes()
     stage.seed.rotate_secret(_secret_of(stage, "db-user"))
+    rotated = time.monotonic()
+    old_at = rotated  # began the last republish that still gave the old value
 
     def is_new() -> bool:
-        assert isinstance(stage.kubelet.republish(pod), PodStarted)
-        return (target / "db-user").read_bytes() != old
+        nonlocal old_at
+        began = time.monotonic()
+        if _republished(stage, pod) != old:
+            return True
+        old_at = began
+        return False
 
-    started = time.monotonic()
-    wait_for(is_new, seconds=10, what="the new value")
-    assert time.monotonic() - started < REFRESH_INTERVAL_SECONDS + FIRST_MOUNT_MAX_AGE_SECONDS
+    wait_for(is_new, what="the new value")
+    # Whatever a busy machine makes of the time that a republish takes, one that begins later reads again.
+    assert old_at < rotated + REFRESH_INTERVAL_SECONDS + FIRST_MOUNT_MAX_AGE_SECONDS
 
 
 def test_a_driver_restart_keeps_the_mounts_and_goes_on_refreshing(stage: RealStage, pod: Pod) -> None:
@@ -138,11 +145,23 @@ def test_a_driver_restart_keeps_the_mounts_and_goes_on_refreshing(stage: RealSta
     assert stage.kubelet.digest_files(pod) == before
     stage.seed.rotate_secret(_secret_of(stage, "db-user"))
     time.sleep(REFRESH_INTERVAL_SECONDS + _SLACK_SECONDS)
-    outcome = stage.kubelet.republish(pod)
-    assert isinstance(outcome, PodStarted)
-    assert set(outcome.outcomes.values()) == {PublishOutcome.REFRESHED}
-    assert stage.kubelet.digest_files(pod) != before
+
+    def is_new() -> bool:
+        outcome = stage.kubelet.republish(pod)
+        assert isinstance(outcome, PodStarted)
+        return (
+            set(outcome.outcomes.values()) == {PublishOutcome.REFRESHED} and stage.kubelet.digest_files(pod) != before
+        )
+
+    wait_for(is_new, what="the new driver to refresh")
     assert target.exists()
+
+
+def _republished(stage: RealStage, pod: Pod) -> bytes:
+    """Republish, and return what is in the file then."""
+    assert isinstance(stage.kubelet.republish(pod), PodStarted)
+    target: Path = stage.kubelet.target_path(pod, pod.volumes[0])
+    return (target / "db-user").read_bytes()
 
 
 def _copied(stage: RealStage, key: str) -> str:
