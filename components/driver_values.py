@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .arguments import ArgumentProblem, CheckedArguments
+from .driver_images import UPSTREAMS, DriverImages
 from .placement import EXCLUDED_NODES, PRIORITY_CLASS
 from .platform_settings import (
     CHART_VERSION,
@@ -47,6 +48,7 @@ class SecretsStoreCsiDriverArgs(CheckedArguments):
             volume after a failed first mount; derived pods then need their guard.
         prevents_early_pods: Keep pods with secrets away from nodes where the driver has not registered. Needs
             Kubernetes 1.37 (`preventPodSchedulingIfMissing`); it says nothing of the provider.
+        images: Where the driver's images come from; the chart's own registry is a public one.
         max_reply_bytes: Largest answer that the driver takes from a provider; None for the driver's own 4 MiB.
     """
 
@@ -57,6 +59,7 @@ class SecretsStoreCsiDriverArgs(CheckedArguments):
     refresh_interval_seconds: int
     poll_interval: str | None = None
     prevents_early_pods: bool = False
+    images: DriverImages = UPSTREAMS
     max_reply_bytes: int | None = None
 
     def check_values(self) -> Iterator[ArgumentProblem]:
@@ -98,6 +101,7 @@ def derive_driver_values(args: SecretsStoreCsiDriverArgs) -> ChartValues:
         "syncSecret": {"enabled": args.sync_secrets},
         "tokenRequests": [{"audience": audience} for audience in sorted(set(args.audiences))],
         "linux": {
+            **args.images.chart_values(),
             "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}},
             "metricsAddr": _METRICS_ADDRESS,
             "priorityClassName": PRIORITY_CLASS,

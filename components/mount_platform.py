@@ -35,6 +35,8 @@ class MountPlatformArgs(TypedDict):
     """Helm repository of the Secrets Store CSI driver."""
     csiDriverChartVersion: str
     """Version of the driver's chart, exact."""
+    driverImageRegistry: NotRequired[str]
+    """Registry with copies of the driver's images, for nodes without a way out; upstream's paths go behind it."""
     servesSync: NotRequired[bool]
     """Whether any app copies files into Kubernetes Secrets; default false."""
     refreshInterval: NotRequired[str]
@@ -100,7 +102,7 @@ def read_platform_args(args: Mapping[str, Any]) -> tuple[dict[str, Any], Platfor
     problems = list(misnamed(given, _KNOWN, _REQUIRED))
     named = {item.argument for item in problems}
     plain = {key: value for key, value in given.items() if key in _KNOWN and is_plain(value)}
-    values = {ConfigKey(f"{NAMESPACE}:{key}"): value for key, value in {**_DEFAULTS, **plain}.items()}
+    values = {ConfigKey(f"{NAMESPACE}:{key}"): value for key, value in {**_DEFAULTS, **_settings(plain)}.items()}
     reader = SettingsReader(values=values, file="the program")
     settings = read_platform(reader, is_placed=True)
     needs = PlatformNeeds(
@@ -113,10 +115,21 @@ def read_platform_args(args: Mapping[str, Any]) -> tuple[dict[str, Any], Platfor
     if plain.get("identities") == []:
         reader.add("identities", "the list is empty", "It has one or more entries", "name one", "CFG007")
     for problem in reader.problems:
-        argument = problem.key.removeprefix(f"{NAMESPACE}:")
+        argument = _ARGUMENTS.get(problem.key, problem.key.removeprefix(f"{NAMESPACE}:"))
         if argument not in named:
             text = f"{problem.what}. {problem.rule}. Fix: {problem.fix.rstrip('?.')}. [{problem.code}]"
             problems.append(PackageProblem(argument, text))
     if problems:
         raise PackageErrors("MountPlatform", problems)
     return plain, settings, needs
+
+
+#: Settings that an argument has another name for: arguments are flat.
+_ARGUMENTS: Final = {f"{NAMESPACE}:driverImages.registry": "driverImageRegistry"}
+
+
+def _settings(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments as the settings that they are."""
+    registry = given.get("driverImageRegistry")
+    others = {key: value for key, value in given.items() if key != "driverImageRegistry"}
+    return others if registry is None else {**others, "driverImages": {"registry": registry}}

@@ -46,7 +46,8 @@ class NewNetwork(CheckedArguments):
     Attributes:
         cidr: Of the VPC, IPv4, between /16 and /20.
         zones: Names of two or three availability zones. The order decides the subnets: add at the end, never reorder.
-        nat: `single` is cheap and fails with its zone; `none` needs the endpoints, and images from ECR.
+        nat: `single` is cheap and fails with its zone; `none` needs the endpoints, and every image from ECR: the
+            provider's, and the driver's (`DriverImages`), whose chart names a public registry.
         endpoints: Interface endpoints for what a mount and a node need.
         endpoint_accounts: Accounts whose principals may use the endpoints of tokens, values and keys; anybody's when
             empty, as AWS has it. Foreign credentials on a node then reach no foreign secret through them.

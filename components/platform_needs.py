@@ -74,5 +74,6 @@ def driver_args(settings: PlatformSettings, needs: PlatformNeeds) -> SecretsStor
         sync_secrets=needs.sync_secrets,
         refresh_interval_seconds=min((settings.refresh_interval_seconds, *needs.refresh_intervals_seconds)),
         poll_interval=settings.poll_interval,
+        images=settings.driver_images,
         prevents_early_pods=is_wanted_when(settings.prevents_early_pods, auto=needs.can_prevent_early_pods),
     )

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from .arguments import CheckedArguments
+from .driver_images import UPSTREAMS, DriverImages, read_driver_images
 from .settings_reader import SettingsReader
 
 
@@ -74,6 +75,7 @@ class PlatformSettings(CheckedArguments):
         poll_interval: None when it is derived from the driver's version.
         prevents_early_pods: `auto` where the cluster is known to be of Kubernetes 1.37 or later.
         guard: `auto` where the driver's interval lets a pod start with an empty volume.
+        driver_images: Where the driver's images come from. Nodes without a way out cannot reach the chart's registry.
         image_repository: Name of an ECR repository that the stack makes for the provider's image; None for none.
     """
 
@@ -90,6 +92,7 @@ class PlatformSettings(CheckedArguments):
     admission: AdmissionMode = AdmissionMode.DENY
     admission_exempt_namespaces: tuple[str, ...] = ()
     image_repository: str | None = None
+    driver_images: DriverImages = UPSTREAMS
 
     @property
     def guard_image(self) -> str | None:
@@ -143,6 +146,7 @@ def read_platform(reader: SettingsReader, *, is_placed: bool) -> PlatformSetting
         image_repository=reader.optional_matching(
             "imageRepository", REPOSITORY, "It is the name of an ECR repository", "write it like platform/provider"
         ),
+        driver_images=read_driver_images(reader),
     )
     if not reader.is_broken("rotationPollInterval") and not reader.is_broken("csiDriverChartVersion"):
         problem = find_interval_problem(platform.chart_version, platform.poll_interval)

@@ -43,6 +43,7 @@ _BY_NAME: dict[str, ConfigValue] = {
     "admission": "deny",
     "admissionExemptNamespaces": [],
     "csiDriverChartVersion": "1.6.0",
+    "driverImages": {},
     "rotationPollInterval": "",
     "preventEarlyPods": "auto",
     "guard": "auto",

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from .cluster_settings import ClusterSettings, read_cluster
 from .derivation import Environment, FargateSelector, Identity, SpecErrors
-from .network_settings import NetworkSettings, NewNetwork, read_network
+from .network_settings import Nat, NetworkSettings, NewNetwork, read_network
 from .platform_settings import PlatformSettings, When, read_platform
 from .setting_defaults import DEFAULTS
 from .settings_reader import NAMESPACE, SettingsReader
@@ -251,6 +251,10 @@ def _check_cluster(settings: StackSettings, reader: SettingsReader) -> None:
             reader.add(key, "it stands beside lockstep:cluster", rule, f"remove lockstep:{key} or cluster", "CFG014")
     if not isinstance(settings.network, NewNetwork):
         return
+    if settings.network.nat is Nat.NONE and not settings.platform.driver_images.are_all_elsewhere:
+        why = "Nodes without a way out reach no public registry, and the driver's images are in one"
+        fix = "copy them to ECR (docs/operations.md) and name it: lockstep:driverImages: {registry: ...}"
+        reader.add("network.nat", "it is none, without lockstep:driverImages", why, fix, "CFG014")
     strangers = [zone for zone in settings.network.zones if not zone.startswith(settings.region)]
     if strangers:
         what = f"{', '.join(strangers)} is not in {settings.region}"
