@@ -220,19 +220,6 @@ def test_nothing_is_registered_in_the_order_of_a_set(project: Path) -> None:
     assert unordered == []
 
 
-def test_no_resource_is_made_inside_an_apply(project: Path) -> None:
-    """A preview would not show it while what it hangs on is unknown."""
-    inside = [
-        f"{file.name}:{made.lineno}"
-        for file in sorted((project / "components").glob("*.py"))
-        for call in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
-        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "apply"
-        for made in ast.walk(call)
-        if isinstance(made, ast.Call) and any(word.arg == "opts" for word in made.keywords)
-    ]
-    assert inside == []
-
-
 def _is_set(node: ast.expr) -> bool:
     """Say whether an expression is a set where it stands; sorted(...) around one is a list."""
     is_made = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in {"set", "frozenset"}
