@@ -20,7 +20,15 @@ from typing import Any, Final
 import grpc
 
 from local.cluster_objects import PodStatus
-from local.driver import DEADLINE_TEXT, POD_NAME_KEY, POD_NAMESPACE_KEY, POD_UID_KEY, DriverSettings, PublishRequest
+from local.driver import (
+    DEADLINE_TEXT,
+    POD_NAME_KEY,
+    POD_NAMESPACE_KEY,
+    POD_UID_KEY,
+    TOKENS_KEY,
+    DriverSettings,
+    PublishRequest,
+)
 from local.pods import CLASS_KEY, PodUid, PublishOutcome
 from local.provider_client import CallError
 from tests.e2e import toolbox
@@ -242,6 +250,7 @@ class RealDriver:
                     POD_NAME_KEY: "probe",
                     POD_UID_KEY: "probe",
                     "csi.storage.k8s.io/ephemeral": "true",
+                    TOKENS_KEY: "{}",  # before 1.6 the driver looks for tokens before it refuses
                 },
             )
             message.volume_capability.mount.SetInParent()
