@@ -11,6 +11,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import grpc
 import pytest
@@ -98,6 +99,38 @@ def test_a_provider_killed_in_the_middle_of_a_call_starts_no_empty_pod(stage: Re
     assert isinstance(outcomes[0], FailedMount) or not _is_empty(stage, pod)
     _assert_never_starts_empty(stage, pod)
     assert not _is_empty(stage, pod), "the provider is well again, so the pod has its files"
+    stage.kubelet.stop_pod(pod)
+
+
+@pytest.mark.parametrize("case", ["mid-call", "stale"])
+def test_at_the_drivers_default_interval_a_provider_that_is_killed_starts_the_pod_with_nothing(
+    stage: RealStage, case: str
+) -> None:
+    """What the derived interval is for: killed in the middle of the call, or before it, with its socket left there."""
+    settings = replace(stage.driver.settings, rotation_interval_seconds=DRIVER_DEFAULT_SECONDS)
+    kubelet = _kubelet_with_deadline(stage, stage.new_driver(settings, name=f"default-{case}"), seconds=4.0)
+    pod = stage.pod(stage.apps[0], 46 if case == "stale" else 47)
+    assert stage.emulator.pid is not None
+    if case == "stale":
+        stage.provider.kill()
+    else:
+        os.kill(stage.emulator.pid, signal.SIGSTOP)
+    try:
+        outcomes: list[PodStarted | FailedMount] = []
+        mount = threading.Thread(target=lambda: outcomes.append(kubelet.start_pod(pod)), name="mount")
+        mount.start()
+        time.sleep(1.0)
+        stage.provider.kill()  # nothing happens to one that is gone
+        mount.join(120)
+        assert not mount.is_alive()
+    finally:
+        os.kill(stage.emulator.pid, signal.SIGCONT)
+        stage.provider.start()
+    (failed,) = outcomes
+    assert isinstance(failed, FailedMount)
+    assert failed.code in NON_FINAL_CODES
+    assert isinstance(kubelet.start_pod(pod), PodStarted), "the provider is well again, and is not even asked"
+    assert _is_empty(stage, pod)
     stage.kubelet.stop_pod(pod)
 
 
