@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Generic, TypeVar
@@ -122,10 +122,13 @@ class Model:
 
     Args:
         ages: See Ages.
+        was_slow: Whether the machine let things wait at some moment between two monotonic times; ages count no more
+            than in a disturbance then.
     """
 
-    def __init__(self, ages: Ages) -> None:
+    def __init__(self, ages: Ages, was_slow: Callable[[float, float], bool] = lambda _start, _end: False) -> None:
         self.ages = ages
+        self._was_slow = was_slow
         self.numbers: dict[str, Timeline[int]] = defaultdict(lambda: Timeline(0))
         self._access: dict[tuple[Identity, str], Timeline[bool]] = {}
         self._calls: dict[Identity, list[Call]] = defaultdict(list)
@@ -198,7 +201,7 @@ class Model:
         identity, what = rule.identity, f"value {number} of {name}"
         who = f"{identity.subject} as {identity.role}"
         earliest = asked_at - self.ages.longest - self.ages.slack
-        is_disturbed = self.was_disturbed(identity, earliest, answered_at)
+        is_disturbed = self.was_disturbed(identity, earliest, answered_at) or self._was_slow(earliest, answered_at)
         self.judged_values += 1
         self.judged_strictly += not is_disturbed
         since = asked_at - self.ages.max_stale if is_disturbed else earliest
@@ -212,7 +215,7 @@ class Model:
             yield Violation(rule="I2", text=f"{what} went to {who}, whose right to it was gone")
         newest = max(call.ended for call in reads)
         refusal = self._find_refusal(identity, name, after=newest, before=asked_at - SETTLE_SECONDS)
-        if refusal is not None:
+        if refusal is not None and not self._was_slow(asked_at - SETTLE_SECONDS, asked_at):
             yield Violation(
                 rule="I2",
                 text=f"{what} went to {who} {asked_at - refusal.ended:.1f} s after AWS had refused it, "

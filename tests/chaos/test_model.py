@@ -107,6 +107,20 @@ def test_a_value_past_the_longest_age_is_too_old_unless_aws_was_disturbed() -> N
     assert all("too old" in text for text in _broken(model, GAMMA, content, 200.0)), "but not for ever"
 
 
+def test_no_age_counts_while_the_machine_let_things_wait_but_whose_value_it_is_does() -> None:
+    stall = (15.0, 19.0)
+    slow = Model(AGES, lambda start, end: stall[0] <= end and stall[1] >= start)
+    for name in GAMMA.objects:
+        slow.numbers[name].change(1, 0.0, 0.0)
+    _read(slow, GAMMA, 10.0, _all(GAMMA, 1))
+    for name in GAMMA.objects:
+        slow.numbers[name].change(2, 11.0, 11.1)
+    content = _files(GAMMA, _all(GAMMA, 1))
+    assert _broken(slow, GAMMA, content, 20.0) == []
+    assert all("too old" in text for text in _broken(slow, GAMMA, content, 22.0)), "nor later"
+    assert _broken(slow, GAMMA, _files(GAMMA, _all(GAMMA, 3)), 20.0), "which AWS never gave"
+
+
 def test_a_right_that_was_taken_away_ends_with_the_longest_age() -> None:
     model = _model(GAMMA)
     _read(model, GAMMA, 10.0, _all(GAMMA, 1))

@@ -20,6 +20,11 @@ from typing import Any, Final, Self
 from tests.chaos.world import MARK
 
 _POLL_SECONDS: Final = 0.004
+_TICK_SECONDS: Final = 0.05
+#: A thread that wakes up later than this was not the only one that could not run.
+_STALL_SECONDS: Final = 0.5
+MACHINE: Final = "machine"
+"""What is out of order while nothing runs in time."""
 
 
 @dataclass(slots=True)
@@ -75,6 +80,10 @@ class OutOfOrder:
         if self._spans[what]:
             self._spans[what][-1][1] = min(self._spans[what][-1][1], time.monotonic())
 
+    def note(self, what: str, began: float, ended: float) -> None:
+        """Say that something was out of order from one monotonic second to another."""
+        self._spans[what].append([began, ended])
+
     def was(self, what: str, start: float, end: float) -> bool:
         """Whether something was out of order at some moment from start to end."""
         return any(began <= end and ended >= start for began, ended in self._spans[what])
@@ -86,6 +95,43 @@ class OutOfOrder:
     def was_any(self, start: float, end: float) -> bool:
         """Whether anything was."""
         return any(self.was(what, start, end) for what in tuple(self._spans))
+
+
+class MachineWatch:
+    """Notes when the machine let a thread wait that was to run: no limit of seconds says anything then.
+
+    A context manager.
+
+    Args:
+        disorder: Is told, as `MACHINE`.
+    """
+
+    def __init__(self, disorder: OutOfOrder) -> None:
+        self._disorder = disorder
+        self._due = math.inf
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="machine watch", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join(5)
+
+    def look(self) -> None:
+        """Note a wake-up that is overdue; also for who judges, who may run again before the watch does."""
+        due, now = self._due, time.monotonic()
+        if now - due > _STALL_SECONDS:
+            self._disorder.note(MACHINE, due - _TICK_SECONDS, now)
+
+    def _watch(self) -> None:
+        is_over = False
+        while not is_over:
+            self._due = time.monotonic() + _TICK_SECONDS
+            is_over = self._over.wait(_TICK_SECONDS)
+            self.look()
 
 
 @dataclass(slots=True)
@@ -116,11 +162,12 @@ class SocketWatch:
     def _watch(self) -> None:
         lost_at = None
         while not self._over.wait(_POLL_SECONDS):
+            had_to_be_there = self.must_be_there  # read before and after: it may change while this thread looks
             if os.path.lexists(self.path):
                 if lost_at is not None:
                     self.on_lost(time.monotonic() - lost_at)
                 lost_at = None
-            elif self.must_be_there and lost_at is None:
-                lost_at = time.monotonic()
-            elif not self.must_be_there:
+            elif not (had_to_be_there and self.must_be_there):
                 lost_at = None
+            elif lost_at is None:
+                lost_at = time.monotonic()
