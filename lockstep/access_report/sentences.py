@@ -209,6 +209,10 @@ def _region(row: Row) -> Sentence:
 def _key(row: Row) -> Sentence:
     keys = [tuple(text.partition(": ")[2] for text in texts) for texts in (row.before, row.after)]
     match row.change:
+        case Change.CHANGED if not keys[0]:  # AWS's own key was, or is, the one of that region
+            return (*_app(row), "decrypts", *what(row), "with the customer key", *_listed(keys[1]), "too")
+        case Change.CHANGED if not keys[1]:
+            return (*_app(row), "no longer decrypts", *what(row), "with the customer key", *_listed(keys[0]))
         case Change.GAINED:
             return (*_app(row), "decrypts", *what(row), "with the customer key", *_listed(keys[1]))
         case Change.LOST:
