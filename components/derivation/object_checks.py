@@ -15,12 +15,14 @@ from jmespath.exceptions import JMESPathError
 
 from .arn import Arn, is_account, is_region
 from .errors import ProblemList, Spot
-from .spec import Store
+from .spec import ObjectEntry, Store
 from .variables import SAMPLE, substitute
 
 _SECRET_NAME = re.compile(r"[A-Za-z0-9/_+=.@-]{1,512}")
 _PARAMETER_NAME = re.compile(r"/?[A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.-]+)*")
 _PARAMETER_NAME_LIMIT = 1011
+#: What ends so could be a shorter name with the suffix that Secrets Manager appends; no variable ends so.
+_SUFFIX_LIKE = re.compile(r"-[A-Za-z0-9]{6}\Z")
 _ELEMENT_LIMIT_BYTES = 255
 _PATH_LIMIT_BYTES = 4096
 
@@ -97,6 +99,22 @@ def _check_arn(name: str, sample: str, store: Store, at: Spot, problems: Problem
         problems.add(
             at, "SPEC011", f"{name!r} is not the ARN of a {kind}", f"It has the form {example}", "copy the ARN whole"
         )
+
+
+def check_optional(entry: ObjectEntry, problems: ProblemList) -> None:
+    """Check that no name of an optional secret could be another one's with its random suffix.
+
+    Asked as soon as the entry is read, and once more when the variables of its names are replaced.
+    """
+    if not entry.optional or entry.store is not Store.SECRETS_MANAGER:
+        return
+    for name, at in entry.names():
+        if _SUFFIX_LIKE.search(name) and not name.startswith("arn:"):
+            what = f"{name!r} is optional and ends in a hyphen and six characters"
+            rule = (
+                "Leave to ask for a missing secret of this name would also be leave to read a secret with that suffix"
+            )
+            problems.add(at, "SPEC035", what, rule, "give the secret another name, or make it required")
 
 
 def check_file(file: str, at: Spot, problems: ProblemList, *, derived_from_name: bool = False) -> bool:

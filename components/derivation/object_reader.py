@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from .arn import Arn
 from .errors import ProblemList, Spot
-from .object_checks import FileSets, check_file, check_json_path, check_name, default_file
+from .object_checks import FileSets, check_file, check_json_path, check_name, check_optional, default_file
 from .read_fields import Fields
 from .shape import Read, ReadList, ReadMap, ReadRecord
 from .spec import (
@@ -73,7 +73,7 @@ class _EntryReader:
         restrict = self._restrict()
         if name is None:
             return None
-        return ObjectEntry(
+        entry = ObjectEntry(
             store=self._store,
             name=name,
             file=file,
@@ -96,6 +96,8 @@ class _EntryReader:
             file_at=file_at,
             mount_at=fields.at("mount") if "mount" in fields else name_at,
         )
+        check_optional(entry, self._problems)
+        return entry
 
     @property
     def _has_all_keys(self) -> bool:

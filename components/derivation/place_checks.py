@@ -15,12 +15,12 @@ import re
 from .arn import Arn, has_random_suffix, partition_of
 from .environment import Environment
 from .errors import ProblemList, Spot
+from .object_checks import check_optional
 from .region_reads import RegionRead, account_of, reads_of, regions_of
 from .spec import OWN_KEY, AppVariant, KeyEntry, ObjectEntry, Store
 
 #: A random suffix of one kind of character only is rare (1 in 200); a word or a date of six is what people write.
 _WORD = re.compile(r"-(?:[a-z]{6}|[A-Z]{6}|[0-9]{6})\Z")
-_SUFFIX_LIKE = re.compile(r"-[A-Za-z0-9]{6}\Z")
 
 
 def check_places(variant: AppVariant, reader_account: str, environment: Environment, problems: ProblemList) -> None:
@@ -47,8 +47,7 @@ def check_places(variant: AppVariant, reader_account: str, environment: Environm
             rule = "A mapping of keys has a line for every region that is read"
             fix = f"add a line for {environment.region} ('{OWN_KEY}' for AWS's own key)"
             problems.add(entry.kms_keys[0].at, "SPEC022", what, rule, fix)
-        if entry.store is Store.SECRETS_MANAGER:
-            _check_optional(entry, problems)
+        check_optional(entry, problems)
 
 
 def _check_failover_regions(variant: AppVariant, environment: Environment, problems: ProblemList) -> None:
@@ -127,15 +126,3 @@ def _check_secret(
             rule = "AWS's managed key cannot be used from another account"
             fix = f"encrypt the secret with a customer key and name it in 'kmsKey:' for {read.region}"
             problems.add(entry.at, "SPEC034", what, rule, fix)
-
-
-def _check_optional(entry: ObjectEntry, problems: ProblemList) -> None:
-    if not entry.optional:
-        return
-    for name, at in entry.names():
-        if _SUFFIX_LIKE.search(name) and not name.startswith("arn:"):
-            what = f"{name!r} is optional and ends in a hyphen and six characters"
-            rule = (
-                "Leave to ask for a missing secret of this name would also be leave to read a secret with that suffix"
-            )
-            problems.add(at, "SPEC035", what, rule, "give the secret another name, or make it required")
