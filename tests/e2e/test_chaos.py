@@ -46,7 +46,7 @@ def test_without_a_bug_nothing_is_broken(stage: ChaosStage) -> None:
 def test_a_planted_bug_is_found_within_its_bound(stage: ChaosStage, plant: str) -> None:
     summary = ChaosRun(stage, SEED, plant=plant).run(operations=BOUND, seconds=900)
     assert summary.violations, f"{plant} was not found in {summary.operations} operations"
-    assert {violation.rule for _, violation in summary.violations} == {BROKEN[plant]}
+    assert {violation.rule for _, violation in summary.violations} == {BROKEN[plant]}, summary.violations
 
 
 def test_every_plant_has_its_rule() -> None:
