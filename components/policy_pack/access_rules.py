@@ -6,7 +6,8 @@ linter's rules (derivation/lint) give the words.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import json
+from collections.abc import Iterable, Iterator, Mapping
 
 from ..derivation.diff.actions import BY_PATH, reads_of
 from ..derivation.diff.documents import AppDocument, Undecided
@@ -23,10 +24,18 @@ from ..derivation.lint import Given
 from ..derivation.lint.examples import irsa, secrets_policy, trust
 from .aws_policies import aws_policy, reading_policies
 from .rule import Finding, Rule, cited, example
-from .trust_rules import trusts_tokens
+from .trust_rules import asks_for, trusts_tokens
 
 _ROLE_POLICY = "aws:iam/rolePolicy:RolePolicy"
-_WITH_POLICY = {POLICY, *INLINE}
+#: Resources with an identity policy: type → property that holds it.
+_WITH_POLICY = {
+    **dict.fromkeys((POLICY, *INLINE), "policy"),
+    "aws:ssoadmin/permissionSetInlinePolicy:PermissionSetInlinePolicy": "inlinePolicy",
+}
+_SECRET_POLICY = "aws:secretsmanager/secretPolicy:SecretPolicy"  # noqa: S105 - a type
+_OF_SECRETS = {_SECRET_POLICY, "aws:secretsmanager/secret:Secret"}
+#: What a key of a condition is about when it says who asks, in lower case.
+_WHO = ("principal", "source", "userid", "calleraccount")
 _READ_CODES = frozenset({"LS102", "LS104", "LS105", "LS111", "LS112", "LS202", "LS203"})
 
 
@@ -34,7 +43,8 @@ _READ_CODES = frozenset({"LS102", "LS104", "LS105", "LS111", "LS112", "LS202", "
 def _documents(resource: Resource) -> Iterator[tuple[str, object]]:
     """Yield the identity policies of a resource, each with the property that holds it."""
     if resource.type in _WITH_POLICY:
-        yield "policy", resource.properties.get("policy")
+        key = _WITH_POLICY[resource.type]
+        yield key, resource.properties.get(key)
     inline = resource.properties.get("inlinePolicies") if resource.type == ROLE else None
     for index, item in enumerate(inline if isinstance(inline, list) else []):
         yield f"inlinePolicies[{index}]", item.get("policy") if isinstance(item, dict) else item
@@ -79,6 +89,39 @@ def _listed(things: Iterable[str]) -> str:
     return ", ".join(dict.fromkeys(things))
 
 
+# -------------------------------------------------------------------------------------------------- who reads a secret
+def _open_secrets(stack: tuple[Resource, ...]) -> Iterator[Finding]:
+    for resource in stack:
+        document = resource.properties.get("policy") if resource.type in _OF_SECRETS else None
+        if not document:
+            continue
+        reason = undecided(document)
+        if reason is not None:
+            yield Finding(urn=resource.urn, what=f"whom the secret's policy lets in cannot be told: {reason.reason}")
+            continue
+        try:
+            places = dict.fromkeys(atom.why for atom in read_policy(document, "policy") if _is_for_everybody(atom))
+        except UnreadablePolicyError as error:
+            yield Finding(urn=resource.urn, what=str(error))
+            continue
+        if places:
+            yield Finding(urn=resource.urn, what=f"{_listed(places)} lets everybody read the secret")
+
+
+def _is_for_everybody(atom: Atom) -> bool:
+    kind, name = atom.principal
+    is_open = kind == "NotPrincipal" or (kind, name) == ("AWS", "*")
+    return atom.effect is Effect.ALLOW and is_open and bool(reads_of(atom.action)) and not _says_who(atom)
+
+
+def _says_who(atom: Atom) -> bool:
+    """Say whether a condition lets some callers pass only; one that excludes some, or matches all, does not."""
+    return any(
+        asks_for(test) and "*" not in test.values and any(word in test.key.lower() for word in _WHO)
+        for test in atom.tests
+    )
+
+
 # ------------------------------------------------------------------------------------------------- what nobody can tell
 def _unknown_policies(stack: tuple[Resource, ...]) -> Iterator[Finding]:
     _, fleet = read_preview(Sides(stack="", project="", before=(), after=stack, is_whole=True))
@@ -119,6 +162,12 @@ def _atoms(document: object) -> tuple[Atom, ...]:
 _UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"  # what Pulumi's engine writes for it
 _IRSA_ROLE = example(ROLE, "shop", name="shop", assumeRolePolicy=trust(irsa()))
 
+
+def _secret_policy(conditions: Mapping[str, object]) -> str:
+    read = {"Effect": "Allow", "Principal": "*", "Action": "secretsmanager:GetSecretValue", "Resource": "*"}
+    return json.dumps({"Version": "2012-10-17", "Statement": [read | {"Condition": conditions}]})
+
+
 RULES = (
     Rule(
         name="secret-reads-are-exact",
@@ -134,6 +183,18 @@ RULES = (
         bad=(example(_ROLE_POLICY, policy=secrets_policy("*")),),
         good=(example(_ROLE_POLICY, policy=secrets_policy()),),
         check=_wide_reads,
+    ),
+    Rule(
+        name="secrets-are-not-for-everybody",
+        title="A secret's own policy names who may read it",
+        why="Whoever a secret's policy lets in needs nothing else in the secret's account, be it the whole world.",
+        fix=(
+            "name principals, or bind them by a condition such as aws:PrincipalArn or aws:PrincipalOrgID; set "
+            "blockPublicPolicy"
+        ),
+        bad=(example(_SECRET_POLICY, policy=_secret_policy({})),),
+        good=(example(_SECRET_POLICY, policy=_secret_policy({"StringEquals": {"aws:PrincipalOrgID": "o-example"}})),),
+        check=_open_secrets,
     ),
     Rule(
         name="secret-policies-are-known",

@@ -69,6 +69,7 @@ _WITH_ARNS: Final = {
     ROLE: "managedPolicyArns",
     **dict.fromkeys((*ATTACHED, ATTACHMENT), "policyArn"),
     **{kind: listed for kind, (_, _, listed) in ONLY_ATTACHED.items()},
+    "aws:ssoadmin/managedPolicyAttachment:ManagedPolicyAttachment": "managedPolicyArn",
 }
 
 

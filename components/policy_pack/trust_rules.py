@@ -79,12 +79,12 @@ def _trust_problems(atom: Atom) -> Iterator[str]:
 
 def _is_of_cluster(tests: Tests, host: str) -> bool:
     """Say whether an issuer is a cluster's: EKS's, one whose subjects can be service accounts, or nobody can tell."""
-    subjects = [test for test in tests if test.key == f"{host}:sub" and _asks_for(test)]
+    subjects = [test for test in tests if test.key == f"{host}:sub" and asks_for(test)]
     accounts = any(_may_be_account(value) for test in subjects for value in test.values)
     return "oidc.eks." in host or "oidc-eks." in host or accounts or not subjects
 
 
-def _asks_for(test: Test) -> bool:
+def asks_for(test: Test) -> bool:
     """Say whether a test lets its values pass, and not everything but them."""
     return test.operator.rpartition(":")[2].removesuffix("IfExists") in _ASKING
 

@@ -20,6 +20,7 @@ NAMES = (
     "nodes-use-imdsv2",
     "secret-policies-are-known",
     "secret-reads-are-exact",
+    "secrets-are-not-for-everybody",
     "trust-is-exact",
 )
 ROLE, POLICY = "aws:iam/role:Role", "aws:iam/policy:Policy"
@@ -27,6 +28,8 @@ ROLE_POLICY = "aws:iam/rolePolicy:RolePolicy"
 ATTACHMENT = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
 TO_MANY = "aws:iam/policyAttachment:PolicyAttachment"
 ONLY_ATTACHED = "aws:iam/rolePolicyAttachmentsExclusive:RolePolicyAttachmentsExclusive"
+PERMISSION_SET = "aws:ssoadmin/permissionSetInlinePolicy:PermissionSetInlinePolicy"
+OF_SET = "aws:ssoadmin/managedPolicyAttachment:ManagedPolicyAttachment"
 ONLY_INLINE = "aws:iam/rolePoliciesExclusive:RolePoliciesExclusive"
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 ARN = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:"
@@ -110,6 +113,8 @@ def test_every_wildcard_that_reads_secrets_is_found(action: object, resource: ob
         example(ROLE_POLICY, policy=document(action, resource)),
         example(POLICY, policy=document(action, resource)),
         example("aws:iam/userPolicy:UserPolicy", policy=document(action, resource)),
+        example("aws:iam/groupPolicy:GroupPolicy", policy=document(action, resource)),
+        example(PERMISSION_SET, inlinePolicy=document(action, resource)),
         example(ROLE, inlinePolicies=[{"name": "a", "policy": document(action, resource)}]),
     ):
         (what,) = whats("secret-reads-are-exact", holder)
@@ -157,6 +162,7 @@ def test_a_policy_of_aws_that_reads_everything_is_found_by_its_name() -> None:
     ):
         for kind in (ATTACHMENT, TO_MANY):
             assert len(whats("secret-reads-are-exact", example(kind, policyArn=f"{arn}{name}"))) == 1
+        assert len(whats("secret-reads-are-exact", example(OF_SET, managedPolicyArn=f"{arn}{name}"))) == 1
         assert len(whats("secret-reads-are-exact", example(ROLE, managedPolicyArns=[f"{arn}{name}"]))) == 1
         assert len(whats("secret-reads-are-exact", example(ONLY_ATTACHED, policyArns=[f"{arn}{name}"]))) == 1
     assert whats("secret-reads-are-exact", example(ATTACHMENT, policyArn=f"{arn}AmazonEKSClusterPolicy")) == []
@@ -436,6 +442,41 @@ def test_a_policy_of_another_stack_is_unknown_and_one_of_aws_is_not() -> None:
     assert len(whats("secret-policies-are-known", role, foreign)) == 1
     of_aws = example(kind, role="shop", policyArn="arn:aws:iam::aws:policy/AmazonEKS_CNI_Policy")
     assert whats("secret-policies-are-known", role, of_aws) == []
+
+
+SECRET_POLICY = "aws:secretsmanager/secretPolicy:SecretPolicy"
+READER = "arn:aws:iam::111122223333:role/shop"
+
+
+@pytest.mark.parametrize(
+    ("statement", "found"),
+    [
+        ({"Principal": "*"}, True),
+        ({"Principal": {"AWS": "*"}}, True),
+        ({"Principal": {"AWS": [READER, "*"]}}, True),
+        ({"NotPrincipal": {"AWS": READER}}, True),
+        ({"Principal": "*", "Action": "*"}, True),
+        ({"Principal": "*", "Condition": {"Bool": {"aws:SecureTransport": "true"}}}, True),
+        ({"Principal": "*", "Condition": {"StringNotEquals": {"aws:PrincipalArn": READER}}}, True),
+        ({"Principal": "*", "Condition": {"StringLike": {"aws:PrincipalArn": "*"}}}, True),
+        ({"Principal": "*", "Condition": {"ArnEquals": {"aws:PrincipalArn": READER}}}, False),
+        ({"Principal": "*", "Condition": {"StringEquals": {"aws:principalorgid": "o-example"}}}, False),
+        ({"Principal": "*", "Action": "secretsmanager:DescribeSecret"}, False),
+        ({"Principal": "*", "Effect": "Deny"}, False),
+        ({"Principal": {"AWS": READER}}, False),
+    ],
+)
+def test_whom_a_secret_s_own_policy_lets_in(statement: dict[str, object], *, found: bool) -> None:
+    text = document("secretsmanager:GetSecretValue", "*", **statement)
+    for kind in (SECRET_POLICY, "aws:secretsmanager/secret:Secret"):
+        assert bool(whats("secrets-are-not-for-everybody", example(kind, policy=text))) is found
+
+
+def test_a_secret_s_policy_that_nobody_can_read_is_found_and_none_is_not() -> None:
+    for text in (UNKNOWN, "{", document("secretsmanager:GetSecretValue", "*", Principal={"AWS": UNKNOWN})):
+        assert len(whats("secrets-are-not-for-everybody", example(SECRET_POLICY, policy=text))) == 1
+    for properties in ({}, {"policy": ""}):
+        assert whats("secrets-are-not-for-everybody", example("aws:secretsmanager/secret:Secret", **properties)) == []
 
 
 CLUSTER = "aws:eks/cluster:Cluster"
