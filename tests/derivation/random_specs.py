@@ -260,10 +260,15 @@ def _reads(draw: st.DrawFn, name: str, draft: _Draft, *, is_secret: bool) -> tup
     renamed = [region for region in draft.failover if form == "name" and draw(st.booleans())]
     if differs or renamed or failover_keys:
         lines.append("    failover:")
+    # A secret of another account needs a customer key.
+    owned = [region for region in renamed if (not is_secret or bool(keys.get(region))) and draw(st.booleans())]
     ending = draw(st.sampled_from(["x", "-apikey"])) if renamed and is_secret else "x"
     for region in draft.failover:
         inner = [f"{selector}: {values[region]}"] if region in differs else []
-        if region in renamed:
+        if region in owned:
+            arns[region] = _arn(f"{name}{ending}", region, OTHER_ACCOUNT, is_secret=is_secret)
+            inner.append(f"name: {json.dumps(arns[region])}")
+        elif region in renamed:
             arns[region] = _arn(f"{name}{ending}", region, account, is_secret=is_secret)
             inner.append(f"name: {json.dumps(f'{name}{ending}')}")
         inner += [f"kmsKey: '{failover_keys[region]}'"] if region in failover_keys else []
@@ -278,7 +283,7 @@ def _reads(draw: st.DrawFn, name: str, draft: _Draft, *, is_secret: bool) -> tup
             key=keys.get(region, ""),
             stage=str(values[region]) if selector == "stage" else "",
             version_id=str(values[region]) if selector == "versionId" else "",
-            is_suffix_known=form != "name",
+            is_suffix_known=form != "name" or region in owned,
         )
         for region in regions
     ]

@@ -134,5 +134,5 @@ def _object_vertex(stack: str, answers: Answers, item: ObjectId) -> Vertex:
     kind = VertexKind.SECRET if item.store is Store.SECRETS_MANAGER else VertexKind.PARAMETER
     # Two accounts may hold one name.
     label = item.shown if item.account == answers.fleet.environment.account else f"{item.shown} of {item.account}"
-    keys = answers.inventory.keys(item)
+    keys = answers.inventory.keys_anywhere(item)
     return Vertex(stack=stack, kind=kind, label=label, detail=f"key {', '.join(keys)}" if keys else "key of AWS")

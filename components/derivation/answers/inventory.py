@@ -64,6 +64,10 @@ class ObjectId:
         """Return the object of that name in another region."""
         return replace(self, region=region)
 
+    def is_same(self, other: ObjectId) -> bool:
+        """Say whether the other one differs in nothing but its region."""
+        return self.in_region(other.region) == other
+
     @classmethod
     def of_resource(cls, resource: str, store: Store) -> ObjectId:
         """Read the resource of a grant or a full ARN: a secret's ends in its suffix or in the pattern for it."""
@@ -99,6 +103,9 @@ class Inventory:
             named.resources.add(grant.extent)
             named.keys.add(grant.key)
             named.owners.add(grant.owner)
+        self._places: dict[ObjectId, list[ObjectId]] = {}
+        for item in sorted(self._named):
+            self._places.setdefault(item.in_region(""), []).append(item)
 
     @classmethod
     def of(cls, fleet: FleetAccess) -> Inventory:
@@ -128,8 +135,13 @@ class Inventory:
         return tuple(sorted(key for key in self._named.get(item, _NOT_NAMED).keys if key))
 
     def owners(self, item: ObjectId) -> tuple[str, ...]:
-        """Return the owners that specs name for it, sorted."""
-        return tuple(sorted(owner for owner in self._named.get(item, _NOT_NAMED).owners if owner))
+        """Return the owners that specs name for it in any region, sorted."""
+        named = (self._named[place] for place in self._places.get(item.in_region(""), ()))
+        return tuple(sorted({owner for one in named for owner in one.owners if owner}))
+
+    def keys_anywhere(self, item: ObjectId) -> tuple[str, ...]:
+        """Return the customer keys that specs name for it in any region, sorted."""
+        return tuple(sorted({key for place in self._places.get(item.in_region(""), ()) for key in self.keys(place)}))
 
     def find(
         self, name: str, *, account: str = "", region: str = "", store: Store | None = None
@@ -139,7 +151,7 @@ class Inventory:
         Args:
             name: Friendly name, ARN with or without random suffix; `${environment}` and the like are replaced.
             account: Of a friendly name; default the environment's.
-            region: Of a friendly name; default the environment's.
+            region: Of a friendly name; default the environment's, or where specs name it when they do not there.
             store: Only this one.
 
         Returns:
@@ -156,6 +168,10 @@ class Inventory:
             both = [item for item in both if item.store is Store.PARAMETER_STORE]
         chosen = [item for item in both if store in {None, item.store}]
         named = tuple(item for item in chosen if item in self._named)
+        if not named and not region:
+            # A failover region may know an object by a name of its own.
+            places = [self._places.get(item.in_region(""), ()) for item in chosen]
+            named = tuple(listed[0] for listed in places if listed)
         return named or tuple(chosen[:1])
 
     def _find_arn(self, arn: Arn, store: Store | None) -> tuple[ObjectId, ...]:

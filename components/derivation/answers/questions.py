@@ -51,9 +51,10 @@ class ReadAnswer:
 
     Attributes:
         app: The app's access.
-        item: The object, in the region of the environment.
+        item: The object, in the region of the environment where it is read there.
         identity: Whether the pods get the role.
-        regions: One or more reads, the environment's region first.
+        regions: One or more reads, the environment's region first; of this object alone, but of a mount all that it
+            reads, which in a failover region may be an object of another name or account.
         grants: Of this object, in the order of the app's grants; their places are the lines of the spec.
         files: Where the pods see it: absolute paths.
         notes: What the answer takes for granted, and where specs disagree; sentences without their full stop.
@@ -110,7 +111,9 @@ class BlastRadius:
         """Return the objects, each with the answers of the apps that reach it."""
         found: dict[ObjectId, list[ReadAnswer]] = {}
         for answer in self.answers:
-            found.setdefault(answer.item, []).append(answer)
+            # One app may read in its failover region only what another one reads in every region.
+            known = next((item for item in found if item.is_same(answer.item)), answer.item)
+            found.setdefault(known, []).append(answer)
         return {item: tuple(listed) for item, listed in found.items()}
 
 
@@ -164,20 +167,21 @@ class Answers:
             KeyError: There is no such app.
         """
         known = self._know(app)
-        path = None if as_mount else known.path_to(item)
-        asked = known.asked_for(item) or (((item, Selector()),) if path else tuple(_plain(known.access, item)))
+        asked = known.asked_for(item) if as_mount else known.reads_of(item)
+        asked = asked or tuple(_plain(known.access, item))
         if selector is not None:
             asked = tuple((where, selector) for where, _ in asked)
-        regions = tuple(self._region(known, where, chosen, path) for where, chosen in dict.fromkeys(asked))
-        places = dict.fromkeys(path or region.item for region in regions)
+        paths = {where: None if as_mount else known.path_to(where) for where, _ in asked}
+        regions = tuple(self._region(known, where, chosen, paths[where]) for where, chosen in dict.fromkeys(asked))
+        places = dict.fromkeys(paths[region.item] or region.item for region in regions)
         return ReadAnswer(
             app=known.access,
             item=item,
             identity=known.reader.identity_checks(),
             regions=regions,
             grants=tuple(grant for place in places for grant in known.grants.get(place, ())),
-            files=known.files(item),
-            notes=tuple(self._notes(known.reader, regions)),
+            files=known.files(dict.fromkeys((item, *(region.item for region in regions if region.item.is_same(item))))),
+            notes=(*self._notes(known.reader, regions), *(() if as_mount else known.stand_ins(item))),
         )
 
     def path_to(self, app: str, item: ObjectId) -> ObjectId | None:
@@ -196,14 +200,17 @@ class Answers:
     def what_reads(self, app: str) -> tuple[ReadAnswer, ...]:
         """Return one answer per object that the app's grants name, sorted by object.
 
-        A failover region's object is part of its primary's answer.
+        A failover region's object has an answer of its own where its name or account is another one.
 
         Raises:
             KeyError: There is no such app.
         """
-        region = self.fleet.environment.region
-        items = {item for item in self._know(app).grants if item.region == region}
-        return tuple(self.can_read(app, item) for item in sorted(items))
+        known = self._know(app)
+        order = regions_of(known.access)
+        firsts: dict[ObjectId, ObjectId] = {}
+        for item in sorted(known.grants, key=lambda item: order.index(item.region)):
+            firsts.setdefault(item.in_region(""), item)
+        return tuple(self.can_read(app, item) for item in sorted(firsts.values()))
 
     def blast_radius(self, apps: Iterable[str]) -> BlastRadius:
         """Return what a node reaches that runs pods of these apps.
@@ -268,6 +275,28 @@ class _KnownApp:
         """Return what the app's classes read when they mean this object, region by region; () when none does."""
         return tuple(self._asked.get(item, ()))
 
+    def reads_of(self, item: ObjectId) -> tuple[tuple[ObjectId, Selector], ...]:
+        """Return the reads of an object and of no other, in every region of the app; () when it is not read.
+
+        An object of the app's first region stands for its name and account, wherever the app reads them.
+        """
+        regions = regions_of(self.access)
+        own = self.asked_for(item)
+        if not own and item.region != regions[0]:
+            return ((item, Selector()),) if self.path_to(item) else ()
+        found = [read for region in regions for read in self.asked_for(item.in_region(region)) if read[0].is_same(item)]
+        if own or not (found or self.path_to(item)):
+            found.sort(key=lambda read: regions.index(read[0].region))
+            return tuple(found)
+        return ((item, Selector()), *found)
+
+    def stand_ins(self, item: ObjectId) -> Iterator[str]:
+        """Yield what a failover region has under another name or account, as clauses."""
+        for place, _ in dict.fromkeys(self.asked_for(item)):
+            if place.region != item.region and not place.is_same(item):
+                there = f"{place.shown} of {place.account}"
+                yield f"{self.access.app} mounts as one {item.shown} in {item.region} and {there} in {place.region}"
+
     def path_to(self, item: ObjectId) -> ObjectId | None:
         """Return the path by which the app reads an object that it may not read by name; None without one."""
         if item.is_path and item in self.grants:
@@ -276,9 +305,9 @@ class _KnownApp:
             return None
         return next((path for path in item.paths_above() if path in self.grants), None)
 
-    def files(self, item: ObjectId) -> tuple[str, ...]:
-        """Return the paths of the files that hold it."""
-        sources = self._sources.get(item, set())
+    def files(self, items: Iterable[ObjectId]) -> tuple[str, ...]:
+        """Return the paths of the files that hold one of them."""
+        sources = {source for item in items for source in self._sources.get(item, set())}
         return tuple(
             f"{mount.path}/{file.path}"
             for mount in self.access.mounts

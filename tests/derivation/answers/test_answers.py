@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from components.derivation import Environment, FleetAccess, PolicyDocument, derive_fleet, parse_specs
 from components.derivation.access import ForeignAccount, ForeignStatements, SecretPolicy
 from components.derivation.answers import Answers, ObjectId, Selector, Subject, Verdict, regions_of
+from components.derivation.answers.graph import EdgeKind, VertexKind, access_graph
 from components.derivation.errors import Spot
 from components.derivation.evaluator import SourceKind, parse_policy
 from components.derivation.spec import AppName, Identity, Store
@@ -203,11 +204,11 @@ def test_a_replica_carries_its_secret_s_policy() -> None:
     )
     whole = fleet(text, replace(ENVIRONMENT, deployer_role=f"arn:aws:iam::{ACCOUNT}:role/deploy"))
     item = secret("prod/db-eu")
-    assert Answers(whole).can_read("mailer", item).is_complete
+    assert Answers(whole).can_read("mailer", item, as_mount=True).is_complete
     alone = replace(
         whole, secret_policies=tuple(replace(p, document=_without_mailer(p)) for p in whole.secret_policies)
     )
-    here, there = Answers(alone).can_read("mailer", item).regions
+    here, there = Answers(alone).can_read("mailer", item, as_mount=True).regions
     assert [check.reason for check in here.checks] == [""] * len(here.checks)
     assert any("denied by statement LockstepDenyOthers" in check.reason for check in there.checks)
 
@@ -292,7 +293,7 @@ def test_every_mounted_object_can_be_read_in_every_region_of_its_class(spec: Spe
     for listed in app.objects:
         account = answers.account_of(app.app)
         (item,) = answers.inventory.find(listed.name, account=account, store=Store(listed.type.value))
-        answer = answers.can_read(spec.app, item)
+        answer = answers.can_read(spec.app, item, as_mount=True)
         assert answer.is_complete, [check for region in answer.regions for check in region.checks]
         assert [region.item.region for region in answer.regions] == list(regions_of(app))
         assert answer.spots
@@ -344,6 +345,93 @@ def test_who_what_and_can_say_the_same(spec: SpecText) -> None:
     for item in answers.inventory.objects():
         readers = {reader.app.app for reader in answers.who_reads(item)}
         assert readers == {app.app for app in answers.fleet.apps if answers.can_read(app.app, item).is_allowed}
+
+
+@LAW
+@given(spec=spec_texts())
+def test_what_an_app_reads_is_every_object_that_its_policies_allow_where_they_allow_it(spec: SpecText) -> None:
+    answers = Answers(fleet(spec.text))
+    granted: dict[tuple[Store, str, str], set[str]] = {}
+    for read in spec.reads:
+        _, _, _, region, account, resource = read.arn.split(":", 5)
+        name = resource[len("secret:") : -len("-AbCdEf")] if read.is_secret else resource.removeprefix("parameter/")
+        store = Store.SECRETS_MANAGER if read.is_secret else Store.PARAMETER_STORE
+        granted.setdefault((store, account, f"{name}/*" if read.is_path else name), set()).add(region)
+    told = {
+        (answer.item.store, answer.item.account, answer.item.name): {
+            region.item.region for region in answer.regions if region.passes and region.item.is_same(answer.item)
+        }
+        for answer in answers.what_reads(spec.app)
+    }
+    assert told == granted
+    assert {(item.store, item.account, item.name) for item in answers.blast_radius([spec.app]).objects()} == set(
+        granted
+    )
+
+
+#: One app whose failover region knows a secret by the ARN of another account, another by a name and stage of its own.
+FAILOVERS = """
+version: 1
+app: pay
+namespace: pay
+owner: money
+failoverRegions: [us-west-2]
+secrets:
+  - name: prod/pay/db
+    kmsKey: {eu-west-1: "arn:aws:kms:eu-west-1:111122223333:key/8a2c6f04-1d3b-4e57-9a60-7b1c2d3e4f50"}
+    stage: AWSCURRENT
+    failover:
+      us-west-2:
+        name: arn:aws:secretsmanager:us-west-2:999988887777:secret:dr/pay/db-Ab12Cd
+        kmsKey: arn:aws:kms:us-west-2:999988887777:key/8a2c6f04-1d3b-4e57-9a60-7b1c2d3e4f51
+  - name: prod/pay/api
+    stage: AWSPREVIOUS
+    failover: {us-west-2: {name: prod/pay/api-w, stage: AWSCURRENT}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "regions"),
+    [
+        ("prod/pay/db", ["eu-west-1"]),
+        ("arn:aws:secretsmanager:us-west-2:111122223333:secret:prod/pay/db-AbCdEf", None),
+        ("arn:aws:secretsmanager:us-west-2:999988887777:secret:dr/pay/db-Ab12Cd", ["us-west-2"]),
+        ("arn:aws:secretsmanager:eu-west-1:999988887777:secret:dr/pay/db-Ab12Cd", ["us-west-2"]),
+        ("prod/pay/api", ["eu-west-1"]),
+        ("prod/pay/api-w", ["us-west-2"]),
+    ],
+)
+def test_a_failover_object_of_its_own_name_is_answered_for_where_it_lies(name: str, regions: list[str] | None) -> None:
+    answers = Answers(fleet(FAILOVERS))
+    (item,) = answers.inventory.find(name)
+    readers = answers.who_reads(item)
+    told = [[region.item.region for region in one.regions if region.passes] for one in readers]
+    assert told == ([regions] if regions else [])
+    assert not regions or (readers[0].files and answers.inventory.owners(item) == ("money",))
+
+
+def test_a_node_and_the_map_know_the_account_of_a_failover_object() -> None:
+    answers = Answers(fleet(FAILOVERS))
+    reached = {(item.shown, item.account) for item in answers.blast_radius(["pay"]).objects()}
+    assert ("dr/pay/db", "999988887777") in reached
+    assert len(reached) == 4
+    graph = access_graph({"prod": answers})
+    assert {v.label for v in graph.vertices if v.kind is VertexKind.ACCOUNT} == {ACCOUNT, "999988887777"}
+    assert {edge.target: edge.regions for edge in graph.edges if edge.kind is EdgeKind.READS} == {
+        "prod/secret/prod/pay/db": ("eu-west-1",),
+        "prod/secret/dr/pay/db of 999988887777": ("us-west-2",),
+        "prod/secret/prod/pay/api": ("eu-west-1",),
+        "prod/secret/prod/pay/api-w": ("us-west-2",),
+    }
+
+
+def test_one_object_that_two_apps_read_in_different_regions_is_one_object_of_a_node() -> None:
+    second = "version: 1\napp: b\nnamespace: b\nowner: b\nsecrets: [{name: prod/pay/api-w}]\n"
+    answers = Answers(fleet(FAILOVERS + "---\n" + second))
+    found = {item.shown: len(listed) for item, listed in answers.blast_radius(["pay", "b"]).objects().items()}
+    assert found == {"prod/pay/db": 1, "dr/pay/db": 1, "prod/pay/api": 1, "prod/pay/api-w": 2}
+    ids = [vertex.id for vertex in access_graph({"prod": answers}).vertices]
+    assert len(ids) == len(set(ids))
 
 
 # -------------------------------------------------------------------------------------------- who, what, blast radius
