@@ -318,6 +318,9 @@ def _run_in_context(
     monitor = RecordingMonitor(_Answers(preview=preview, world=world), recorded)
     with _fresh_loop() as loop:
         settings.ROOT.set(None)
+        # What tables of tests made of outputs while they were imported belongs to no loop that runs, and Pulumi would
+        # wait for it.
+        settings.SETTINGS.outputs.clear()
         settings.configure(
             mocks.MockSettings(  # type: ignore[no-untyped-call]
                 monitor=monitor,
