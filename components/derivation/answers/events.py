@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+import yaml
+
 
 class ProblemKind(StrEnum):
     """What went wrong, in words that decide what to check."""
@@ -69,7 +71,9 @@ class MountProblem:
 
 
 _MESSAGE = re.compile(r"MountVolume\.SetUp failed|FailedMount|rpc error: code = |\[LSP[0-9]{3}\]")
-_OTHER = re.compile(r"\s*(?:\Z|(?:Normal|Warning)\s|-?\s*[A-Za-z][A-Za-z ]*:(?:\s|\Z))")
+_EVENTS = re.compile(r"(?m)^[\s{\[-]*[\"']?(?:apiVersion|items|kind|message)[\"']?\s*:")
+_REASON = re.compile(r"\s*-?\s*[\"']?reason[\"']?\s*:")
+_OTHER = re.compile(r"\s*(?:\Z|(?:Normal|Warning)\s|-?\s*[\"']?[A-Za-z][A-Za-z ]*[\"']?:(?:\s|\Z))")
 _CODE = re.compile(r"\[(LSP[0-9]{3})\]")
 _NUMBERED = re.compile(r"\A(?:[0-9]+ problems:)?\s*(?:\([0-9]+\)\s*)?")
 _CLASS = re.compile(r"SecretProviderClass (?P<namespace>[a-z0-9-]+)/(?P<name>[a-z0-9.-]*[a-z0-9])")
@@ -150,7 +154,8 @@ def parse_event(text: str) -> tuple[MountProblem, ...]:
     """Read every problem of a text, each once; one of kind `OTHER` when nothing is recognised.
 
     Args:
-        text: An event, a log line, or all that `kubectl describe pod` or `kubectl get events` prints.
+        text: An event, a log line, or all that `kubectl describe pod` or `kubectl get events` prints, also as YAML or
+            JSON.
     """
     problems = (_problem(piece, message) for message in _messages(text) for piece in _pieces(message))
     return tuple({(problem.kind, problem.said): problem for problem in problems}.values())
@@ -159,10 +164,14 @@ def parse_event(text: str) -> tuple[MountProblem, ...]:
 def _messages(text: str) -> Iterator[str]:
     """Yield each message about a failed mount on one line; the whole text where none is marked as one.
 
-    A message goes on over lines that begin no other event, no field and no paragraph.
+    A message of plain text goes on over lines that begin no other event, no field and no paragraph.
     """
+    documented = tuple(_documented(text)) if _EVENTS.search(text) else ()
+    if documented:
+        yield from documented
+        return
     lines = text.splitlines()
-    starts = [number for number, line in enumerate(lines) if _MESSAGE.search(line)]
+    starts = [number for number, line in enumerate(lines) if _MESSAGE.search(line) and not _REASON.match(line)]
     if not starts:
         yield " ".join(text.split())
     for start in starts:
@@ -170,6 +179,20 @@ def _messages(text: str) -> Iterator[str]:
         while end < len(lines) and not _OTHER.match(lines[end]) and end not in starts:
             end += 1
         yield " ".join(" ".join(lines[start:end]).split())
+
+
+def _documented(text: str) -> Iterator[str]:
+    """Yield the messages about failed mounts of YAML or JSON: of an Event, a List of them, or a bare list."""
+    try:
+        documents = list(yaml.load_all(text, Loader=yaml.CBaseLoader))
+    except (yaml.YAMLError, RecursionError):
+        return
+    for document in documents:
+        listed = document.get("items", document) if isinstance(document, dict) else document
+        for event in listed if isinstance(listed, list) else [listed]:
+            message = event.get("message") if isinstance(event, dict) else None
+            if isinstance(message, str) and (event.get("reason") == "FailedMount" or _MESSAGE.search(message)):
+                yield " ".join(message.split())
 
 
 def _pieces(line: str) -> Iterator[str]:
@@ -240,6 +263,6 @@ def _names(said: str) -> tuple[str, ...]:
     for expression in _NAMES:
         match = expression.search(said)
         if match:
-            names = (name.strip().rstrip(".").partition(" ")[0] for name in match["names"].split(","))
+            names = (name.strip().rstrip(".").partition(" ")[0].strip("\"'") for name in match["names"].split(","))
             return tuple(dict.fromkeys(name for name in names if name))
     return ()

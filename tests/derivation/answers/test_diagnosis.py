@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -184,7 +186,43 @@ def test_a_message_that_a_yaml_document_folds_is_one_message() -> None:
     folded = (
         f"- apiVersion: v1\n  message: '{text[:half]}\n    {text[half:]}'\n  reason: FailedMount\n  type: Warning\n"
     )
-    assert [problem.kind for problem in parse_event(folded) if problem.code] == [ProblemKind.DENIED]
+    assert [problem.kind for problem in parse_event(folded)] == [ProblemKind.DENIED]
+
+
+def upstream(name: str) -> str:
+    """Return what AWS's provider says, which ends in the name."""
+    return (
+        'MountVolume.SetUp failed for volume "v" : rpc error: code = Unknown desc = failed to mount secrets store '
+        "objects for pod payments/payments-0, err: rpc error: code = Unknown desc = Failed to fetch secret from all "
+        f"regions: {name}"
+    )
+
+
+@pytest.mark.parametrize("form", ["yaml", "json", "one", "two documents", "a line of yaml", "a line of json"])
+def test_an_event_that_kubectl_prints_as_a_document_is_read_by_its_message(form: str) -> None:
+    ours = event(failed("prod/payments/db", denied("prod/payments/db"))).partition("kubelet  ")[2].strip()
+    for message in (upstream("prod/payments/db"), ours):
+        failing = {"apiVersion": "v1", "kind": "Event", "message": message, "reason": "FailedMount", "type": "Warning"}
+        other = failing | {"message": "Successfully assigned payments/payments-0 to node-1", "reason": "Scheduled"}
+        events = {"apiVersion": "v1", "items": [other, failing], "kind": "List"}
+        text = {
+            "yaml": yaml.safe_dump(events),
+            "json": json.dumps(events, indent=4),
+            "one": yaml.safe_dump(failing),
+            "two documents": yaml.safe_dump_all([other, failing]),
+            "a line of yaml": f"  message: '{message}'\n  reason: FailedMount\n - x: [",
+            "a line of json": f'  "message": {json.dumps(message)},\n  "reason": "FailedMount",\n',
+        }[form]
+        problem = one(text)
+        assert problem.names == ("prod/payments/db",)
+        assert problem.kind is (ProblemKind.DENIED if message == ours else ProblemKind.HIDDEN)
+
+
+@pytest.mark.parametrize(
+    "text", ["items: {", "items: [*a]", "[" * 20_000 + "\nkind: x", "kind: Event\nmessage: {a: b}\n"]
+)
+def test_a_document_that_cannot_be_read_is_only_text(text: str) -> None:
+    assert [problem.kind for problem in parse_event(text)] == [ProblemKind.OTHER]
 
 
 # ----------------------------------------------------------------------------------------------------------- diagnoses
