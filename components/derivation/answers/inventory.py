@@ -149,7 +149,8 @@ class Inventory:
         """Return what a name may mean.
 
         Args:
-            name: Friendly name, ARN with or without random suffix; `${environment}` and the like are replaced.
+            name: Friendly name, ARN with or without random suffix; `${environment}` and the like are replaced. A
+                parameter's `:version` or `:label` says nothing here: IAM does not know versions of parameters.
             account: Of a friendly name; default the environment's.
             region: Of a friendly name; default the environment's, or where specs name it when they do not there.
             store: Only this one.
@@ -163,8 +164,9 @@ class Inventory:
         if arn is not None:
             return self._find_arn(arn, store)
         place = {"account": account or self._environment.account, "region": region or self._environment.region}
+        text, selector, _ = text.partition(":")
         both = [ObjectId(store=each, name=text.removeprefix("/"), **place) for each in Store]
-        if text.startswith("/"):
+        if text.startswith("/") or (selector and store is None):
             both = [item for item in both if item.store is Store.PARAMETER_STORE]
         chosen = [item for item in both if store in {None, item.store}]
         named = tuple(item for item in chosen if item in self._named)
@@ -179,6 +181,8 @@ class Inventory:
         if service is None or store not in {None, service} or not arn.resource.startswith(_PREFIXES[service]):
             return ()
         name = arn.resource.removeprefix(_PREFIXES[service])
+        if service is Store.PARAMETER_STORE:
+            name = name.partition(":")[0]
         whole = ObjectId(store=service, account=arn.account, region=arn.region, name=name)
         if service is Store.PARAMETER_STORE or whole in self._named or not has_random_suffix(arn):
             return (whole,)
