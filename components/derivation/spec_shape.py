@@ -1,6 +1,7 @@
 """The form of an app spec, version 1: every key, its type, its rule, its words for editors.
 
-One table; the reader and `lockstep schema` both come from it. Rules about several keys together are in spec_checks.py.
+One table; the reader and `lockstep schema` both come from it. Rules about several keys together are in app_checks.py
+and object_checks.py.
 
 Sources: Kubernetes object names (RFC 1123), Secrets Manager CreateSecret (name: letters, digits, /_+=.@-, at most 512),
 Parameter Store PutParameter (letters, digits, _.-/), KMS key ARNs.

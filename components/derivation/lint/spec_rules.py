@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from ..arn import Arn
 from ..errors import Spot
 from ..grants import Grant
+from ..secret_match import is_same_secret, without_suffix
 from ..spec import AppVariant, ObjectEntry, Store, Suppression
 from .material import Material
 from .object_rules import constant_path, is_wide_mode
@@ -46,21 +47,34 @@ _NAMED_READERS = 5
 def _shared(material: Material) -> Iterator[Hit]:
     places = {entry.at: (variant, entry) for variant, entry in _entries(material)}
     for stack in material.stacks:
-        readers: dict[tuple[Store, str], dict[str, Grant]] = defaultdict(dict)
+        readers: dict[str, dict[str, Grant]] = defaultdict(dict)
+        resources: dict[tuple[Store, str], set[str]] = defaultdict(set)
         for app in stack.apps:
             for grant in app.grants:
                 if grant.region == stack.environment.region and not grant.is_path:
-                    readers[grant.store, grant.resource].setdefault(app.app, grant)
-        for users in readers.values():
-            owners = {grant.owner for grant in users.values()}
-            if len(users) > 1 and (len(owners) > 1 or "" in owners):
-                yield from _shared_hits(users, owners - {""}, places)
+                    readers[grant.resource].setdefault(app.app, grant)
+                    resources[grant.store, _base(grant)].add(grant.resource)
+        for alike in resources.values():
+            for resource in sorted(alike):
+                # One spec may name a secret, another one tell its ARN.
+                same = [readers[other] for other in sorted(alike) if is_same_secret(resource, other)]
+                users = {app: grant for listed in same for app, grant in listed.items()} | readers[resource]
+                owners = {grant.owner for listed in same for grant in listed.values()}
+                if len(users) > 1 and (len(owners) > 1 or "" in owners):
+                    yield from _shared_hits(readers[resource], users, owners - {""}, places)
+
+
+def _base(grant: Grant) -> str:
+    return without_suffix(grant.resource) if grant.store is Store.SECRETS_MANAGER else grant.resource
 
 
 def _shared_hits(
-    users: dict[str, Grant], owners: set[str], places: dict[Spot, tuple[AppVariant, ObjectEntry]]
+    named: dict[str, Grant],
+    users: dict[str, Grant],
+    owners: set[str],
+    places: dict[Spot, tuple[AppVariant, ObjectEntry]],
 ) -> Iterator[Hit]:
-    for name, grant in sorted(users.items()):
+    for name, grant in sorted(named.items()):
         if grant.at not in places or (grant.owner and len(owners) == 1):
             continue  # this spec says who owns it, and nobody says otherwise
         variant, entry = places[grant.at]

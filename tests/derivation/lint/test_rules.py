@@ -58,6 +58,25 @@ def test_without_the_rule_its_bad_example_passes(rule: Rule) -> None:
     assert lint(material_of(rule.bad), others) == ()
 
 
+def test_a_secret_is_shared_by_name_and_by_arn_and_another_one_is_not() -> None:
+    def app(name: str, secret: str) -> str:
+        return f"version: 1\napp: {name}\nnamespace: {name}\nowner: {name}\nsecrets: [{{name: '{secret}', file: x}}]\n"
+
+    arn = f"arn:aws:secretsmanager:{ENVIRONMENT.region}:{ENVIRONMENT.account}:secret:prod/x-"
+    rules = [rule for rule in RULES if rule.code == "LS802"]
+
+    def readers(*secrets: str) -> list[str]:
+        texts = (app(f"app-{number}", secret) for number, secret in enumerate(secrets))
+        return [finding.what for finding in lint(material_of(Example(spec="---\n".join(texts))), rules)]
+
+    assert readers("prod/x", f"{arn}Ab12Cd") == [
+        "'prod/x' is read by app-1 too, and owners are named: app-0, app-1",
+        f"'{arn}Ab12Cd' is read by app-0 too, and owners are named: app-0, app-1",
+    ]
+    assert readers(f"{arn}Zz12Cd", f"{arn}Ab12Cd") == []
+    assert readers("prod/x-y", f"{arn}Ab12Cd") == []
+
+
 def test_a_name_in_a_failover_region_is_a_name_too() -> None:
     text = (
         "version: 1\napp: shop\nnamespace: shop\nfailoverRegions: [us-west-2]\nsecrets:\n"
