@@ -79,6 +79,10 @@ def cost(  # noqa: PLR0917 - the framework passes them by name
     refresh_seconds = _seconds(refresh, "--refresh")
     fleets: list[tuple[str, FleetLoad]] = []
     if apps is not None:
+        if source != PROJECT or pods_of:
+            raise typer.BadParameter(
+                "--apps stands in the place of specs: it goes with no project, stack, specs, place or --pods-of"
+            )
         loads = plain_loads(
             pods=pods,
             apps=apps,

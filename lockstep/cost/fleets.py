@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 
 from components.derivation.access import AppAccess, FleetAccess
 from components.derivation.answers import regions_of
+from components.derivation.arn import UNKNOWN_SUFFIX
+from components.derivation.secret_match import without_suffix
 from components.derivation.spec import Identity, Store
-from lockstep.cost.model import AppLoad
+from lockstep.cost.model import AppLoad, parameter_calls
 from lockstep.input_errors import InputError
 
 
@@ -54,13 +57,23 @@ def _load(app: AppAccess, pods: float, refresh_seconds: float) -> AppLoad:
         decrypted_parameters=sum(one in keyed for one in stores if one[0] is Store.PARAMETER_STORE),
         regions=len(regions_of(app)),
         refresh_seconds=app.refresh_interval_seconds or refresh_seconds,
+        mounts=len(app.mounts),
+        parameter_calls=sum(
+            parameter_calls(sum(Store(listed.type.value) is Store.PARAMETER_STORE for listed in mount.objects))
+            for mount in app.mounts
+        ),
         uses_sts=app.identity is Identity.IRSA,
     )
 
 
 def stored_secrets(fleet: FleetAccess) -> int:
-    """Return the distinct secrets that the specs name, one per region."""
-    return len({grant.resource for app in fleet.apps for grant in app.grants if grant.store is Store.SECRETS_MANAGER})
+    """Return the distinct secrets that the specs name, one per region; a name and its ARN are one."""
+    told: dict[str, set[str]] = defaultdict(set)
+    for app in fleet.apps:
+        for grant in app.grants:
+            if grant.store is Store.SECRETS_MANAGER:
+                told[without_suffix(grant.resource)].add(grant.resource)
+    return sum(max(1, sum(not one.endswith(UNKNOWN_SUFFIX) for one in alike)) for alike in told.values())
 
 
 def plain_loads(

@@ -46,6 +46,8 @@ class AppLoad:
         decrypted_secrets: Of those, secrets.
         regions: Of its classes: the primary and the failover regions.
         refresh_seconds: This provider's refresh interval for it.
+        mounts: Its classes, each of which a pod mounts by itself.
+        parameter_calls: GetParameters calls that read all of them once, each of one class; None: they are of one class.
         uses_sts: Whether its identity is IRSA; Pod Identity asks the agent instead.
     """
 
@@ -57,6 +59,8 @@ class AppLoad:
     decrypted_parameters: int = 0
     regions: int = 1
     refresh_seconds: float = 120.0
+    mounts: int = 1
+    parameter_calls: int | None = None
     uses_sts: bool = True
 
 
@@ -125,13 +129,14 @@ def aws_provider_period(fleet: FleetLoad) -> float:
 def aws_provider_traffic(fleet: FleetLoad) -> Traffic:
     """Return what AWS's provider asks in steady state."""
     period = aws_provider_period(fleet)
-    return _sum((app, app.pods / period, app.regions, app.pods / period) for app in fleet.apps)
+    return _sum((app, app.pods / period, app.regions, app.mounts * app.pods / period) for app in fleet.apps)
 
 
 def aws_provider_rollout(fleet: FleetLoad) -> Traffic:
     """Return what it asks while a rollout mounts every pod."""
     return _sum(
-        (app, app.pods / fleet.rollout_seconds, app.regions, app.pods / fleet.rollout_seconds) for app in fleet.apps
+        (app, app.pods / fleet.rollout_seconds, app.regions, app.mounts * app.pods / fleet.rollout_seconds)
+        for app in fleet.apps
     )
 
 
@@ -177,12 +182,19 @@ def rollout(fleet: FleetLoad) -> Traffic:
     )
 
 
+def parameter_calls(parameters: int) -> int:
+    """Return the GetParameters calls that read the parameters of one class."""
+    return math.ceil(parameters / PARAMETERS_PER_CALL)
+
+
 def _sum(loads: Iterable[tuple[AppLoad, float, int, float]]) -> Traffic:
     """Add up (app, fetches per second and region, regions asked, sessions per second and region)."""
     total = dict.fromkeys(Call, 0.0)
     one = dict.fromkeys(Call, 0.0)
     for app, fetches, regions, sessions in loads:
-        batches = math.ceil(app.parameters / PARAMETERS_PER_CALL)
+        batches = app.parameter_calls
+        if batches is None:
+            batches = parameter_calls(app.parameters)
         for call, rate in (
             (Call.GET_SECRET_VALUE, fetches * app.secrets),
             (Call.GET_PARAMETERS, fetches * batches),
@@ -199,8 +211,8 @@ def assumptions(fleet: FleetLoad) -> tuple[str, ...]:
     throughput = "higher throughput, which is billed" if fleet.has_higher_throughput else "standard throughput, free"
     theirs = (
         f"AWS's provider: driver 1.6 or later, it writes the files itself, interval {fleet.interval_seconds:g} s; "
-        "every fetch is a GetSecretValue per secret and a GetParameters per ten parameters, from every region of the "
-        "class, with one STS call per mount and region"
+        "every fetch is a GetSecretValue per secret and a GetParameters per ten parameters of a class, from every "
+        "region of the class, with one STS call per mount and region"
     )
     ours = (
         "this provider: one check per identity, object and node after the refresh interval, from the primary region; "

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from components.derivation import Environment, FleetAccess, derive_fleet, parse_specs
 from lockstep.__main__ import main
-from lockstep.cost.fleets import plain_loads
+from lockstep.cost.fleets import loads_of, plain_loads, stored_secrets
 from lockstep.cost.model import (
     AppLoad,
     FleetLoad,
@@ -126,6 +127,43 @@ def test_every_kind_of_call_has_a_price_and_a_quota_with_source_and_date() -> No
     assert all(entry.source and entry.read for entry in (*PRICES, *QUOTAS))
 
 
+def derived(text: str) -> FleetAccess:
+    place = Environment(
+        name="prod",
+        region="eu-west-1",
+        account="111122223333",
+        cluster="prod",
+        oidc_issuer="https://oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE",
+    )
+    return derive_fleet(parse_specs(text, "apps.yaml"), place)
+
+
+MOUNTS = "version: 1\napp: a\nnamespace: a\nmounts: {m1: /m1, m2: /m2, m3: /m3}\n"
+
+
+def test_every_mount_is_a_request_of_its_own() -> None:
+    parameters = "parameters: [{name: p1, mount: m1}, {name: p2, mount: m2}, {name: p3, mount: m3}]\n"
+    three = loads_of(derived(MOUNTS + parameters), pods=1_000, pods_of={}, refresh_seconds=120)
+    alone = "version: 1\napp: a\nnamespace: a\nparameters: [{name: p1}, {name: p2}, {name: p3}]\n"
+    one = loads_of(derived(alone), pods=1_000, pods_of={}, refresh_seconds=120)
+    many, few = (FleetLoad(apps=loads, nodes=50) for loads in (three, one))
+    assert aws_provider_traffic(many).total[Call.ASSUME_ROLE] == pytest.approx(20)
+    assert aws_provider_traffic(many).total[Call.GET_PARAMETERS] == pytest.approx(20)
+    for model in (aws_provider_traffic, aws_provider_rollout):
+        for call in (Call.ASSUME_ROLE, Call.GET_PARAMETERS):
+            assert model(many).total[call] == pytest.approx(3 * model(few).total[call])
+    for model in (traffic, rollout):
+        assert model(many).total[Call.GET_PARAMETERS] == pytest.approx(3 * model(few).total[Call.GET_PARAMETERS])
+        assert model(many).total[Call.ASSUME_ROLE] == model(few).total[Call.ASSUME_ROLE], "one identity, one session"
+
+
+def test_a_secret_that_is_named_and_told_by_its_arn_is_stored_once() -> None:
+    arn = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:s1-Ab12C3"
+    secrets = "secrets: [{name: s1, mount: m1}, {name: s2, mount: m2}, {name: s3, mount: m3}]\n"
+    other = f"---\nversion: 1\napp: b\nnamespace: b\nsecrets: [{{name: '{arn}', file: x}}]\n"
+    assert stored_secrets(derived(MOUNTS + secrets + other)) == 3
+
+
 # ------------------------------------------------------------------------------------------------------------- the verb
 
 
@@ -146,6 +184,11 @@ def test_the_verb_prints_costs_quotas_assumptions_and_sources(
     assert len(document["assumptions"]) == len(assumptions(fleet(pods=1, nodes=1, apps=1)))
 
 
+def test_a_plain_fleet_needs_no_specs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["cost", "--pods", "9", "--nodes", "3", "--apps", "3", "--secrets", "2"]) == ExitCode.FINE
+    assert capsys.readouterr().out.startswith("a plain fleet: 3 apps, 9 pods on 3 nodes\n")
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "text"),
     [
@@ -153,6 +196,8 @@ def test_the_verb_prints_costs_quotas_assumptions_and_sources(
         (["--pods", "1", "--nodes", "1", "--interval", "soon"], ExitCode.WRONG_USAGE, "--interval is a duration"),
         (["--pods", "1", "--nodes", "1", "--interval", "0s"], ExitCode.WRONG_USAGE, "--interval is a duration"),
         (["--pods", "1", "--nodes", "1", "--pods-of", "x"], ExitCode.WRONG_USAGE, "--pods-of is APP=PODS"),
+        (["--pods", "9", "--nodes", "1", "--apps", "3", "--stack", "prod"], ExitCode.WRONG_USAGE, "--apps stands in"),
+        (["--pods", "9", "--nodes", "1", "--apps", "3", "--pods-of", "x=1"], ExitCode.WRONG_USAGE, "--apps stands in"),
         (["--pods", "9", "--nodes", "1", "--pods-of", "zzz=1"], ExitCode.INVALID_INPUT, "there is no app 'zzz'"),
         (["--pods", "9", "--nodes", "1", "--pods-of", "mailer=10"], ExitCode.INVALID_INPUT, "[ASK005]"),
     ],
