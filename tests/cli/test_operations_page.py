@@ -28,7 +28,8 @@ def page(project: Path) -> str:
 
 def test_its_commands_parse(page: str) -> None:
     blocks = re.findall(r"^```sh\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
-    commands = [shlex.split(line) for block in blocks for line in block.splitlines()]
+    lines = [line for block in blocks for line in block.splitlines()]
+    commands = [shlex.split(line) for line in lines if line.startswith("lockstep ")]
     inline = [shlex.split(text) for text in re.findall(r"`(lockstep [^`]+)`", page)]
     assert len(commands) >= 8
     for words in commands:
