@@ -127,7 +127,11 @@ def _files_of(facts: FactList, needs: Iterable[Need]) -> dict[Subject, tuple[Sub
 def read_resource_policy(document: ResourcePolicyDocument) -> Facts:
     """Read the policy of one secret, parameter or key."""
     facts = FactList()
-    for atom in without_superfluous(_read(facts, document.policy, f"policy of {document.resource}")):
+    where = f"policy of {document.resource}"
+    atoms = [atom for policy in (document.policy, *document.others) for atom in _read(facts, policy, where)]
+    if document.others:
+        _add_unknown(facts, where, "several resources write it, and AWS keeps one")
+    for atom in without_superfluous(atoms):
         kind, name = atom.principal
         who = name if kind in {"AWS", ""} else f"{kind} {name}"
         parts = (document.resource, atom.effect.value, who or "nobody", spelled(atom.action), str(atom.resource))

@@ -91,10 +91,11 @@ class AppDocument:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourcePolicyDocument:
-    """A policy that hangs on a secret, a parameter or a key."""
+    """A policy that hangs on a secret, a parameter or a key; `others` are more that something writes for it."""
 
     resource: str
     policy: PolicyText
+    others: tuple[PolicyText, ...] = ()
     owner: str = field(default="", compare=False)
     spec: str = field(default="", compare=False)
 

@@ -19,7 +19,6 @@ from .documents import (
     Document,
     FleetDocuments,
     PolicyText,
-    ResourcePolicyDocument,
     Undecided,
     Unread,
     second_role,
@@ -35,11 +34,11 @@ from .preview_kinds import (
     ONLY_ATTACHED,
     ONLY_INLINE,
     POLICY,
-    RESOURCE_POLICIES,
     ROLE,
     SERVICE_ACCOUNT,
     is_unread,
 )
+from .preview_resource_policies import policy_text, resource_policies
 from .preview_resources import Resource, Sides, undecided
 
 _ANNOTATION = "eks.amazonaws.com/role-arn"
@@ -125,11 +124,10 @@ class _Side:
             for resource in self._resources:
                 if is_kind(resource.type):
                     add(resource)
-        policies = self._resource_policies()
         return FleetDocuments(
             environment=self._sides.stack,
             apps={name: self._finished(holder) for name, holder in sorted(self._holders.items())},
-            resource_policies={item.resource: item for item in policies},
+            resource_policies=resource_policies(self._resources),
             unread={_place(item): _unread(item) for item in self._resources if is_unread(item.type)},
             origin="preview",
         )
@@ -150,9 +148,9 @@ class _Side:
         for number, item in enumerate(inline if isinstance(inline, list) else [], start=1):
             if isinstance(item, Mapping):
                 text = item.get("policy")
-                holder.policies[f"inline policy {item.get('name', number)}"] = _decided(text)
+                holder.policies[f"inline policy {item.get('name', number)}"] = policy_text(text)
         if undecided(inline) is not None and not isinstance(inline, list):
-            holder.policies["inline policies"] = _decided(inline)
+            holder.policies["inline policies"] = policy_text(inline)
         self._attach_all(holder, role, "managedPolicyArns")
 
     def _add_component(self, resource: Resource) -> None:
@@ -309,18 +307,6 @@ class _Side:
         return near[0] if len(near) == 1 else self._holder(title)
 
     # --------------------------------------------------------------------------------------------------------- the rest
-    def _resource_policies(self) -> list[ResourcePolicyDocument]:
-        found: list[ResourcePolicyDocument] = []
-        for resource in self._resources:
-            if resource.type not in RESOURCE_POLICIES:
-                continue
-            target, key = RESOURCE_POLICIES[resource.type]
-            if not resource.properties.get(key):
-                continue
-            place = resource.text(target) or resource.text("name") or f"of {resource.name}"
-            found.append(ResourcePolicyDocument(resource=place, policy=_policy(resource, key)))
-        return found
-
     def _finished(self, holder: _Holder) -> AppDocument:
         boundary = holder.role.properties.get("permissionsBoundary") if holder.role else None
         unknown = undecided(boundary)
@@ -370,14 +356,7 @@ def _role_parameter(spec: Document) -> str:
 
 
 def _policy(resource: Resource, key: str) -> PolicyText:
-    return _decided(resource.properties.get(key))
-
-
-def _decided(value: object) -> PolicyText:
-    reason = undecided(value)
-    if reason is not None:
-        return reason
-    return value if isinstance(value, (str, Mapping)) else Undecided(reason="it is not a policy document")
+    return policy_text(resource.properties.get(key))
 
 
 def _shown(value: object) -> str:

@@ -42,12 +42,14 @@ class Resource:
 
     Attributes:
         properties: Inputs over outputs: after a change the outputs may still be the old ones.
+        inputs: What the program asks for, alone.
         needs: Property → URNs that its value came from.
     """
 
     urn: str
     type: str
     properties: Mapping[str, object] = field(default_factory=dict)
+    inputs: Mapping[str, object] = field(default_factory=dict)
     parent: str = ""
     needs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -160,6 +162,7 @@ def _resource(step: Mapping[str, object], key: str) -> Resource | None:
     return replace(
         resource,
         properties={str(name): value for name, value in properties.items()},
+        inputs={str(name): value for name, value in inputs.items()} if isinstance(inputs, Mapping) else {},
         parent=str(state.get("parent") or ""),
         needs={
             str(name): tuple(str(urn) for urn in urns)

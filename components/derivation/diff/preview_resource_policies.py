@@ -1,0 +1,42 @@
+"""Policies that hang on secrets and keys, as the resources of a preview show them.
+
+Several resources may write the policy of one secret: all of them count, because nobody here knows which one AWS kept.
+Only what the program asks for is read: the computed `policy` of a Secret repeats what another resource writes, and may
+be the old one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from .documents import PolicyText, ResourcePolicyDocument, Undecided
+from .preview_kinds import RESOURCE_POLICIES
+from .preview_resources import Resource, undecided
+
+
+def resource_policies(resources: Iterable[Resource]) -> dict[str, ResourcePolicyDocument]:
+    """Return the policies by what they hang on; the resources' order decides nothing but the order of texts."""
+    found: dict[str, ResourcePolicyDocument] = {}
+    for resource in resources:
+        if resource.type not in RESOURCE_POLICIES:
+            continue
+        target, key = RESOURCE_POLICIES[resource.type]
+        value = resource.inputs.get(key)
+        if not value:
+            continue
+        place = resource.text(target) or resource.text("name") or f"of {resource.name}"
+        policy = policy_text(value)
+        if place in found:
+            found[place] = replace(found[place], others=(*found[place].others, policy))
+        else:
+            found[place] = ResourcePolicyDocument(resource=place, policy=policy)
+    return found
+
+
+def policy_text(value: object) -> PolicyText:
+    """Return a property as a policy, or why it is none yet."""
+    reason = undecided(value)
+    if reason is not None:
+        return reason
+    return value if isinstance(value, (str, Mapping)) else Undecided(reason="it is not a policy document")
