@@ -179,8 +179,14 @@ def _stack_of(single: SideStack, whole: Side, stack: str | None) -> tuple[str, F
 def _approvals(request: DiffRequest, base: Side) -> Approvals:
     """Read the approvals from BASE: a change must not bring its own."""
     name = request.approvals
-    if name is not None and base.read_text is not None and not _names_revision(name):
-        return parse_approvals(base.read_text(name), where=name, today=request.today)
+    if name is not None and base.read_text is not None:
+        if not _names_revision(name):
+            return parse_approvals(base.read_text(name), where=name, today=request.today)
+        if _is_ci() if request.in_ci is None else request.in_ci:
+            raise RequestError(
+                f"{name}: in CI approvals are read from BASE, so that nobody approves his own change. "
+                f"Fix: write --approvals {name.partition(':')[2]}. [DIFF003]"
+            )
     return read_approvals(name, project=request.project, today=request.today, in_ci=request.in_ci)
 
 

@@ -141,6 +141,7 @@ def side_of_document(document: object, argument: str) -> Side:
     """
     try:
         if isinstance(document, Mapping) and "steps" in document:
+            _refuse_failed(document, argument)
             sides = read_sides(document)
             _, after = read_preview(sides)
             return Side(
@@ -157,6 +158,21 @@ def side_of_document(document: object, argument: str) -> Side:
         raise SideError(f"{argument}: {error}. {rule}. Fix: name such a file. [DIFF002]") from None
     stack = SideStack(name=documents.environment, documents=documents)
     return Side(argument=argument, kind=Kind.RENDERED, project="", stacks=(stack,))
+
+
+def _refuse_failed(preview: Mapping[str, object], argument: str) -> None:
+    """Refuse a preview that ended early: what it did not reach would read as lost, or as no change.
+
+    Its messages may hold values, so they are not shown here.
+    """
+    diagnostics = preview.get("diagnostics")
+    if isinstance(diagnostics, list) and any(
+        isinstance(item, Mapping) and item.get("severity") == "error" for item in diagnostics
+    ):
+        raise SideError(
+            f"{argument}: the preview failed. What it did not reach is not in it, so nothing can be compared with it. "
+            f"Fix: preview again; `lockstep preview --digest {argument}` says why it failed. [DIFF002]"
+        )
 
 
 # ---------------------------------------------------------------------------------------------- folders and revisions

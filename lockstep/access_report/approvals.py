@@ -82,7 +82,7 @@ def parse_approvals(text: str, *, where: str, today: dt.date) -> Approvals:
     """
     try:
         document = yaml.safe_load(text)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError):  # a day such as 2020-13-41 is a ValueError
         raise ApprovalsError(f"{where}: it is not readable YAML. Fix: correct it. [DIFF004]") from None
     if not isinstance(document, Mapping) or set(document) != {"version", "approvals"} or document["version"] != 1:
         rule = "It has the keys version (1) and approvals (a list)"

@@ -385,6 +385,39 @@ def test_in_ci_a_document_needs_approvals_of_a_revision(
     assert run(*asked, "HEAD:approvals.yaml")[0] == ExitCode.NEEDS_APPROVAL
 
 
+def test_in_ci_no_other_revision_than_the_base_approves(
+    run: Run, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (repository / "approvals.yaml").write_text(approve(run), encoding="utf-8")
+    commit(repository, "approve myself")
+    asked = ("HEAD~2", "HEAD", "--stack", "prod", "--approvals", "HEAD:approvals.yaml")
+    assert run(*asked)[0] == ExitCode.FINDINGS
+    monkeypatch.setenv("CI", "true")
+    code, text = run(*asked)
+    assert code == ExitCode.INVALID_INPUT
+    assert "--approvals approvals.yaml" in text
+
+
+def test_a_day_that_no_calendar_has_is_a_mistake_in_the_file(run: Run, repository: Path) -> None:
+    on_base(repository, approve(run, expires="2020-13-41"))
+    code, text = run("HEAD~1", "HEAD", "--stack", "prod", "--approvals", "approvals.yaml")
+    assert code == ExitCode.INVALID_INPUT
+    assert "[DIFF004]" in text
+
+
+@pytest.mark.parametrize("steps", [[], [{"op": "same", "urn": "urn:pulumi:prod::shop::aws:iam/role:Role::r"}]])
+def test_a_preview_that_failed_is_no_side(run: Run, tmp_path: Path, steps: list[object]) -> None:
+    """It would read as no change, or as everything lost."""
+    path = tmp_path / "preview.json"
+    diagnostics = [{"severity": "error", "message": "the token is canary"}]
+    path.write_text(json.dumps({"steps": steps, "diagnostics": diagnostics}), encoding="utf-8")
+    for sides in ((str(path),), ("HEAD", str(path), "--stack", "prod")):
+        code, text = run(*sides)
+        assert code == ExitCode.INVALID_INPUT
+        assert "the preview failed" in text
+        assert "canary" not in text
+
+
 def test_rows_that_are_of_no_app_can_be_approved_too(run: Run, repository: Path) -> None:
     """A secret's policy and a resource that nobody reads have a state of their own, and it must be that state."""
     for case, way in (("resource_policy", ("before.json", "after.json")), ("unknown_type", ("there.json",))):
