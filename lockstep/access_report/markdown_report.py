@@ -145,7 +145,7 @@ def _cells(report: Report, row: Row) -> dict[str, str]:
         "why allowed": _codes(row.why),
         "spec": code(row.spec),
         "risk": ", ".join(risk.value for risk in row.risks),
-        "row": f"`{row.identity}`" + (f" `{row.spec_digest}`" if report.is_open(row) and row.spec_digest else ""),
+        "row": f"`{row.identity}`" + (f" {code(row.spec_digest)}" if report.is_open(row) and row.spec_digest else ""),
     }
 
 

@@ -7,18 +7,23 @@ the Markdown anew, so that no markup of the other job reaches a comment.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from components.derivation.diff import About, Change, Difference, Risk, Row
 from lockstep.access_report.report import Report, StackReport
-from lockstep.preview.resource_plan import Diagnostic, PlannedResource, ResourcePlan
+from lockstep.preview.resource_plan import OPERATIONS, Diagnostic, PlannedResource, ResourcePlan
 
 #: A report of a thousand apps has some five megabytes.
 LIMIT_BYTES = 32 * 1024 * 1024
 _STACK_LIMIT = 100
 _TEXT_LIMIT = 4096
+_COUNT_LIMIT = 10**9
+_DIGEST = re.compile(r"[0-9a-f]{16}")
+_JUDGEMENT = re.compile(r"(|approved|needed|needed: .+)", re.DOTALL)
 
 
 class ReportError(ValueError):
@@ -49,13 +54,15 @@ def read_report(text: str) -> ReadReport:
         _check_head(document)
         stacks = tuple(_stack(stack) for stack in document["stacks"])
         judged = {
-            row.identity: _text(told["approval"])
+            row.identity: _matching(_JUDGEMENT, told["approval"])
             for stack, source in zip(stacks, document["stacks"], strict=True)
             for row, told in zip(stack.difference.rows, source["rows"], strict=True)
         }
         notes = tuple(map(_text, document["notes"]))
         report = Report(project=_text(document["project"]), stacks=stacks, notes=notes, judged=judged)
         previews = {_text(preview["stack"]): preview for preview in document.get("previews", [])}
+        if "previews" in document:
+            _check_previews(stacks, [_text(preview["stack"]) for preview in document["previews"]])
         return ReadReport(
             report=report,
             plans={name: _plan(preview) for name, preview in previews.items()},
@@ -65,13 +72,18 @@ def read_report(text: str) -> ReadReport:
         )
     except ReportError:
         raise
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, TypeError, AttributeError, ArithmeticError, LookupError, RecursionError):
         raise ReportError("it is not the JSON of a report") from None
 
 
 def _check_head(document: Any) -> None:  # noqa: ANN401 - foreign JSON; whatever is wrong with it is a ReportError
     if document["version"] != 1 or len(document["stacks"]) > _STACK_LIMIT:
         raise ReportError("it is of another version, or has more than a hundred stacks")
+
+
+def _check_previews(stacks: Sequence[StackReport], previews: Sequence[str]) -> None:
+    if sorted(stack.stack for stack in stacks) != sorted(set(previews)) or len(set(previews)) != len(previews):
+        raise ReportError("its stacks and its previews are not the same ones")
 
 
 def _stack(stack: Any) -> StackReport:  # noqa: ANN401 - foreign JSON; whatever is wrong with it is a ReportError
@@ -81,7 +93,7 @@ def _stack(stack: Any) -> StackReport:  # noqa: ANN401 - foreign JSON; whatever 
         rows=tuple(_row(environment, row) for row in stack["rows"]),
         undecided=_texts(stack["undecided"]),
         reformatted=_texts(stack["noEffectiveChange"]),
-        apps=(int(stack["apps"]["before"]), int(stack["apps"]["after"])),
+        apps=(_count(stack["apps"]["before"]), _count(stack["apps"]["after"])),
     )
     return StackReport(stack=_text(stack["stack"]), difference=difference)
 
@@ -104,7 +116,7 @@ def _row(environment: str, row: Any) -> Row:  # noqa: ANN401 - as above
         spec=_text(row["place"]),
         risks=tuple(Risk(word) for word in row["risks"]),
         is_certain=bool(row["certain"]),
-        spec_digest=_text(row["spec"]),
+        spec_digest=row["spec"] and _matching(_DIGEST, row["spec"]),
     )
 
 
@@ -133,7 +145,7 @@ def _plan(preview: Any) -> ResourcePlan:  # noqa: ANN401 - as above
         resources=tuple(
             PlannedResource(
                 component=_text(item["component"]),
-                operation=_text(item["operation"]),
+                operation=_operation(item["operation"]),
                 type=_text(item["type"]),
                 name=_text(item["name"]),
                 changes=_texts(item["changes"]),
@@ -142,7 +154,7 @@ def _plan(preview: Any) -> ResourcePlan:  # noqa: ANN401 - as above
             )
             for item in preview["resources"]
         ),
-        totals={_text(name): int(count) for name, count in preview["totals"].items()},
+        totals={_operation(name): _count(count) for name, count in preview["totals"].items()},
         diagnostics=tuple(
             Diagnostic(
                 severity=_text(item["severity"]), message=_text(item["message"]), resource=_text(item["resource"])
@@ -154,16 +166,45 @@ def _plan(preview: Any) -> ResourcePlan:  # noqa: ANN401 - as above
 
 
 def _reach(value: Any) -> tuple[int, int] | None:  # noqa: ANN401 - as above
-    return None if value is None else (int(value[0]), int(value[1]))
+    return None if value is None else (_count(value[0]), _count(value[1]))
 
 
 def _cost(value: Any) -> tuple[float, float] | None:  # noqa: ANN401 - as above
-    return None if value is None else (float(value[0]), float(value[1]))
+    return None if value is None else (_amount(value[0]), _amount(value[1]))
+
+
+def _count(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _COUNT_LIMIT:
+        raise ReportError("a number is missing or out of range")
+    return value
+
+
+def _amount(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ReportError("an amount is missing")
+    if not math.isfinite(value) or not 0 <= value <= _COUNT_LIMIT:
+        raise ReportError("an amount is out of range")
+    return float(value)
+
+
+def _operation(value: object) -> str:
+    word = _text(value)
+    if word not in OPERATIONS:
+        raise ReportError("an operation is none of Pulumi's")
+    return word
+
+
+def _matching(pattern: re.Pattern[str], value: object) -> str:
+    text = _text(value)
+    if not pattern.fullmatch(text):
+        raise ReportError("a digest or a judgement has another form")
+    return text
 
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
         raise ReportError("a text is missing")
+    value.encode()  # half a character is no text; nobody could post it
     return value[:_TEXT_LIMIT]
 
 

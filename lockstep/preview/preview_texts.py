@@ -17,7 +17,7 @@ from lockstep.access_report.sentences import visible
 from lockstep.exit_codes import ExitCode
 from lockstep.preview.fleet_figures import NODES, PODS_PER_APP
 from lockstep.preview.preview_report import StackPreview, exit_code
-from lockstep.preview.resource_plan import Diagnostic, PlannedResource, ResourcePlan, Weight
+from lockstep.preview.resource_plan import OPERATIONS, Diagnostic, PlannedResource, ResourcePlan, Weight
 
 _SIGNS = {"create": "+", "delete": "-", "update": "~", "import": "=", "replace": "±"}
 #: Replaced and deleted resources that are named at the top; all of them stand in the plan.
@@ -116,14 +116,20 @@ def _warning(plan: ResourcePlan) -> list[str]:
     if not loud:
         return []
     lines = ["> [!WARNING]", f"> Replaced or deleted: {len(loud)}"]
-    lines += [f"> - {item.operation} {code(item.type)} {code(item.name)}" for item in loud[:_LOUD_SHOWN]]
+    lines += [f"> - {_operation(item.operation)} {code(item.type)} {code(item.name)}" for item in loud[:_LOUD_SHOWN]]
     if len(loud) > _LOUD_SHOWN:
         lines.append(f"> - and {len(loud) - _LOUD_SHOWN} more")
     return [*lines, ""]
 
 
+def _operation(word: str) -> str:
+    """Return Pulumi's word as it stands, anything else as code: a summary is a place where markup works."""
+    return word if word in OPERATIONS else code(word)
+
+
 def _plan_section(plan: ResourcePlan) -> list[str]:
-    lines = ["", f"<details><summary>Resources: {_totals(plan)}</summary>", ""]
+    told = ", ".join(f"{count} {_operation(word)}" for word, count in plan.totals.items() if count) or "nothing to do"
+    lines = ["", f"<details><summary>Resources: {told}</summary>", ""]
     for component, resources in groupby(plan.resources, key=lambda item: item.component):
         lines.append(f"- {code(component) or 'no component'}")
         for item in resources:

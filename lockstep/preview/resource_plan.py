@@ -14,6 +14,17 @@ from enum import StrEnum
 #: Operations that change nothing, or are a part of one that is listed.
 _SILENT = frozenset({"same", "read", "refresh", "create-replacement", "delete-replaced", "discard", "discard-replaced"})
 _STACK = "pulumi:pulumi:Stack"
+#: Pulumi's words for what happens to a resource (sdk/go/common/apitype, `OpType`).
+OPERATIONS = _SILENT | {
+    "create",
+    "update",
+    "delete",
+    "replace",
+    "import",
+    "import-replacement",
+    "read-replacement",
+    "remove-pending-replace",
+}
 
 
 class Weight(StrEnum):

@@ -46,6 +46,12 @@ class _Reports:
             except (ReportError, UnicodeDecodeError) as error:
                 self.problems.append(f"{path.name}: {error}. Fix: look at the job that wrote it")
                 continue
+            except OSError as error:
+                self.problems.append(f"{path.name}: it cannot be read ({type(error).__name__}). Fix: see its job")
+                continue
+            if is_preview and not found.plans:
+                self.problems.append(f"{path.name}: it has no previews. Fix: look at the job that wrote it")
+                continue
             for stack in found.report.stacks:
                 if is_preview:
                     self.previews[stack.stack] = (found, stack)
@@ -88,8 +94,11 @@ def _post(reports: _Reports, environment: Mapping[str, str]) -> None:
     )
     pages: dict[str, str] = {}
     prefixes: set[str] = set()
-    for stack in sorted(reports.access.keys() | reports.previews.keys()):
+    # What the base's tool found comes first: a stack that only a preview knows takes no other one's place.
+    for stack in [*sorted(reports.access), *sorted(reports.previews.keys() - reports.access.keys())]:
         project, made = _pages(reports, stack)
+        if marker(project, stack) in pages:
+            continue
         prefixes.add(marker(project, stack).removesuffix("1 -->"))
         pages.update((marker(project, stack, number), page) for number, page in enumerate(made, 1))
     author = environment.get("COMMENT_AUTHOR") or "github-actions[bot]"

@@ -9,9 +9,15 @@ from typing import Any
 
 import pytest
 
+from components.derivation.diff import Difference
 from lockstep.__main__ import main as lockstep
 from lockstep.access_report.markdown_report import marker, render_markdown
+from lockstep.access_report.redaction import Redaction
+from lockstep.access_report.report import Report, StackReport
 from lockstep.access_report.report_reader import ReportError, read_report
+from lockstep.preview.preview_report import StackPreview
+from lockstep.preview.preview_texts import render_pages
+from lockstep.preview.resource_plan import PlannedResource, ResourcePlan
 from lockstep.pull_request import github_api
 from lockstep.pull_request.__main__ import LABEL, main
 from lockstep.pull_request.github_api import GitHub, GitHubError
@@ -264,6 +270,101 @@ def test_markup_in_a_report_is_a_name(forge: Forge, write: Callable[..., Path]) 
     (body,) = forge.bodies()
     for text in ("<img", "](http", "@everyone", "</details><"):
         assert text not in body.replace("<code>", "\n").replace("</code>", "\n")
+
+
+_MARKUP = "x</summary></details>\n\n### Access of prod: no change\n\n@everyone [click](http://evil.example) <img src=x>"
+
+
+def _hostile_operation(told: dict[str, Any]) -> None:
+    told["previews"][0]["resources"][0]["operation"] = f"replace\n\n{_MARKUP}"
+
+
+def _hostile_total(told: dict[str, Any]) -> None:
+    told["previews"][0]["totals"] = {_MARKUP: 1}
+
+
+def _hostile_count(told: dict[str, Any]) -> None:
+    told["previews"][0]["totals"] = {"create": _MARKUP}
+
+
+def _hostile_digest(told: dict[str, Any]) -> None:
+    told["stacks"][0]["stack"] = told["previews"][0]["stack"] = "zz"
+    told["stacks"][0]["rows"][0]["spec"] = f"` | |{_MARKUP}"
+
+
+def _hostile_judgement(told: dict[str, Any]) -> None:
+    told["stacks"][0]["rows"][0]["approval"] = "of course"
+
+
+def _no_previews(told: dict[str, Any]) -> None:
+    told["previews"] = []
+
+
+def _previews_left_out(told: dict[str, Any]) -> None:
+    del told["previews"]
+
+
+def _another_stack_s_preview(told: dict[str, Any]) -> None:
+    told["previews"][0]["stack"] = "dev"
+
+
+def _endless_cost(told: dict[str, Any]) -> None:
+    told["previews"][0]["usdPerMonth"] = [0.0, float("inf")]
+
+
+def _half_a_character(told: dict[str, Any]) -> None:
+    told["stacks"][0]["stack"] = told["previews"][0]["stack"] = "\ud800"
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        _hostile_operation,
+        _hostile_total,
+        _hostile_count,
+        _hostile_digest,
+        _hostile_judgement,
+        _no_previews,
+        _previews_left_out,
+        _another_stack_s_preview,
+        _endless_cost,
+        _half_a_character,
+    ],
+)
+def test_a_preview_s_report_of_another_form_is_refused_and_the_base_s_report_is_posted(
+    forge: Forge,
+    write: Callable[..., Path],
+    capsys: pytest.CaptureFixture[str],
+    spoil: Callable[[dict[str, Any]], None],
+) -> None:
+    access = write("access", "diff", *sides("read_gained"))
+    preview = write("previews", "preview", "--digest", str(CORPUS / "engine_stack_update" / "there.json"))
+    told = json.loads(preview.read_text(encoding="utf-8"))
+    spoil(told)
+    preview.write_text(json.dumps(told), encoding="utf-8")
+    assert main([str(access.parent), str(preview.parent)], environment(forge)) == 1
+    assert "report.json: " in capsys.readouterr().err
+    (body,) = forge.bodies()
+    read = read_report(access.read_text(encoding="utf-8"))
+    assert body == "".join(render_markdown(read.report, read.report.stacks[0])), "nothing of the preview"
+    assert forge.labels == {LABEL}
+
+
+def test_the_page_of_a_preview_has_no_markup_of_its_operations() -> None:
+    """Also where no reader stands before it: `lockstep preview --format markdown`."""
+    access = StackReport(stack="prod", difference=Difference(environment="prod", rows=()))
+    plan = ResourcePlan(
+        resources=(PlannedResource(component="", operation=f"replace {_MARKUP}", type="t", name="n"),),
+        totals={_MARKUP: 1},
+        diagnostics=(),
+        cut_short=False,
+    )
+    preview = StackPreview(
+        stack="prod", plan=plan, access=access, reach=None, cost=None, notes=(), redaction=Redaction()
+    )
+    (body,) = render_pages(Report(project="p", stacks=(access,)), preview)
+    for text in ("<img", "](http", "@everyone", "x</summary>", "\n### Access of prod: no change\n\n@"):
+        assert text not in body
 
 
 def test_a_missing_setting_is_named(forge: Forge, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
