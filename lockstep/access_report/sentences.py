@@ -13,7 +13,7 @@ from components.derivation.diff import About, Change, Risk, Row
 from components.derivation.diff.actions import BY_PATH
 from components.derivation.diff.compare import WHOLE_APP
 from components.derivation.diff.reads import WHILE_ABSENT
-from components.derivation.diff.trust import SESSION_POLICY
+from components.derivation.diff.trust import ASSOCIATION, SESSION_POLICY
 
 
 class Name(str):
@@ -252,13 +252,19 @@ def _identity(row: Row) -> Sentence:
         return (*_app(row), "runs as", *after, "instead of", *before)
     if row.parts == ("name",):
         return (*_app(row), "was called", *before)
-    if row.parts[0] == SESSION_POLICY:
-        return _session_policy(row)
+    if row.parts[0] in {SESSION_POLICY, ASSOCIATION}:
+        return _session_policy(row) if row.parts[0] == SESSION_POLICY else _association(row)
     if row.change is Change.GAINED:
         return (*_app(row), f"now has the {row.parts[0]}", *after)
     if row.change is Change.LOST:
         return (*_app(row), f"no longer has the {row.parts[0]}", *before)
     return (*_app(row), f"has another {row.parts[0]}:", *after, "instead of", *before)
+
+
+def _association(row: Row) -> Sentence:
+    verbs = {Change.GAINED: "may now become", Change.LOST: "may no longer become"}
+    verb = verbs.get(row.change, "becomes under other terms")
+    return ("by its own association", Name(row.parts[-1]), verb, "the role of", *_app(row))
 
 
 def _session_policy(row: Row) -> Sentence:

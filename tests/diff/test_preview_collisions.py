@@ -6,8 +6,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from components.derivation.diff import About, Change, Difference, diff_fleets, read_preview, read_sides
-from tests.diff.documents import ACCOUNT, policy, secret
+import pytest
+
+from components.derivation.diff import About, Change, Difference, Risk, diff_fleets, read_preview, read_sides
+from lockstep.access_report.sentences import plain, sentence
+from tests.diff.documents import ACCOUNT, ROLE, allow, policy, secret
 
 SECRET, SECRET_POLICY = "aws:secretsmanager/secret:Secret", "aws:secretsmanager/secretPolicy:SecretPolicy"
 ARN = secret("prod/db-AbCdEf")
@@ -68,3 +71,48 @@ def test_of_two_policies_of_one_secret_both_count() -> None:
 def test_a_second_policy_that_goes_is_a_row_though_the_first_says_the_same() -> None:
     one = {"secretArn": ARN, "policy": DENY}
     assert difference(step(SECRET_POLICY, "a", one, None), step(SECRET_POLICY, "b", one, one)).rows
+
+
+# -------------------------------------------------------------------------------------------------------- associations
+ROLE_KIND, ASSOCIATION = "aws:iam/role:Role", "aws:eks/podIdentityAssociation:PodIdentityAssociation"
+PODS = text({"Effect": "Allow", "Principal": {"Service": "pods.eks.amazonaws.com"}, "Action": "sts:AssumeRole"})
+SESSION = text(allow(READ, ARN))
+
+
+def kept_role(name: str = "shop", arn: str = ROLE, kind: str = ROLE_KIND) -> dict[str, Any]:
+    inputs = {"name": arn.rpartition("/")[2], "assumeRolePolicy": PODS}
+    return step(kind, name, inputs, inputs, arn=arn)
+
+
+def association(cluster: str, account: str, **more: object) -> dict[str, Any]:
+    namespace, _, name = account.partition("/")
+    return {"clusterName": cluster, "namespace": namespace, "serviceAccount": name, "roleArn": ROLE, **more}
+
+
+def kept_association(name: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    return step(ASSOCIATION, name, inputs, inputs)
+
+
+def test_a_known_account_in_a_known_cluster_may_be_a_new_principal() -> None:
+    kept = [kept_association("x", association("a", "n1/s1")), kept_association("y", association("b", "n2/s2"))]
+    made = step(ASSOCIATION, "z", None, association("a", "n2/s2"))
+    (row,) = difference(kept_role(), *kept, made).rows
+    assert plain(sentence(row)) == "by its own association n2/s2 in cluster a may now become the role of role shop"
+    assert (row.broadens, row.risks) == (True, (Risk.NEW_PRINCIPAL,))
+
+
+@pytest.mark.parametrize(
+    "fence", [{"policy": SESSION}, {"disableSessionTags": True}, {"targetRoleArn": ROLE + "2"}, {"externalId": "x"}]
+)
+def test_what_one_of_two_associations_loses_the_other_one_does_not_hide(fence: dict[str, Any]) -> None:
+    one, two = association("a", "n1/s1", **fence), association("a", "n2/s2", **fence)
+    loosened = step(ASSOCIATION, "y", two, association("a", "n2/s2"))
+    (row,) = difference(kept_role(), kept_association("x", one), loosened).rows
+    assert (row.parts, row.change) == (("association", "n2/s2 in cluster a"), Change.CHANGED)
+    assert (row.broadens, row.risks) == (True, (Risk.LOOSENED,))
+
+
+def test_a_session_policy_of_one_of_two_in_other_words_is_no_change() -> None:
+    one, two = association("a", "n1/s1", policy=SESSION), association("a", "n2/s2", policy=SESSION)
+    other_words = {**two, "policy": text({**allow([READ], [ARN]), "Sid": "Other"})}
+    assert difference(kept_role(), kept_association("x", one), step(ASSOCIATION, "y", two, other_words)).rows == ()

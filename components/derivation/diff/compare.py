@@ -13,7 +13,7 @@ from .conditions import changed_values, is_weaker_or_equal, tests_text
 from .facts import HIDDEN, About, Facts, Subject, Terms, Way
 from .patterns import contains
 from .rows import Change, Row
-from .trust import ANY, OWN, PATTERN, SESSION_POLICY
+from .trust import ANY, ASSOCIATION, OWN, PATTERN, SESSION_POLICY
 
 _NOTHING = Terms()
 _NOT_SHOWN = "(not shown)"
@@ -39,6 +39,8 @@ def compare(before: Side, after: Side, *, environment: str, app: str) -> list[Ro
             continue
         blank = Row(environment=environment, app=app, about=subject.about, change=Change.CHANGED, parts=subject.parts)
         rows += _rows(blank, old, new)
+    if max(associations_in(side.facts) for side in (before, after)) <= 1:
+        rows = [row for row in rows if row.about is not About.IDENTITY or row.parts[0] != ASSOCIATION]
     rows = _merged(_folded(_session_folded(_trust_folded(rows, before, after)), before, after))
     if any(_is_hidden(About.READ, side.facts) for side in (before, after)):
         rows = [row for row in rows if row.about not in _MATCHED]
@@ -46,6 +48,11 @@ def compare(before: Side, after: Side, *, environment: str, app: str) -> list[Ro
     if not before.facts or not after.facts:
         return _introduced(rows)
     return rows
+
+
+def associations_in(facts: Facts) -> int:
+    """Return how many associations the facts tell apart."""
+    return sum(subject.about is About.IDENTITY and subject.parts[0] == ASSOCIATION for subject in facts)
 
 
 def _rows(blank: Row, old: Terms | None, new: Terms | None) -> Iterator[Row]:
@@ -305,6 +312,8 @@ def _is_introduction(row: Row) -> bool:
 
 
 def _label(row: Row) -> str:
+    if row.parts[0] == ASSOCIATION:
+        return " ".join(row.parts)
     return f"class {' '.join(row.parts)}" if row.about is About.MOUNT else row.parts[0]
 
 

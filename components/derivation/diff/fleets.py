@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from ..arn import Arn
 from .actions import Power
 from .app_facts import NOTHING, AppFacts, read_app, read_resource_policy
-from .compare import Side, compare
+from .compare import Side, associations_in, compare
 from .conditions import tests_text
 from .documents import SECOND_ROLE, AppDocument, FleetDocuments, Place, ResourcePolicyDocument
 from .facts import About, Facts, Subject, Way
@@ -22,6 +22,7 @@ from .other_accounts import other_account_rows
 from .patterns import contains
 from .risks import add_risks
 from .rows import Change, Row
+from .trust import ASSOCIATION
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,10 +145,12 @@ def _side(app: AppFacts) -> Side:
 
 def spec_digest(facts: Facts) -> str:
     """Return a short name of an app's whole access, whatever the layout it was read from."""
+    is_several = associations_in(facts) > 1
     told = [
         [subject.about, subject.parts, sorted(terms.texts.items()), sorted(map(_way_text, terms.ways))]
         for subject, terms in sorted(facts.items(), key=lambda item: item[0])
-        if subject.about is not About.MOUNT or subject.parts[1] != "path"
+        if (subject.about is not About.MOUNT or subject.parts[1] != "path")
+        and (is_several or subject.about is not About.IDENTITY or subject.parts[0] != ASSOCIATION)
     ]
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
 

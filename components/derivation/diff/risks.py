@@ -14,7 +14,7 @@ from .facts import About
 from .patterns import has_wildcard
 from .reads import is_wide
 from .rows import Change, Risk, Row
-from .trust import ANY, OWN, SESSION_POLICY
+from .trust import ANY, ASSOCIATION, OWN, SESSION_POLICY
 
 
 def add_risks(row: Row, *, account: str, is_new: bool, is_protected: bool) -> Row:
@@ -97,7 +97,10 @@ def _identity(row: Row, account: str) -> set[Risk]:
         return {Risk.LOOSENED}
     if row.parts in {("service account",), (WHOLE_APP,)}:
         return {Risk.NEW_PRINCIPAL}
-    crosses = account and any(_other_account(text, account) for text in row.after)
+    crosses = account and any(_other_account(text.rpartition(" ")[2], account) for text in row.after)
+    if row.parts[0] == ASSOCIATION:
+        risk = Risk.NEW_PRINCIPAL if row.change is Change.GAINED else Risk.LOOSENED
+        return {risk} | ({Risk.CROSS_ACCOUNT} if crosses else set())
     return {Risk.CROSS_ACCOUNT} if crosses else set()
 
 

@@ -8,16 +8,17 @@ Source: EKS user guide (IRSA: `sub` and `aud` of the issuer; Pod Identity: reque
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from .actions import spelled
-from .conditions import Test, Tests
-from .documents import AppDocument, Undecided
+from .conditions import Test, Tests, tests_text
+from .documents import AppDocument, Document, Undecided
 from .facts import HIDDEN, About, FactList, Subject, Way
 from .patterns import has_wildcard
 from .reads import add_reads
-from .statements import Atom, Effect, read_policy
+from .statements import Atom, Effect, UnreadablePolicyError, read_policy, without_superfluous
 
 _ANNOTATION = "eks.amazonaws.com/role-arn"
 _POD_IDENTITY = "pods.eks.amazonaws.com"
@@ -27,6 +28,8 @@ OWN = "its own service account"
 ANY = "any service account"
 PATTERN = " (pattern)"
 SESSION_POLICY = "session policy"
+#: First part of what one association of several says; of a single one the app's own facts say all.
+ASSOCIATION = "association"
 
 
 def add_trust(facts: FactList, app: AppDocument, atoms: Iterable[Atom]) -> tuple[str, ...]:
@@ -122,6 +125,7 @@ def _add_identity(facts: FactList, app: AppDocument, own: tuple[str, ...]) -> No
     add("second role", app.chain_role)
     add("permissions boundary", app.boundary)
     for association in app.associations:
+        _add_association(facts, app, association)
         add("cluster of the association", _text(association, "clusterName"))
         if _text(association, "roleArn") != app.role_arn:
             add("role of the association", _text(association, "roleArn"))
@@ -140,6 +144,32 @@ def _add_identity(facts: FactList, app: AppDocument, own: tuple[str, ...]) -> No
         named = _text(annotations, _ANNOTATION) if isinstance(annotations, Mapping) else ""
         if named != app.role_arn:
             add("role annotation", named)
+
+
+def _add_association(facts: FactList, app: AppDocument, association: Document) -> None:
+    """Add one association by itself: another one with the same cluster, account or policy says nothing about it."""
+    who = f"{_text(association, 'namespace')}/{_text(association, 'serviceAccount')}"
+    role, policy = _text(association, "roleArn"), association.get("policy")
+    told = {
+        "role": "" if role == app.role_arn else role,
+        "second role": _text(association, "targetRoleArn"),
+        "session tags": "disabled" if association.get("disableSessionTags") is True else "",
+        f"{HIDDEN}{SESSION_POLICY}": _session_text(policy) if policy else "",
+        f"{HIDDEN}external id": _text(association, "externalId"),
+    }
+    parts = (ASSOCIATION, f"{who} in cluster {_text(association, 'clusterName')}")
+    facts.add(Subject(about=About.IDENTITY, parts=parts), texts={name: text for name, text in told.items() if text})
+
+
+def _session_text(policy: object) -> str:
+    """Return a text that two session policies share when they allow the same."""
+    if isinstance(policy, Undecided):
+        return policy.reason
+    try:
+        atoms = without_superfluous(read_policy(policy, SESSION_POLICY))
+    except UnreadablePolicyError:
+        return json.dumps(policy, sort_keys=True, default=str)
+    return json.dumps(sorted((a.effect, str(a.action), str(a.resource), tests_text(a.tests)) for a in atoms))
 
 
 def _add_session_policy(facts: FactList, policy: object) -> None:
