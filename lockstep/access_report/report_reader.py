@@ -15,6 +15,7 @@ from typing import Any
 
 from components.derivation.diff import About, Change, Difference, Risk, Row
 from lockstep.access_report.report import Report, StackReport
+from lockstep.exit_codes import ExitCode
 from lockstep.preview.resource_plan import OPERATIONS, Diagnostic, PlannedResource, ResourcePlan
 
 #: A report of a thousand apps has some five megabytes.
@@ -32,9 +33,14 @@ class ReportError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadReport:
-    """A report and, where a preview was run, the plan of each stack."""
+    """A report and, where a preview was run, the plan of each stack.
+
+    Attributes:
+        exit_code: What the report's own program made of it; it also counts what could not be compared.
+    """
 
     report: Report
+    exit_code: ExitCode
     plans: Mapping[str, ResourcePlan]
     reaches: Mapping[str, tuple[int, int] | None]
     costs: Mapping[str, tuple[float, float] | None]
@@ -65,6 +71,7 @@ def read_report(text: str) -> ReadReport:
             _check_previews(stacks, [_text(preview["stack"]) for preview in document["previews"]])
         return ReadReport(
             report=report,
+            exit_code=ExitCode(_count(document["exitCode"])),
             plans={name: _plan(preview) for name, preview in previews.items()},
             reaches={name: _reach(preview["reach"]) for name, preview in previews.items()},
             costs={name: _cost(preview["usdPerMonth"]) for name, preview in previews.items()},

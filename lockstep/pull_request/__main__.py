@@ -16,11 +16,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from components.derivation.diff import Row
 from lockstep.access_report.markdown_report import marker, render_markdown
 from lockstep.access_report.redaction import Redaction
 from lockstep.access_report.report import Report, StackReport
 from lockstep.access_report.report_reader import ReadReport, ReportError, read_report
 from lockstep.access_report.sentences import plain, sentence
+from lockstep.exit_codes import ExitCode
 from lockstep.preview.preview_report import StackPreview
 from lockstep.preview.preview_texts import render_pages
 from lockstep.pull_request.github_api import GitHub, GitHubError
@@ -37,6 +39,7 @@ class _Reports:
     access: dict[str, tuple[Report, StackReport]] = field(default_factory=dict)
     previews: dict[str, tuple[ReadReport, StackReport]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    access_is_open: bool = False
 
     def read(self, folder: Path, *, is_preview: bool) -> None:
         """Read every report below a folder; a folder that is not there has none."""
@@ -52,6 +55,8 @@ class _Reports:
             if is_preview and not found.plans:
                 self.problems.append(f"{path.name}: it has no previews. Fix: look at the job that wrote it")
                 continue
+            if not is_preview:
+                self.access_is_open |= found.exit_code is ExitCode.NEEDS_APPROVAL
             for stack in found.report.stacks:
                 if is_preview:
                     self.previews[stack.stack] = (found, stack)
@@ -60,9 +65,32 @@ class _Reports:
 
     @property
     def needs_approval(self) -> bool:
-        """Whether any row of any report is open."""
-        judged = [*self.access.values(), *((read.report, stack) for read, stack in self.previews.values())]
-        return any(report.is_open(row) for report, stack in judged for row in stack.difference.rows)
+        """Whether the base's tool asks for an approval, or a preview shows something open that it did not judge."""
+        if self.access_is_open or any(
+            report.is_open(row) for report, stack in self.access.values() for row in stack.difference.rows
+        ):
+            return True
+        return any(self._adds_something_open(name) for name in self.previews)
+
+    def _adds_something_open(self, name: str) -> bool:
+        read, _ = self.previews[name]
+        rows, undecided = self.further(name)
+        is_asked = read.exit_code not in {ExitCode.FINE, ExitCode.FINDINGS}
+        return any(map(read.report.is_open, rows)) or bool(undecided and is_asked)
+
+    def further(self, name: str) -> tuple[list[Row], list[str]]:
+        """Return the rows of a stack's preview, and what it could not compare, that the base's tool did not see.
+
+        What it saw it judged, with the approvals, which a preview does not read.
+        """
+        found = self.previews[name][1].difference
+        if name not in self.access:
+            return list(found.rows), list(found.undecided)
+        known = self.access[name][1].difference
+        judged, told = {row.identity for row in known.rows}, set(known.undecided)
+        return [row for row in found.rows if row.identity not in judged], [
+            item for item in found.undecided if item not in told
+        ]
 
 
 def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
@@ -114,9 +142,11 @@ def _pages(reports: _Reports, name: str) -> tuple[str, tuple[str, ...]]:
         return report.project, render_markdown(report, stack)
     read, previewed = reports.previews[name]
     report, stack = reports.access.get(name, (read.report, previewed))
-    known = {row.identity for row in stack.difference.rows}
-    further = [row for row in previewed.difference.rows if row.identity not in known]
-    notes = [*read.notes.get(name, ()), *(f"only in the preview: {plain(sentence(row))}" for row in further)]
+    notes = list(read.notes.get(name, ()))
+    if name in reports.access:
+        rows, undecided = reports.further(name)
+        notes += [f"only in the preview: {plain(sentence(row))}" for row in rows]
+        notes += [f"only in the preview: not compared, because neither side is known: {item}" for item in undecided]
     shown = notes[:_FURTHER_SHOWN]
     if len(notes) > len(shown):
         shown.append(f"and {len(notes) - len(shown)} more")

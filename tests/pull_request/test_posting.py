@@ -367,6 +367,70 @@ def test_the_page_of_a_preview_has_no_markup_of_its_operations() -> None:
         assert text not in body
 
 
+# ----------------------------------------------------------------------------------------------------------- the label
+def beside(access: Path, folder: str, **changes: object) -> Path:
+    """Write the report again as the one of a preview that found the same, with changes of its stack."""
+    told = json.loads(access.read_text(encoding="utf-8"))
+    told["stacks"][0].update(changes)
+    figures = {"reach": None, "usdPerMonth": None}
+    told["previews"] = [
+        {"stack": "prod", "failed": False, "totals": {}, "notes": [], "diagnostics": [], "resources": [], **figures}
+    ]
+    path = access.parent.parent / folder / "report.json"
+    path.parent.mkdir()
+    path.write_text(json.dumps(told), encoding="utf-8")
+    return path.parent
+
+
+def approve(access: Path) -> None:
+    told = json.loads(access.read_text(encoding="utf-8"))
+    for row in told["stacks"][0]["rows"]:
+        row.update(needsApproval=False, approval="approved")
+    access.write_text(json.dumps({**told, "exitCode": 2, "verdict": "access changes"}), encoding="utf-8")
+
+
+def test_what_the_base_approved_needs_no_approval_because_a_preview_saw_it_too(
+    forge: Forge, write: Callable[..., Path]
+) -> None:
+    access = write("access", "diff", *sides("read_gained"))
+    previews = beside(access, "previews")
+    approve(access)
+    forge.labels = {LABEL}
+    assert main([str(access.parent), str(previews)], environment(forge)) == 0
+    assert forge.labels == set()
+    assert "only in the preview" not in forge.bodies()[0]
+
+
+def test_a_row_that_only_a_preview_saw_needs_approval(forge: Forge, write: Callable[..., Path]) -> None:
+    access = write("access", "diff", *sides("read_gained"))
+    approve(access)
+    told = json.loads(access.read_text(encoding="utf-8"))
+    rows = [{**row, "app": "another", "approval": "needed"} for row in told["stacks"][0]["rows"]]
+    assert main([str(access.parent), str(beside(access, "previews", rows=rows))], environment(forge)) == 0
+    assert forge.labels == {LABEL}
+
+
+def test_what_could_not_be_compared_sets_the_label(forge: Forge, write: Callable[..., Path]) -> None:
+    access = write("access", "diff", *sides("no_effective_change"))
+    told = json.loads(access.read_text(encoding="utf-8"))
+    told["stacks"][0]["undecided"] = ["shop: class db: no such thing"]
+    told.update(exitCode=3, verdict="needs approval")
+    access.write_text(json.dumps(told), encoding="utf-8")
+    assert main([str(access.parent)], environment(forge)) == 0
+    assert forge.labels == {LABEL}
+
+
+def test_what_only_a_preview_could_not_compare_is_said_and_sets_the_label(
+    forge: Forge, write: Callable[..., Path]
+) -> None:
+    access = write("access", "diff", *sides("read_gained"))
+    previews = beside(access, "previews", undecided=["shop: class db: not known"])
+    approve(access)
+    assert main([str(access.parent), str(previews)], environment(forge)) == 0
+    assert "shop: class db: not known" in forge.bodies()[0]
+    assert forge.labels == {LABEL}
+
+
 def test_a_missing_setting_is_named(forge: Forge, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     told = environment(forge)
     del told["PULL_REQUEST"]
