@@ -116,3 +116,30 @@ def test_a_session_policy_of_one_of_two_in_other_words_is_no_change() -> None:
     one, two = association("a", "n1/s1", policy=SESSION), association("a", "n2/s2", policy=SESSION)
     other_words = {**two, "policy": text({**allow([READ], [ARN]), "Sid": "Other"})}
     assert difference(kept_role(), kept_association("x", one), step(ASSOCIATION, "y", two, other_words)).rows == ()
+
+
+# ---------------------------------------------------------------------------------------------------- attached policies
+POLICY, ATTACHED = "aws:iam/policy:Policy", "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
+LISTS = {"name": "SecretsManagerReadWrite", "policy": text(allow("s3:ListBucket", "arn:aws:s3:::x"))}
+OWN_ARN = f"arn:aws:iam::{ACCOUNT}:policy/SecretsManagerReadWrite"
+
+
+@pytest.mark.parametrize("computed", [{"arn": OWN_ARN}, {}])
+@pytest.mark.parametrize(
+    "other", ["arn:aws:iam::aws:policy/SecretsManagerReadWrite", "arn:aws:iam::222233334444:policy/Other"]
+)
+def test_a_policy_of_aws_is_not_ours_though_it_has_its_name(computed: dict[str, str], other: str) -> None:
+    moved = step(ATTACHED, "a", {"role": "shop", "policyArn": OWN_ARN}, {"role": "shop", "policyArn": other})
+    rows = difference(kept_role(), step(POLICY, "own", LISTS, LISTS, **computed), moved).rows
+    assert [(row.about, row.change) for row in rows if row.app == "role shop" and row.broadens] == [
+        (About.UNKNOWN, Change.GAINED)
+    ]
+
+
+def test_a_policy_of_the_same_name_in_another_account_is_another_one() -> None:
+    theirs = OWN_ARN.replace(ACCOUNT, "222233334444")
+    moved = step(ATTACHED, "a", {"role": "shop", "policyArn": OWN_ARN}, {"role": "shop", "policyArn": theirs})
+    rows = difference(kept_role(), step(POLICY, "own", LISTS, LISTS, arn=OWN_ARN), moved).rows
+    assert [(row.about, row.change) for row in rows if row.app == "role shop" and row.broadens] == [
+        (About.UNKNOWN, Change.GAINED)
+    ]

@@ -238,13 +238,13 @@ class _Side:
 
     def _policy_text(self, arn: object, needs: tuple[str, ...]) -> PolicyText:
         """Return the text of an attached policy: by the resource that made it, or by its ARN."""
-        for resource in self._of(POLICY):
-            name = f":policy{resource.text('path') or '/'}{resource.text('name')}"
-            by_name = bool(resource.text("name")) and isinstance(arn, str) and arn.endswith(name)
-            if resource.urn in needs or by_name or (resource.text("arn") and resource.text("arn") == arn):
-                self._attached.add(resource.urn)
-                return _policy(resource, "policy")
-        return _ELSEWHERE
+        made = [item for item in self._of(POLICY) if _is_made_by(item, arn, needs)]
+        # Of several nobody knows which: they have one name, and ARNs that are not known yet.
+        sure = [item for item in made if item.text("arn") or item.urn in needs] or made
+        if len(sure) != 1:
+            return _ELSEWHERE
+        self._attached.add(sure[0].urn)
+        return _policy(sure[0], "policy")
 
     # ----------------------------------------------------------------------------------------------- who becomes a role
     def _add_association(self, resource: Resource) -> None:
@@ -357,6 +357,16 @@ def _role_parameter(spec: Document) -> str:
 
 def _policy(resource: Resource, key: str) -> PolicyText:
     return policy_text(resource.properties.get(key))
+
+
+def _is_made_by(policy: Resource, arn: object, needs: tuple[str, ...]) -> bool:
+    """Say whether an attached policy is this one: its name counts only while its ARN is not known, and never AWS's."""
+    own, shown = policy.text("arn"), _shown(arn)
+    if own and shown:
+        return own == shown
+    name = policy.text("name")
+    has_name = bool(name) and shown.endswith(f":policy{policy.text('path') or '/'}{name}")
+    return policy.urn in needs or (has_name and ":iam::aws:" not in shown)
 
 
 def _shown(value: object) -> str:
