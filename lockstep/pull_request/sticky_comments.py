@@ -11,6 +11,7 @@ from lockstep.pull_request.github_api import Comment, GitHub, GitHubError
 
 _NOT_FOUND = 404
 _TOO_LONG = 422
+_TOO_LONG_TEXT = "The report is too long for a comment; the run's summary and artifacts have it."
 
 
 def post_pages(github: GitHub, pages: Mapping[str, str], *, author: str, prefixes: Sequence[str]) -> list[str]:
@@ -47,19 +48,24 @@ def _post(github: GitHub, existing: Sequence[Comment], marker: str, body: str) -
     if existing and existing[0].body.strip() == body.strip():
         return f"kept {marker}"
     try:
-        if existing:
-            try:
-                github.update(existing[0].id, body)
-            except GitHubError as error:
-                if error.status != _NOT_FOUND:
-                    raise
-            else:
-                return f"updated {marker}"
-        github.create(body)
+        return f"{_put(github, existing, body)} {marker}"
     except GitHubError as error:
         if error.status != _TOO_LONG:
             raise
-        # The forge takes less than a page: say where the whole is rather than nothing.
-        github.create(f"{marker}\nThe report is too long for a comment; the run's summary and artifacts have it.\n")
-        return f"shortened {marker}"
-    return f"created {marker}"
+    # The forge takes less than a page: say where the whole is rather than nothing, in place of what was said before.
+    _put(github, existing, f"{marker}\n{_TOO_LONG_TEXT}\n")
+    return f"shortened {marker}"
+
+
+def _put(github: GitHub, existing: Sequence[Comment], body: str) -> str:
+    """Give the first comment this text, or make one when there is none or somebody deleted it."""
+    if existing:
+        try:
+            github.update(existing[0].id, body)
+        except GitHubError as error:
+            if error.status != _NOT_FOUND:
+                raise
+        else:
+            return "updated"
+    github.create(body)
+    return "created"

@@ -119,6 +119,17 @@ def test_a_body_that_the_forge_finds_too_long_is_replaced_by_a_pointer(forge: Fo
     assert "too long" in body
 
 
+def test_a_pointer_stands_in_place_of_what_was_said_before(forge: Forge) -> None:
+    post(forge, dict([page(1, "no change")]), [])
+    forge.longest = 300
+    for _ in range(2):
+        assert post(forge, dict([page(1, "x" * 1000)]), [])[0].startswith("shortened")
+        (body,) = forge.bodies()
+        assert body.startswith(marker("p", "prod"))
+        assert "too long" in body
+        assert "no change" not in body
+
+
 # --------------------------------------------------------------------------------------------------------- rate limits
 @pytest.mark.parametrize(
     ("status", "headers", "wait"),
