@@ -20,6 +20,8 @@ from lockstep.access_report.sentences import Name, Sentence, sentence, symbol, v
 
 #: Characters of one page; the forges' limits leave room above.
 PAGE_LIMIT = 60_000
+#: How every marker begins.
+MARKER_START = "<!-- lockstep:access:"
 #: Sentences before the table; the others are in the table.
 _SENTENCES_SHOWN = 40
 _SAFE_CODE = re.compile(r"[A-Za-z0-9 _./:@=+*?,;()\[\]-]+")
@@ -35,7 +37,13 @@ def marker(project: str, stack: str, page: int = 1) -> str:
     key = f"{project}/{stack}"
     if not _SAFE_MARKER.fullmatch(key):
         key = hashlib.sha256(key.encode()).hexdigest()[:16]
-    return f"<!-- lockstep:access:{key}:{page} -->"
+    return f"{MARKER_START}{key}:{page} -->"
+
+
+def marker_prefix(project: str) -> str | None:
+    """Return how the markers of all stacks of a project begin; None when its markers are digests."""
+    safe = _SAFE_MARKER.fullmatch(f"{project}/") and "/" not in project
+    return f"{MARKER_START}{project}/" if safe else None
 
 
 def render_markdown(

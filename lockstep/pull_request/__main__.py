@@ -2,7 +2,8 @@
 
 ACCESS is a folder of reports of `lockstep diff`, made by the base's tool: what they say of access stands. PREVIEWS is a
 folder of reports of `lockstep preview`, made by the pull request's own program: they add resources and diagnostics, and
-can take nothing away.
+can take nothing away. ACCESS has every stack of its projects: comments on others of their stacks are marked as
+outdated. Without a report in ACCESS the access diff failed: the comments say so, and the label stays.
 
 Read from the environment: GITHUB_API_URL, GITHUB_REPOSITORY, GITHUB_TOKEN, PULL_REQUEST (its number), and
 COMMENT_AUTHOR (`github-actions[bot]` by default).
@@ -17,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from components.derivation.diff import Row
-from lockstep.access_report.markdown_report import marker, render_markdown
+from lockstep.access_report.markdown_report import MARKER_START, marker, marker_prefix, render_markdown
 from lockstep.access_report.redaction import Redaction
 from lockstep.access_report.report import Report, StackReport
 from lockstep.access_report.report_reader import ReadReport, ReportError, read_report
@@ -26,7 +27,7 @@ from lockstep.exit_codes import ExitCode
 from lockstep.preview.preview_report import StackPreview
 from lockstep.preview.preview_texts import render_pages
 from lockstep.pull_request.github_api import GitHub, GitHubError
-from lockstep.pull_request.sticky_comments import post_pages
+from lockstep.pull_request.sticky_comments import FAILED, GONE, mark_outdated, post_pages
 
 LABEL = "needs-approval"
 _FURTHER_SHOWN = 20
@@ -40,6 +41,8 @@ class _Reports:
     previews: dict[str, tuple[ReadReport, StackReport]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     access_is_open: bool = False
+    projects: set[str] = field(default_factory=set)
+    has_unread_access: bool = False
 
     def read(self, folder: Path, *, is_preview: bool) -> None:
         """Read every report below a folder; a folder that is not there has none."""
@@ -47,21 +50,29 @@ class _Reports:
             try:
                 found = read_report(path.read_text(encoding="utf-8"))
             except (ReportError, UnicodeDecodeError) as error:
+                self.has_unread_access |= not is_preview
                 self.problems.append(f"{path.name}: {error}. Fix: look at the job that wrote it")
                 continue
             except OSError as error:
+                self.has_unread_access |= not is_preview
                 self.problems.append(f"{path.name}: it cannot be read ({type(error).__name__}). Fix: see its job")
                 continue
             if is_preview and not found.plans:
                 self.problems.append(f"{path.name}: it has no previews. Fix: look at the job that wrote it")
                 continue
             if not is_preview:
+                self.projects.add(found.report.project)
                 self.access_is_open |= found.exit_code is ExitCode.NEEDS_APPROVAL
             for stack in found.report.stacks:
                 if is_preview:
                     self.previews[stack.stack] = (found, stack)
                 else:
                     self.access[stack.stack] = (found.report, stack)
+
+    @property
+    def access_failed(self) -> bool:
+        """Whether the base's tool left less than it should have: nothing may look current or approved then."""
+        return self.has_unread_access or not self.projects
 
     @property
     def needs_approval(self) -> bool:
@@ -132,7 +143,14 @@ def _post(reports: _Reports, environment: Mapping[str, str]) -> None:
     author = environment.get("COMMENT_AUTHOR") or "github-actions[bot]"
     for line in post_pages(github, pages, author=author, prefixes=sorted(prefixes)):
         print(line)
-    (github.add_label if reports.needs_approval else github.remove_label)(LABEL)
+    looked_at = [MARKER_START] if reports.access_failed else sorted(filter(None, map(marker_prefix, reports.projects)))
+    notice = FAILED if reports.access_failed else GONE
+    for line in mark_outdated(github, notice, author=author, prefixes=looked_at, current=pages):
+        print(line)
+    if reports.needs_approval:
+        github.add_label(LABEL)
+    elif not reports.access_failed:
+        github.remove_label(LABEL)
 
 
 def _pages(reports: _Reports, name: str) -> tuple[str, tuple[str, ...]]:
@@ -143,6 +161,8 @@ def _pages(reports: _Reports, name: str) -> tuple[str, tuple[str, ...]]:
     read, previewed = reports.previews[name]
     report, stack = reports.access.get(name, (read.report, previewed))
     notes = list(read.notes.get(name, ()))
+    if reports.access_failed and name not in reports.access:
+        notes.insert(0, "the access diff failed: see the run. What follows is only what the preview's program found")
     if name in reports.access:
         rows, undecided = reports.further(name)
         notes += [f"only in the preview: {plain(sentence(row))}" for row in rows]

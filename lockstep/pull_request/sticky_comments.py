@@ -5,10 +5,13 @@ Only comments of the poster itself are touched: anybody may write the marker int
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 
 from lockstep.pull_request.github_api import Comment, GitHub, GitHubError
 
+#: Notices on top of a comment that is not of this run.
+FAILED = "> [!CAUTION]\n> The access diff failed: see the run. What follows is of earlier commits."
+GONE = "> [!NOTE]\n> The newest access report has no such part any more. What follows is of earlier commits."
 _NOT_FOUND = 404
 _TOO_LONG = 422
 _TOO_LONG_TEXT = "The report is too long for a comment; the run's summary and artifacts have it."
@@ -35,6 +38,36 @@ def post_pages(github: GitHub, pages: Mapping[str, str], *, author: str, prefixe
         if first not in pages and first.startswith(tuple(prefixes)):
             github.delete(comment.id)
             done.append(f"removed {first}")
+    return done
+
+
+def mark_outdated(
+    github: GitHub, notice: str, *, author: str, prefixes: Sequence[str], current: Container[str]
+) -> list[str]:
+    """Put a notice on top of the comments that nothing of this run speaks for; what they say stays below it.
+
+    Args:
+        github: The pull request.
+        notice: One of `FAILED` and `GONE`.
+        author: Who posts; comments of others are left alone.
+        prefixes: Beginnings of the markers that are looked at.
+        current: Markers of this run's own pages.
+
+    Returns:
+        What was done, one line each.
+    """
+    done: list[str] = []
+    for comment in github.comments():
+        first, _, rest = comment.body.partition("\n")
+        first = first.strip()
+        if comment.author != author or first in current or not first.startswith(tuple(prefixes)):
+            continue
+        for known in (FAILED, GONE):
+            rest = rest.removeprefix(known).lstrip()
+        body = f"{first}\n{notice}\n\n{rest}"
+        if body.strip() != comment.body.strip():
+            _post(github, [comment], first, body)
+            done.append(f"marked {first}")
     return done
 
 

@@ -21,7 +21,7 @@ from lockstep.preview.resource_plan import PlannedResource, ResourcePlan
 from lockstep.pull_request import github_api
 from lockstep.pull_request.__main__ import LABEL, main
 from lockstep.pull_request.github_api import GitHub, GitHubError
-from lockstep.pull_request.sticky_comments import post_pages
+from lockstep.pull_request.sticky_comments import FAILED, GONE, post_pages
 from tests.pull_request.forge import BOT, TOKEN, Forge, serve_forge
 
 CORPUS = Path(__file__).parent.parent / "diff" / "corpus"
@@ -440,6 +440,53 @@ def test_what_only_a_preview_could_not_compare_is_said_and_sets_the_label(
     assert main([str(access.parent), str(previews)], environment(forge)) == 0
     assert "shop: class db: not known" in forge.bodies()[0]
     assert forge.labels == {LABEL}
+
+
+# ---------------------------------------------------------------------------------------------- what is not of this run
+@pytest.mark.parametrize("left", [None, "no report"])
+def test_when_the_access_diff_failed_the_comment_says_so_and_the_label_stays(
+    forge: Forge, write: Callable[..., Path], left: str | None
+) -> None:
+    access = write("access", "diff", *sides("read_gained"))
+    main([str(access.parent)], environment(forge))
+    (before,) = forge.bodies()
+    forge.say(before, author="somebody")
+    access.unlink()
+    if left is not None:
+        access.write_text(left, encoding="utf-8")
+    for _ in range(2):  # and it is said once, however often it fails
+        assert main([str(access.parent)], environment(forge)) == (0 if left is None else 1)
+        assert forge.bodies() == [before.replace("\n", f"\n{FAILED}\n\n", 1).rstrip("\n") + "\n"]
+        assert forge.labels == {LABEL}
+    assert forge.bodies("somebody") == [before]
+    write("access", "diff", *sides("read_gained"))
+    assert main([str(access.parent)], environment(forge)) == 0
+    assert forge.bodies() == [before]
+
+
+def test_a_preview_alone_says_that_the_access_diff_failed_and_takes_no_label_off(
+    forge: Forge, write: Callable[..., Path], tmp_path: Path
+) -> None:
+    access = write("access", "diff", *sides("no_effective_change"))
+    previews = beside(access, "previews")
+    forge.labels = {LABEL}
+    assert main([str(tmp_path / "nothing"), str(previews)], environment(forge)) == 0
+    assert "the access diff failed" in forge.bodies()[0]
+    assert forge.labels == {LABEL}
+
+
+def test_a_stack_that_is_gone_from_the_report_is_marked_and_other_projects_are_left_alone(
+    forge: Forge, write: Callable[..., Path]
+) -> None:
+    gone = f"{marker('', 'qa')}\n### Access of qa: 1 gained\n"
+    other = f"{marker('another', 'qa')}\n### Access of qa: 1 gained\n"
+    forge.say(gone)
+    forge.say(other)
+    access = write("access", "diff", *sides("read_gained"))
+    for _ in range(2):
+        assert main([str(access.parent)], environment(forge)) == 0
+        assert forge.bodies()[:2] == [gone.replace("\n", f"\n{GONE}\n\n", 1), other]
+        assert len(forge.bodies()) == 3
 
 
 def test_a_missing_setting_is_named(forge: Forge, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
