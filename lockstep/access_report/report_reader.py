@@ -1,7 +1,9 @@
 """The JSON of a report, read back: data of another job, which may have run somebody else's code.
 
-Nothing of it is trusted but as names: everything is checked against the schema and bounded, and whoever prints it makes
-the Markdown anew, so that no markup of the other job reaches a comment.
+Nothing of it is trusted but as names: everything is checked against the schema, and whoever prints it makes the
+Markdown anew, so that no markup of the other job reaches a comment. Texts stay whole, and whoever prints them cuts
+them: the identity of a row is computed anew from them, since another job may claim any, and has to be the one that its
+tool told.
 """
 
 from __future__ import annotations
@@ -21,7 +23,6 @@ from lockstep.preview.resource_plan import OPERATIONS, Diagnostic, PlannedResour
 #: A report of a thousand apps has some five megabytes.
 LIMIT_BYTES = 32 * 1024 * 1024
 _STACK_LIMIT = 100
-_TEXT_LIMIT = 4096
 _COUNT_LIMIT = 10**9
 _DIGEST = re.compile(r"[0-9a-f]{16}")
 _JUDGEMENT = re.compile(r"(|approved|needed|needed: .+)", re.DOTALL)
@@ -212,7 +213,7 @@ def _text(value: object) -> str:
     if not isinstance(value, str):
         raise ReportError("a text is missing")
     value.encode()  # half a character is no text; nobody could post it
-    return value[:_TEXT_LIMIT]
+    return value
 
 
 def _texts(values: object) -> tuple[str, ...]:

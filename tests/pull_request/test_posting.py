@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from components.derivation.diff import Difference
+from components.derivation.diff import About, Change, Difference, Row
 from lockstep.__main__ import main as lockstep
+from lockstep.access_report.json_report import render_json
 from lockstep.access_report.markdown_report import marker, render_markdown
 from lockstep.access_report.redaction import Redaction
 from lockstep.access_report.report import Report, StackReport
@@ -222,6 +223,26 @@ def test_the_page_of_the_poster_is_the_page_of_the_command(write: Callable[..., 
             read = read_report(write("x", "diff", *sides(case.name), "--protected", "none").read_text(encoding="utf-8"))
             pages = [page for stack in read.report.stacks for page in render_markdown(read.report, stack)]
             assert "\n".join(pages) == (case / "there.md").read_text(encoding="utf-8"), case.name
+
+
+def test_a_row_has_the_identity_that_the_tool_told_however_long_its_texts_are() -> None:
+    long = Row(
+        environment="prod",
+        app="shop",
+        about=About.READ,
+        change=Change.GAINED,
+        parts=("s" * 5000,),
+        regions=("eu-west-1",),
+        after=("a" * 5000, "b" * 5001),
+        spec_digest="0123456789abcdef",
+    )
+    told = StackReport(stack="prod", difference=Difference(environment="prod", rows=(long,)))
+    read = read_report(render_json(Report(project="p", stacks=(told,)))).report
+    assert [row.identity for row in read.rows] == [long.identity]
+    assert read.is_open(read.rows[0])
+    (body,) = render_markdown(read, read.stacks[0])
+    assert long.identity in body
+    assert "s" * 1000 not in body, "for display it is cut"
 
 
 def test_a_preview_adds_resources_and_cannot_hide_what_the_base_found(forge: Forge, write: Callable[..., Path]) -> None:
