@@ -9,4 +9,5 @@ from lockstep.engine import KubernetesManifests
 from tests.pulumi_cli.provider_plugin import serve_provider
 
 if __name__ == "__main__":
-    serve_provider("kubernetes", KubernetesManifests(Path(os.environ["LOCKSTEP_MANIFESTS"])), settings=("kubeconfig",))
+    manifests = KubernetesManifests(Path(os.environ["LOCKSTEP_MANIFESTS"]))
+    serve_provider("kubernetes", manifests, settings=("kubeconfig", "clusterIdentifier"))
