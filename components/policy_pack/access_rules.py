@@ -11,12 +11,13 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from ..derivation.diff.actions import BY_PATH, reads_of
 from ..derivation.diff.documents import AppDocument, Undecided
-from ..derivation.diff.preview_documents import app_of_role, read_preview
+from ..derivation.diff.preview_documents import read_preview
 from ..derivation.diff.preview_kinds import (
     INLINE,
     POLICY,
     ROLE,
 )
+from ..derivation.diff.preview_names import Names
 from ..derivation.diff.preview_resources import Resource, Sides, undecided
 from ..derivation.diff.reads import is_wide, may_read
 from ..derivation.diff.statements import Atom, Effect, UnreadablePolicyError, read_policy
@@ -125,7 +126,8 @@ def _says_who(atom: Atom) -> bool:
 # ------------------------------------------------------------------------------------------------- what nobody can tell
 def _unknown_policies(stack: tuple[Resource, ...]) -> Iterator[Finding]:
     _, fleet = read_preview(Sides(stack="", project="", before=(), after=stack, is_whole=True))
-    urns = {app_of_role(resource): resource.urn for resource in stack if resource.type == ROLE}
+    names = Names(stack)
+    urns = {names.app_of(resource): resource.urn for resource in stack if resource.type == ROLE}
     for app in fleet.apps.values():
         unknown = [
             f"{name}: {policy.reason}"

@@ -12,8 +12,9 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from ..derivation.diff.documents import AppDocument, Undecided
-from ..derivation.diff.preview_documents import app_of_role, read_preview
+from ..derivation.diff.preview_documents import read_preview
 from ..derivation.diff.preview_kinds import ATTACHED, ATTACHMENT, ONLY_ATTACHED, ROLE
+from ..derivation.diff.preview_names import Names
 from ..derivation.diff.preview_resources import Resource, Sides
 from ..derivation.diff.statements import UnreadablePolicyError, read_policy
 from ..derivation.lint.examples import irsa, trust
@@ -89,7 +90,8 @@ def aws_policy(name: str) -> str:
 
 def _policies_of_pods(stack: tuple[Resource, ...]) -> Iterator[Finding]:
     _, fleet = read_preview(Sides(stack="", project="", before=(), after=stack, is_whole=True))
-    urns = {app_of_role(resource): resource.urn for resource in stack if resource.type == ROLE}
+    names = Names(stack)
+    urns = {names.app_of(resource): resource.urn for resource in stack if resource.type == ROLE}
     for app in fleet.apps.values():
         if _is_pods(app, is_here=app.app in urns):
             yield from _strangers(app, urns.get(app.app, ""))

@@ -143,3 +143,60 @@ def test_a_policy_of_the_same_name_in_another_account_is_another_one() -> None:
     assert [(row.about, row.change) for row in rows if row.app == "role shop" and row.broadens] == [
         (About.UNKNOWN, Change.GAINED)
     ]
+
+
+# --------------------------------------------------------------------------------------------------------------- names
+INLINE, UNREAD = "aws:iam/rolePolicy:RolePolicy", "aws:iam/accessKey:AccessKey"
+LOOKS, WRITES = text(allow("secretsmanager:DescribeSecret", ARN)), text(allow("secretsmanager:*", ARN))
+FIRST_IS_WIDER = (("A", WRITES), ("B", LOOKS))
+ELSEWHERE = "arn:aws:iam::222233334444:role/shop"
+
+
+def broadened(found: Difference) -> set[str]:
+    return {row.app for row in found.rows if row.broadens}
+
+
+def of(step: dict[str, Any], role: dict[str, Any]) -> dict[str, Any]:
+    """Return a step whose role came from a resource."""
+    for key in {"oldState", "newState"} & step.keys():
+        step[key] = {**step[key], "propertyDependencies": {"role": [role["urn"]]}}
+    return step
+
+
+def test_two_policies_of_one_logical_name_on_one_role_are_two() -> None:
+    made = [step(f"my:a:{kind}${INLINE}", "p", None, {"role": "shop", "policy": of}) for kind, of in FIRST_IS_WIDER]
+    rows = difference(kept_role(), *made).rows
+    assert any(row.about is About.POWER and "secretsmanager:*" in row.parts for row in rows)
+
+
+@pytest.mark.parametrize("is_linked", [True, False])
+def test_two_roles_of_one_name_in_two_accounts_are_two(is_linked: bool) -> None:  # noqa: FBT001 - a case
+    roles = [kept_role("one"), kept_role("two", ELSEWHERE)]
+    looks, writes = ({"role": "shop", "name": "p", "policy": which} for which in (LOOKS, WRITES))
+    steps = [step(INLINE, "x", looks, writes), step(INLINE, "y", writes, writes)]
+    if is_linked:
+        steps = [of(item, role) for item, role in zip(steps, roles, strict=True)]
+    whom = f"role shop ({ACCOUNT})" if is_linked else "role shop (by x)"
+    assert broadened(difference(*roles, *steps)) == {whom}
+
+
+def test_a_second_role_of_a_name_changes_nothing_of_the_first() -> None:
+    inputs = {"name": "shop", "assumeRolePolicy": PODS}
+    rows = difference(kept_role("one"), step(ROLE_KIND, "two", None, inputs)).rows
+    assert {row.app for row in rows} <= {"role shop (two)"}
+
+
+@pytest.mark.parametrize("changed", ["A", "B"])
+def test_of_two_unread_resources_of_one_logical_name_none_hides_the_other(changed: str) -> None:
+    keys = {"user": "a"}
+    steps = [step(f"my:a:{kind}${UNREAD}", "k", keys, {"user": "b"} if kind == changed else keys) for kind in "AB"]
+    (row,) = difference(*steps).rows
+    assert row.parts == (f"{UNREAD} my:a:{changed}/k",)
+
+
+@pytest.mark.parametrize("changed", ["A", "B"])
+def test_of_two_attachments_of_one_logical_name_none_hides_the_other(changed: str) -> None:
+    kind = "aws:iam/policyAttachment:PolicyAttachment"
+    old, new = ({"roles": ["shop"], "policyArn": f"arn:aws:iam::aws:policy/{name}"} for name in ("X", "Y"))
+    steps = [step(f"my:a:{parent}${kind}", "k", old, new if parent == changed else old) for parent in "AB"]
+    assert broadened(difference(kept_role(), *steps)) == {"role shop"}

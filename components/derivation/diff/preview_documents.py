@@ -38,6 +38,7 @@ from .preview_kinds import (
     SERVICE_ACCOUNT,
     is_unread,
 )
+from .preview_names import Names, own_app, path_of, role_name
 from .preview_resource_policies import policy_text, resource_policies
 from .preview_resources import Resource, Sides, undecided
 
@@ -68,13 +69,14 @@ def read_preview(sides: Sides) -> tuple[FleetDocuments, FleetDocuments]:
     before, after = (_Side(resources, sides).documents() for resources in (sides.before, sides.after))
     if sides.is_whole:
         return before, after
+    names = Names(sides.before, sides.after)
     created = {resource.urn for resource in sides.after} - {resource.urn for resource in sides.before}
-    new_roles = {app_of_role(item) for item in sides.after if item.type == ROLE and item.urn in created}
-    old_roles = {app_of_role(item) for item in sides.before if item.type == ROLE}
+    new_roles = {names.app_of(item) for item in sides.after if item.type == ROLE and item.urn in created}
+    old_roles = {names.app_of(item) for item in sides.before if item.type == ROLE}
     new_roles -= old_roles
     blank_before = {name: _blank(app) for name, app in after.apps.items() if name not in new_roles}
-    gone = {app_of_role(item) for item in sides.before if item.type == ROLE} - {
-        app_of_role(item) for item in sides.after if item.type == ROLE
+    gone = {names.app_of(item) for item in sides.before if item.type == ROLE} - {
+        names.app_of(item) for item in sides.after if item.type == ROLE
     }
     blank_after = {name: _blank(app) for name, app in before.apps.items() if name not in gone}
     return _with(before, {**blank_before, **before.apps}), _with(after, {**blank_after, **after.apps})
@@ -101,6 +103,7 @@ class _Side:
         self._resources = tuple(resources)
         self._sides = sides
         self._by_urn = {resource.urn: resource for resource in self._resources}
+        self._names = Names(sides.before, sides.after)
         self._holders: dict[str, _Holder] = {}
         self._named: dict[str, str] = {}  # name or ARN of a role → holder
         self._attached: set[str] = set()
@@ -128,7 +131,7 @@ class _Side:
             environment=self._sides.stack,
             apps={name: self._finished(holder) for name, holder in sorted(self._holders.items())},
             resource_policies=resource_policies(self._resources),
-            unread={_place(item): _unread(item) for item in self._resources if is_unread(item.type)},
+            unread={self._names.place(item): _unread(item) for item in self._resources if is_unread(item.type)},
             origin="preview",
         )
 
@@ -140,11 +143,12 @@ class _Side:
 
     # ----------------------------------------------------------------------------------------------- roles and policies
     def _add_role(self, role: Resource) -> None:
-        holder = self._holder(app_of_role(role))
+        holder = self._holder(self._names.app_of(role))
         holder.role, holder.role_arn = role, role.text("arn")
-        for key in filter(None, (role.text("name"), role.text("arn"), role.urn)):
+        name = "" if self._names.is_shared(role_name(role)) else role.text("name")
+        for key in filter(None, (name, role.text("arn"), role.urn)):
             self._named[key] = holder.name
-        inline = role.properties.get("inlinePolicies")
+        inline = role.inputs.get("inlinePolicies")  # the computed ones repeat what other resources write
         for number, item in enumerate(inline if isinstance(inline, list) else [], start=1):
             if isinstance(item, Mapping):
                 text = item.get("policy")
@@ -163,20 +167,23 @@ class _Side:
     def _add_loose_policy(self, resource: Resource) -> None:
         """Show a policy that nothing in the preview attaches: what attaches it may be left out, or be elsewhere."""
         if resource.urn not in self._attached:
-            holder = self._holder(_own_app(resource) or f"policy {resource.text('name') or resource.name}")
-            holder.policies[f"policy {resource.name}"] = _policy(resource, "policy")
+            holder = self._holder(own_app(resource) or f"policy {resource.text('name') or resource.name}")
+            _put(holder, f"policy {resource.name}", resource, _policy(resource, "policy"))
 
     def _add_inline(self, resource: Resource) -> None:
         key, kind = INLINE[resource.type]
         holder = self._holder(self._holder_name(resource, key, kind))
-        holder.policies[f"inline policy {resource.text('name') or resource.name}"] = _policy(resource, "policy")
+        _put(holder, f"inline policy {resource.text('name') or resource.name}", resource, _policy(resource, "policy"))
 
     def _add_attached(self, resource: Resource) -> None:
         key, kind = ATTACHED[resource.type]
         holder = self._holder(self._holder_name(resource, key, kind))
         arn = resource.properties.get("policyArn")
         text = self._policy_text(arn, resource.needs.get("policyArn", ()))
-        holder.policies[f"attached policy {_shown(arn) or resource.name}"] = text
+        if _shown(arn):
+            holder.policies[f"attached policy {_shown(arn)}"] = text
+        else:
+            _put(holder, f"attached policy {resource.name}", resource, text)
 
     def _add_attachment(self, resource: Resource) -> None:
         """Add one policy to every holder of a list; one that nobody can name is a holder of its own."""
@@ -185,13 +192,16 @@ class _Side:
             items = listed if isinstance(listed, list) else [listed] if listed else []
             names = [text.rpartition("/")[2] for text in map(_shown, items) if text]
             made = [self._named[urn] for urn in resource.needs.get(key, ()) if urn in self._named]
-            holders = {*made, *(self._named.get(name, f"{kind} {name}") for name in names)}
+            holders = {*made, *(self._named_by(resource, name, kind) for name in names)}
             if len(items) > max(len(names), len(holders)):
-                holders.add(f"{kind} of {resource.name}")
+                holders.add(f"{kind} of {path_of(resource)}")
             for name in sorted(holders):
                 arn = resource.properties.get("policyArn")
                 text = self._policy_text(arn, resource.needs.get("policyArn", ()))
-                self._holder(name).policies[f"attached policy {_shown(arn) or resource.name}"] = text
+                if _shown(arn):
+                    self._holder(name).policies[f"attached policy {_shown(arn)}"] = text
+                else:
+                    _put(self._holder(name), f"attached policy {resource.name}", resource, text)
 
     def _add_only_attached(self, resource: Resource) -> None:
         key, kind, listed = ONLY_ATTACHED[resource.type]
@@ -210,7 +220,7 @@ class _Side:
         made = [policy for policy in made if policy.type == POLICY and policy.text("arn") not in shown]
         for policy in made:
             self._attached.add(policy.urn)
-            holder.policies[f"attached policy {policy.name}"] = _policy(policy, "policy")
+            _put(holder, f"attached policy {policy.name}", policy, _policy(policy, "policy"))
         if not isinstance(arns, list) or len(items) - len(shown) > len(made):
             holder.policies[f"attached policy of {resource.name}"] = _ELSEWHERE
 
@@ -227,14 +237,20 @@ class _Side:
             holder.policies[f"inline policy of {resource.name}"] = _ELSEWHERE
 
     def _holder_name(self, resource: Resource, key: str, kind: str) -> str:
-        own = _own_app(resource)
+        own = own_app(resource)
         if own:
             return own
         for urn in resource.needs.get(key, ()):
             if urn in self._named:
                 return self._named[urn]
         name = resource.text(key).rpartition("/")[2]
-        return self._named.get(name, f"{kind} {name or f'of {resource.name}'}")
+        return self._named_by(resource, name, kind) if name else f"{kind} of {path_of(resource)}"
+
+    def _named_by(self, resource: Resource, name: str, kind: str) -> str:
+        """Return whom a name means; a name that several roles have is a holder of its own for each that uses it."""
+        if kind == "role" and self._names.is_shared(name):
+            return f"role {name} (by {path_of(resource)})"
+        return self._named.get(name, f"{kind} {name}")
 
     def _policy_text(self, arn: object, needs: tuple[str, ...]) -> PolicyText:
         """Return the text of an attached policy: by the resource that made it, or by its ARN."""
@@ -248,7 +264,7 @@ class _Side:
 
     # ----------------------------------------------------------------------------------------------- who becomes a role
     def _add_association(self, resource: Resource) -> None:
-        own = _own_app(resource)
+        own = own_app(resource)
         arn = resource.text("roleArn")
         linked = [self._named[urn] for urn in resource.needs.get("roleArn", ()) if urn in self._named]
         name = own or next(iter(linked), "") or self._named.get(arn) or self._named.get(arn.rpartition("/")[2])
@@ -267,7 +283,7 @@ class _Side:
         metadata = resource.mapping("metadata")
         annotations = metadata.get("annotations")
         arn = annotations.get(_ANNOTATION, "") if isinstance(annotations, Mapping) else ""
-        own = _own_app(resource)
+        own = own_app(resource)
         if not own and not arn:
             return  # an ordinary service account
         if undecided(arn) is not None:
@@ -294,7 +310,7 @@ class _Side:
             holder.classes.append({"metadata": named, "spec": spec})
 
     def _class_holder(self, resource: Resource, role_arn: str, title: str) -> _Holder:
-        own = _own_app(resource)
+        own = own_app(resource)
         name = own or self._named.get(role_arn) or self._named.get(role_arn.rpartition("/")[2])
         if name:
             return self._holder(name)
@@ -326,17 +342,10 @@ class _Side:
         )
 
 
-def app_of_role(role: Resource) -> str:
-    """Return the name of the app that a role belongs to."""
-    return _own_app(role) or f"role {role.text('name') or role.name}"
-
-
-def _own_app(resource: Resource) -> str:
-    """Return the app of a resource that one of our components made, "" for any other."""
-    chain = resource.urn.split("::")[2].split("$")
-    if not any(kind.startswith("lockstep:") and kind.endswith(COMPONENT) for kind in chain[:-1]):
-        return ""
-    return resource.parent.rpartition("::")[2] or resource.name
+def _put(holder: _Holder, label: str, resource: Resource, text: PolicyText) -> None:
+    """Add a policy whose label is a name: another resource may have it too."""
+    is_taken = label in holder.policies
+    holder.policies[f"{label} ({path_of(resource)})" if is_taken else label] = text
 
 
 def _namespaces(holder: _Holder) -> set[str]:
@@ -371,10 +380,6 @@ def _is_made_by(policy: Resource, arn: object, needs: tuple[str, ...]) -> bool:
 
 def _shown(value: object) -> str:
     return value if isinstance(value, str) and undecided(value) is None else ""
-
-
-def _place(resource: Resource) -> str:
-    return f"{resource.type} {resource.name}"
 
 
 def _unread(resource: Resource) -> Unread:
