@@ -73,6 +73,19 @@ def test_a_second_policy_that_goes_is_a_row_though_the_first_says_the_same() -> 
     assert difference(step(SECRET_POLICY, "a", one, None), step(SECRET_POLICY, "b", one, one)).rows
 
 
+@pytest.mark.parametrize(
+    ("hidden", "why"),
+    [("[secret]", "hides it as a secret"), ("04da6b54-80e4-46f7-96ec-b56ff0331ba9", "only after the deployment")],
+)
+def test_a_policy_that_neither_side_shows_was_not_compared_and_that_is_said(hidden: str, why: str) -> None:
+    old, new = {"secretArn": ARN, "policy": hidden}, {"secretArn": ARN, "policy": hidden, "blockPublicPolicy": True}
+    found = difference(step(SECRET_POLICY, "p", old, new))
+    (open_question,) = found.undecided
+    assert open_question.startswith(f"policy of {ARN}: ")
+    assert why in open_question
+    assert (found.rows, found.is_empty) == ((), False)
+
+
 # -------------------------------------------------------------------------------------------------------- associations
 ROLE_KIND, ASSOCIATION = "aws:iam/role:Role", "aws:eks/podIdentityAssociation:PodIdentityAssociation"
 PODS = text({"Effect": "Allow", "Principal": {"Service": "pods.eks.amazonaws.com"}, "Action": "sts:AssumeRole"})

@@ -16,7 +16,7 @@ from .actions import Power
 from .app_facts import NOTHING, AppFacts, read_app, read_resource_policy
 from .compare import Side, associations_in, compare
 from .conditions import tests_text
-from .documents import SECOND_ROLE, AppDocument, FleetDocuments, Place, ResourcePolicyDocument
+from .documents import SECOND_ROLE, AppDocument, FleetDocuments, Place, ResourcePolicyDocument, Undecided
 from .facts import About, Facts, Subject, Way
 from .other_accounts import other_account_rows
 from .patterns import contains
@@ -69,6 +69,7 @@ def diff_fleets(before: FleetDocuments, after: FleetDocuments, *, is_protected: 
         if not found and not is_same_text and before.origin == after.origin:
             reformatted.append(name)
     rows += (_risky(row, None, None, is_protected) for row in _diff_resource_policies(before, after, environment))
+    undecided |= _undecided_resource_policies(before, after)
     for row, facts in other_account_rows(before, after, environment):
         known = replace(row, spec_digest=spec_digest(facts) if facts else "")
         rows.append(_risky(known, None, None, is_protected))
@@ -237,6 +238,17 @@ def _diff_resource_policies(before: FleetDocuments, after: FleetDocuments, envir
         for row in compare(sides[0], sides[1], environment=environment, app=""):
             there = new or old
             yield replace(row, owner=there.owner if there else "", spec=there.spec if there else "", spec_digest=digest)
+
+
+def _undecided_resource_policies(before: FleetDocuments, after: FleetDocuments) -> set[str]:
+    """Return what neither side knows of the policies of secrets and keys, also where both say the same of them."""
+    found: set[str] = set()
+    for old, new in _paired(before.resource_policies, after.resource_policies):
+        if old is None or new is None or not any(isinstance(text, Undecided) for text in (new.policy, *new.others)):
+            continue
+        facts = [read_resource_policy(side) for side in (old, new)]
+        found |= {text.removeprefix(": ") for text in _unknown_in("", *facts)}
+    return found
 
 
 def _paired(
