@@ -182,6 +182,14 @@ def test_two_policies_of_one_logical_name_on_one_role_are_two() -> None:
     assert any(row.about is About.POWER and "secretsmanager:*" in row.parts for row in rows)
 
 
+def test_a_denial_that_goes_is_seen_though_the_role_still_repeats_it() -> None:
+    inputs = {"name": "shop", "assumeRolePolicy": PODS}
+    denies = text({**allow(READ, ARN), "Effect": "Deny"})
+    role = step(ROLE_KIND, "shop", inputs, inputs, arn=ROLE, inlinePolicies=[{"name": "p", "policy": denies}])
+    (row,) = difference(role, step(INLINE, "p", {"role": "shop", "name": "p", "policy": denies}, None)).rows
+    assert (row.about, row.change, row.broadens) == (About.DENIAL, Change.LOST, True)
+
+
 @pytest.mark.parametrize("is_linked", [True, False])
 def test_two_roles_of_one_name_in_two_accounts_are_two(is_linked: bool) -> None:  # noqa: FBT001 - a case
     roles = [kept_role("one"), kept_role("two", ELSEWHERE)]

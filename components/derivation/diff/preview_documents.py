@@ -148,7 +148,7 @@ class _Side:
         name = "" if self._names.is_shared(role_name(role)) else role.text("name")
         for key in filter(None, (name, role.text("arn"), role.urn)):
             self._named[key] = holder.name
-        inline = role.inputs.get("inlinePolicies")  # the computed ones repeat what other resources write
+        inline = role.asked("inlinePolicies")  # the computed ones repeat what other resources write
         for number, item in enumerate(inline if isinstance(inline, list) else [], start=1):
             if isinstance(item, Mapping):
                 text = item.get("policy")

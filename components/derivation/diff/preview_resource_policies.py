@@ -22,7 +22,7 @@ def resource_policies(resources: Iterable[Resource]) -> dict[str, ResourcePolicy
         if resource.type not in RESOURCE_POLICIES:
             continue
         target, key = RESOURCE_POLICIES[resource.type]
-        value = resource.inputs.get(key)
+        value = resource.asked(key)
         if not value:
             continue
         place = resource.text(target) or resource.text("name") or f"of {resource.name}"

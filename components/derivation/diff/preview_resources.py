@@ -42,14 +42,14 @@ class Resource:
 
     Attributes:
         properties: Inputs over outputs: after a change the outputs may still be the old ones.
-        inputs: What the program asks for, alone.
+        computed: Names of properties that only the outputs have.
         needs: Property → URNs that its value came from.
     """
 
     urn: str
     type: str
     properties: Mapping[str, object] = field(default_factory=dict)
-    inputs: Mapping[str, object] = field(default_factory=dict)
+    computed: frozenset[str] = frozenset()
     parent: str = ""
     needs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -62,6 +62,10 @@ class Resource:
         """Return a property that is a known text, else ""."""
         value = self.properties.get(key, "")
         return value if isinstance(value, str) and undecided(value) is None else ""
+
+    def asked(self, key: str) -> object:
+        """Return a property that the program asks for; None when it only says what there is."""
+        return None if key in self.computed else self.properties.get(key)
 
     def mapping(self, key: str) -> Mapping[str, object]:
         """Return a property that is a mapping, else an empty one."""
@@ -162,7 +166,7 @@ def _resource(step: Mapping[str, object], key: str) -> Resource | None:
     return replace(
         resource,
         properties={str(name): value for name, value in properties.items()},
-        inputs={str(name): value for name, value in inputs.items()} if isinstance(inputs, Mapping) else {},
+        computed=frozenset(map(str, properties.keys() - (inputs.keys() if isinstance(inputs, Mapping) else set()))),
         parent=str(state.get("parent") or ""),
         needs={
             str(name): tuple(str(urn) for urn in urns)
