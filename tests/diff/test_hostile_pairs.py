@@ -114,6 +114,29 @@ def test_a_policy_that_readers_differ_about_is_unknown_and_never_nothing(text: s
     assert [(row.about, row.broadens) for row in rows] == [(About.UNKNOWN, True)]
 
 
+@pytest.mark.parametrize("version", [{"Version": "2008-10-17"}, {}])
+@pytest.mark.parametrize(
+    "denial",
+    [
+        {"Resource": secret("${aws:PrincipalTag/forbidden}/*")},
+        {"NotResource": secret("${aws:PrincipalTag/own}/*")},
+        {"Resource": "*", "Condition": {"StringNotEquals": {"aws:ResourceTag/team": "${aws:PrincipalTag/team}"}}},
+    ],
+)
+def test_variables_are_plain_text_before_2012_so_a_denial_may_die(version: Any, denial: dict[str, Any]) -> None:  # noqa: ANN401
+    whole = policy(allow(READ, "*"), {"Effect": "Deny", "Action": READ, **denial})
+    older = {"Statement": whole["Statement"], **version}
+    before, after = (app(is_whole=False, policies={"p": text}) for text in (whole, older))
+    for rows in (rows_of(before, after), rows_of(after, before)):
+        assert {row.about for row in rows} == {About.DENIAL}
+        assert any(row.broadens for row in rows)
+
+
+def test_a_policy_without_variables_means_the_same_in_every_version() -> None:
+    older = {**policy(OWN), "Version": "2008-10-17"}
+    assert rows_of(app(OWN), app(policies={"p": older})) == ()
+
+
 # -------------------------------------------------------------------------------------------------------------- trust
 def trusted(condition: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - a policy's JSON
     """Return the trust of `shop:web` and a second statement."""

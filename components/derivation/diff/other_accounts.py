@@ -18,7 +18,7 @@ from .documents import AppDocument, FleetDocuments, OtherAccountDocument, Place
 from .facts import About, FactList, Facts, Subject, Way
 from .patterns import contains
 from .rows import Row
-from .statements import Atom, UnreadablePolicyError, read_policy, without_superfluous
+from .statements import WITH_VARIABLES, Atom, UnreadablePolicyError, read_policy, without_superfluous
 from .trust import own_accounts
 
 #: The condition by which a statement names the roles that it is for.
@@ -58,7 +58,8 @@ def read_other_account(document: OtherAccountDocument) -> Facts:
     where = f"{document.kind} of {document.resource}"
     try:
         # Role by role before what is superfluous: one statement may say for two roles what another says for one.
-        atoms = [part for atom in read_policy(document.policy, where) for part in _by_role(atom, document)]
+        whole = {"Version": WITH_VARIABLES, **document.policy}  # statements for a policy that is there already
+        atoms = [part for atom in read_policy(whole, where) for part in _by_role(atom, document)]
     except UnreadablePolicyError as error:
         facts.add(Subject(about=About.UNKNOWN, parts=(where,)), texts={"value": str(error)})
         return facts.facts()

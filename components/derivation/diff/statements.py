@@ -11,13 +11,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from .conditions import Test, Tests, is_weaker_or_equal, read_tests, texts_of
 from .patterns import Pattern
 
 _ARN_COLONS = 5
+#: The version of the language in which `${...}` stands for something; in an older one, IAM's default, it is plain text.
+WITH_VARIABLES = "2012-10-17"
+_VARIABLE, _PLAIN = "${", "${as text: "
 
 
 class Effect(StrEnum):
@@ -80,15 +83,31 @@ def read_policy(document: object, where: str) -> tuple[Atom, ...]:
         raise UnreadablePolicyError(f"{where} has no Statement")
     statements = document["Statement"]
     statements = statements if isinstance(statements, list) else [statements]
+    has_variables = document.get("Version") == WITH_VARIABLES
     atoms: list[Atom] = []
     for number, statement in enumerate(statements, start=1):
         if not isinstance(statement, Mapping):
             raise UnreadablePolicyError(f"{where} statement {number} is not a mapping")
         try:
-            atoms += _atoms(statement, f"{where}, {_label(statement, number)}")
+            found = _atoms(statement, f"{where}, {_label(statement, number)}")
+            atoms += found if has_variables else map(_without_variables, found)
         except ValueError as error:
             raise UnreadablePolicyError(f"{where} statement {number}: {error}") from None
     return tuple(atoms)
+
+
+def _without_variables(atom: Atom) -> Atom:
+    """Return an atom of an older version: what looks like a variable is marked, so that it equals no real one."""
+    resource = atom.resource
+    if _VARIABLE in str(resource):
+        text = [part.replace(_VARIABLE, _PLAIN) for part in (resource.text, *resource.but)]
+        resource = Pattern.all_but(text[1:]) if resource.but else Pattern.of(text[0])
+    if not any(_VARIABLE in value for test in atom.tests for value in test.values):
+        return replace(atom, resource=resource)
+    tests = [
+        replace(test, values=tuple(sorted(v.replace(_VARIABLE, _PLAIN) for v in test.values))) for test in atom.tests
+    ]
+    return replace(atom, resource=resource, tests=Tests(tests))
 
 
 def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
