@@ -160,26 +160,36 @@ def _pages(reports: _Reports, name: str) -> tuple[str, tuple[str, ...]]:
         return report.project, render_markdown(report, stack)
     read, previewed = reports.previews[name]
     report, stack = reports.access.get(name, (read.report, previewed))
-    notes = list(read.notes.get(name, ()))
-    if reports.access_failed and name not in reports.access:
-        notes.insert(0, "the access diff failed: see the run. What follows is only what the preview's program found")
-    if name in reports.access:
-        rows, undecided = reports.further(name)
-        notes += [f"only in the preview: {plain(sentence(row))}" for row in rows]
-        notes += [f"only in the preview: not compared, because neither side is known: {item}" for item in undecided]
-    shown = notes[:_FURTHER_SHOWN]
-    if len(notes) > len(shown):
-        shown.append(f"and {len(notes) - len(shown)} more")
     preview = StackPreview(
         stack=name,
         plan=read.plans[name],
         access=stack,
         reach=read.reaches[name],
         cost=read.costs[name],
-        notes=tuple(shown),
+        notes=_notes(reports, name),
         redaction=Redaction(),
     )
     return report.project, render_pages(report, preview)
+
+
+def _notes(reports: _Reports, name: str) -> tuple[str, ...]:
+    """Return the notes on a stack's preview: first all that needs an approval, then some of the others."""
+    read, _ = reports.previews[name]
+    first: list[str] = []
+    others: list[str] = []
+    if name in reports.access:
+        rows, undecided = reports.further(name)
+        for row in rows:
+            is_open = read.report.is_open(row)
+            told = f"only in the preview{', needs approval' if is_open else ''}: {plain(sentence(row))}"
+            (first if is_open else others).append(told)
+        first += [f"only in the preview: not compared, because neither side is known: {item}" for item in undecided]
+    elif reports.access_failed:
+        first.append("the access diff failed: see the run. What follows is only what the preview's program found")
+    others += read.notes.get(name, ())
+    if len(others) > _FURTHER_SHOWN:
+        others[_FURTHER_SHOWN:] = [f"and {len(others) - _FURTHER_SHOWN} more"]
+    return (*first, *others)
 
 
 if __name__ == "__main__":

@@ -254,7 +254,7 @@ def test_a_preview_adds_resources_and_cannot_hide_what_the_base_found(forge: For
     assert main([str(access.parent), str(preview.parent)], environment(forge)) == 0
     (body,) = forge.bodies()
     assert "gains read access to secret `prod/smtp`" in body, "what the base's tool found"
-    assert "only in the preview:" in body
+    assert "only in the preview" in body
     assert "> [!WARNING]" in body
 
 
@@ -440,6 +440,25 @@ def test_a_row_that_only_a_preview_saw_needs_approval(forge: Forge, write: Calla
     rows = [{**row, "app": "another", "approval": "needed"} for row in told["stacks"][0]["rows"]]
     assert main([str(access.parent), str(beside(access, "previews", rows=rows))], environment(forge)) == 0
     assert forge.labels == {LABEL}
+
+
+def test_rows_that_only_a_preview_saw_are_all_named_before_its_other_notes(
+    forge: Forge, write: Callable[..., Path]
+) -> None:
+    access = write("access", "diff", *sides("read_gained"))
+    told = json.loads(access.read_text(encoding="utf-8"))
+    (row, *_) = (row for row in told["stacks"][0]["rows"] if row["needsApproval"])
+    rows = [{**row, "app": f"app{number:02}"} for number in range(30)]
+    previews = beside(access, "previews", rows=rows)
+    told = json.loads((previews / "report.json").read_text(encoding="utf-8"))
+    told["previews"][0]["notes"] = [f"remark {number:02}" for number in range(30)]
+    (previews / "report.json").write_text(json.dumps(told), encoding="utf-8")
+    assert main([str(access.parent), str(previews)], environment(forge)) == 0
+    (body,) = forge.bodies()
+    lines = [line for line in body.splitlines() if line.startswith("- note: ")]
+    assert [number for number in range(30) if f"app{number:02}" not in lines[number]] == []
+    assert all("needs approval" in line for line in lines[:30])
+    assert [line for line in lines[30:] if "remark" not in line] == ["- note: `and 10 more`"]
 
 
 def test_what_could_not_be_compared_sets_the_label(forge: Forge, write: Callable[..., Path]) -> None:
