@@ -10,7 +10,7 @@ import pytest
 
 from components.derivation.diff import About, Change, Difference, Risk, diff_fleets, read_preview, read_sides
 from lockstep.access_report.sentences import plain, sentence
-from tests.diff.documents import ACCOUNT, ROLE, allow, policy, secret
+from tests.diff.documents import ACCOUNT, ROLE, allow, class_of, policy, secret, secret_object
 
 SECRET, SECRET_POLICY = "aws:secretsmanager/secret:Secret", "aws:secretsmanager/secretPolicy:SecretPolicy"
 ARN = secret("prod/db-AbCdEf")
@@ -221,3 +221,25 @@ def test_of_two_attachments_of_one_logical_name_none_hides_the_other(changed: st
     old, new = ({"roles": ["shop"], "policyArn": f"arn:aws:iam::aws:policy/{name}"} for name in ("X", "Y"))
     steps = [step(f"my:a:{parent}${kind}", "k", old, new if parent == changed else old) for parent in "AB"]
     assert broadened(difference(kept_role(), *steps)) == {"role shop"}
+
+
+# ------------------------------------------------------------------------------------------------------------- classes
+CLASS = "kubernetes:secrets-store.csi.x-k8s.io/v1:SecretProviderClass"
+IN_BOTH = (kept_association("x", association("a", "n1/s1")), kept_association("y", association("a", "n2/s2")))
+
+
+def copying_class(namespace: str) -> dict[str, Any]:
+    made = class_of(secret_object("prod/db"), name="c", namespace=namespace, roleArn=ROLE)
+    data = [{"objectName": "prod/db", "key": "K"}]
+    made["spec"]["secretObjects"] = [{"secretName": "env", "type": "Opaque", "data": data}]
+    return made
+
+
+@pytest.mark.parametrize("old", [None, copying_class("n1")])
+def test_a_copy_of_a_secret_in_another_namespace_is_a_new_copy(old: dict[str, Any] | None) -> None:
+    kept = step(CLASS, "first", copying_class("n1"), copying_class("n1"))
+    moved = step(CLASS, "second", old, copying_class("n2"))
+    rows = difference(kept_role(), *IN_BOTH, *([kept] if old is None else []), moved).rows
+    copies = {(row.change, row.parts, row.broadens) for row in rows if row.about is About.SYNC}
+    gone = set() if old is None else {(Change.LOST, ("n1/env",), False)}
+    assert copies == {(Change.GAINED, ("n2/env",), True)} | gone

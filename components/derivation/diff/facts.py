@@ -45,8 +45,8 @@ class Subject:
     Attributes:
         parts: By kind. READ: ARN without region. POWER: power, action, resource. DENIAL: action, resource. IDENTITY:
             attribute. TRUST: who. RESOURCE_POLICY: resource, effect, who, action. OTHER_ACCOUNT: account, kind,
-            object, role. SYNC: Kubernetes Secret. FILE: class, path. MOUNT: class, setting. The last
-            three: where, or what.
+            object, role. SYNC: Kubernetes Secret. FILE: class, path. MOUNT: class, setting (Secret
+            and class with their namespace, unless it is the app's own). The last three: where, or what.
     """
 
     about: About

@@ -23,6 +23,7 @@ from provider_runtime.secret_objects import (
 from ..arn import Arn, parameter_arn, secret_pattern
 from .documents import AppDocument, Document
 from .facts import HIDDEN, About, FactList, Subject
+from .trust import own_accounts
 
 #: Parameters whose values are names of things; the value of any other one is compared and not shown.
 _SHOWN = frozenset(
@@ -72,12 +73,25 @@ def class_title(manifest: Document) -> str:
     return f"{metadata.get('namespace', '')}/{metadata.get('name', '')}"
 
 
+def _label(app: AppDocument, manifest: Document) -> str:
+    """Return what a class is called in facts, for an app of ours its name alone: then a move is one row.
+
+    Anybody else's role may be several namespaces', and a class of the same name elsewhere is another one.
+    """
+    metadata = _inner(manifest, "metadata")
+    own = {account.partition("/")[0] for account in own_accounts(app)} or {
+        str(_inner(other, "metadata").get("namespace", "")) for other in app.classes
+    }
+    # What is not ours is called after its kind: `role NAME`; an app's name has no space.
+    is_own = " " not in app.app and own == {str(metadata.get("namespace", ""))}
+    return str(metadata.get("name", "")) if is_own else class_title(manifest)
+
+
 def _add_class(facts: FactList, app: AppDocument, manifest: Document) -> list[Need]:
-    name = str(_inner(manifest, "metadata").get("name", ""))
-    spec = _inner(manifest, "spec")
+    name, spec = _label(app, manifest), _inner(manifest, "spec")
     parameters = {key: str(value) for key, value in _inner(spec, "parameters").items()}
-    _add_settings(facts, app, name, spec, parameters)
-    _add_syncs(facts, spec)
+    _add_settings(facts, app, manifest, parameters)
+    _add_syncs(facts, spec, name.rpartition("/")[0])
     if spec.get("provider") != "aws":
         objects = {f"{HIDDEN}objects": parameters.get("objects", "")}
         facts.add(Subject(about=About.MOUNT, parts=(name, "objects of another provider")), texts=objects)
@@ -101,10 +115,11 @@ def _regions(parameters: Mapping[str, str]) -> tuple[str, ...]:
     return (parameters.get("region", ""), *(region.strip() for region in failover.split(",") if region.strip()))
 
 
-def _add_settings(facts: FactList, app: AppDocument, name: str, spec: Document, parameters: Mapping[str, str]) -> None:
+def _add_settings(facts: FactList, app: AppDocument, manifest: Document, parameters: Mapping[str, str]) -> None:
+    name, spec = _label(app, manifest), _inner(manifest, "spec")
     facts.add(Subject(about=About.MOUNT, parts=(name, "provider")), texts={"value": str(spec.get("provider", ""))})
     if app.mount_paths is not None:
-        path = app.mount_paths.get(name, "")
+        path = app.mount_paths.get(str(_inner(manifest, "metadata").get("name", "")), "")
         facts.add(Subject(about=About.MOUNT, parts=(name, "path")), texts={"value": path or "mounted by no pod"})
     failover = ", ".join(_regions(parameters)[1:])
     if failover:
@@ -116,7 +131,7 @@ def _add_settings(facts: FactList, app: AppDocument, name: str, spec: Document, 
         facts.add(Subject(about=About.MOUNT, parts=(name, key)), texts={"value" if shown else f"{HIDDEN}value": value})
 
 
-def _add_syncs(facts: FactList, spec: Document) -> None:
+def _add_syncs(facts: FactList, spec: Document, namespace: str) -> None:
     entries = spec.get("secretObjects")
     for entry in entries if isinstance(entries, list) else []:
         if not isinstance(entry, Mapping):
@@ -125,7 +140,8 @@ def _add_syncs(facts: FactList, spec: Document) -> None:
         items = [item for item in data if isinstance(item, Mapping)] if isinstance(data, list) else []
         texts = {f"key {item.get('key', '')}": f"file {item.get('objectName', '')}" for item in items}
         texts["type"] = str(entry.get("type", "Opaque"))
-        facts.add(Subject(about=About.SYNC, parts=(str(entry.get("secretName", "")),)), texts=texts)
+        name = str(entry.get("secretName", ""))
+        facts.add(Subject(about=About.SYNC, parts=(f"{namespace}/{name}" if namespace else name,)), texts=texts)
 
 
 def _add_object(
@@ -136,7 +152,7 @@ def _add_object(
     regions: tuple[str, ...],
     translation: PathTranslation,
 ) -> Iterator[Need]:
-    name = str(_inner(manifest, "metadata").get("name", ""))
+    name = _label(app, manifest)
     files: list[Subject] = []
     for path, texts in _files(item, translation):
         files.append(Subject(about=About.FILE, parts=(name, path)))
