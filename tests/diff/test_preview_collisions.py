@@ -131,6 +131,13 @@ def test_a_session_policy_of_one_of_two_in_other_words_is_no_change() -> None:
     assert difference(kept_role(), kept_association("x", one), step(ASSOCIATION, "y", two, other_words)).rows == ()
 
 
+def test_a_boundary_that_is_asked_for_no_longer_is_gone_though_the_outputs_still_have_it() -> None:
+    boundary = {"permissionsBoundary": f"arn:aws:iam::{ACCOUNT}:policy/b"}
+    inputs = {"name": "shop", "assumeRolePolicy": PODS}
+    (row,) = difference(step(ROLE_KIND, "shop", inputs | boundary, inputs, arn=ROLE, **boundary)).rows
+    assert (row.parts, row.change, row.broadens) == (("permissions boundary",), Change.LOST, True)
+
+
 # ---------------------------------------------------------------------------------------------------- attached policies
 POLICY, ATTACHED = "aws:iam/policy:Policy", "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
 LISTS = {"name": "SecretsManagerReadWrite", "policy": text(allow("s3:ListBucket", "arn:aws:s3:::x"))}

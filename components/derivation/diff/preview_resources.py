@@ -143,7 +143,14 @@ def _two(step: Mapping[str, object]) -> tuple[Resource | None, Resource | None]:
         return there, there
     if operation == "delete" and old is not None and _is_kept(step.get("oldState")):
         return old, old  # it leaves the state and stays in the account
-    return old, new
+    return old, _without_stale(old, new) if old is not None and new is not None else new
+
+
+def _without_stale(old: Resource, new: Resource) -> Resource:
+    """Leave out what the program no longer asks for: after an update the outputs may still be the old ones."""
+    asked = old.properties.keys() - old.computed
+    stale = {key for key in new.computed if key in asked and key != "name"}
+    return replace(new, properties={key: value for key, value in new.properties.items() if key not in stale})
 
 
 def _is_kept(state: object) -> bool:
