@@ -59,7 +59,7 @@ def canary_preview() -> dict[str, Any]:
     return {
         "config": {"shop:dbPassword": CANARY},
         "steps": [{"op": "create", "urn": item["urn"], "newState": item} for item in states],
-        "diagnostics": [{"message": text, "severity": "error", "urn": ""} for text in messages],
+        "diagnostics": [{"message": text, "severity": "warning", "urn": ""} for text in messages],
         "changeSummary": {"create": len(states)},
     }
 
