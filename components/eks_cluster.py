@@ -24,10 +24,10 @@ from . import cluster_policies as policies
 from .arguments import ArgumentProblem, CheckedArguments
 from .cluster_facts import ClusterFacts
 from .cluster_settings import ClusterSettings, cluster_problems
-from .derivation.arn import DNS_SUFFIXES, is_account, is_policy_arn, is_region, is_role_path
 from .derivation.naming import platform_role_name
 from .network import Network
 from .node_group import NodeGroup, NodeGroupArgs
+from .role_place import place_rules
 
 #: Sorted, all that there are.
 LOG_TYPES = ("api", "audit", "authenticator", "controllerManager", "scheduler")
@@ -86,16 +86,7 @@ class EksClusterArgs(CheckedArguments):
                 "It is a name of EKS",
                 "use letters, 0-9, - _",
             ),
-            ("region", is_region(self.region), "It is a region's name", "write it like eu-west-1"),
-            ("account", is_account(self.account), "It is 12 digits", "write them as a text"),
-            ("partition", self.partition in DNS_SUFFIXES, f"It is one of {', '.join(DNS_SUFFIXES)}", "correct it"),
-            ("role_path", is_role_path(self.role_path), "It begins and ends with a slash", "write /platform/"),
-            (
-                "permissions_boundary",
-                self.permissions_boundary is None or is_policy_arn(self.permissions_boundary),
-                "It is the ARN of a managed policy",
-                "write the full ARN, or leave it out",
-            ),
+            *place_rules(self),
         ):
             if not fits:
                 yield self.problem(field, f"{getattr(self, field)!r} does not fit", rule, fix)

@@ -16,8 +16,8 @@ import pulumi_aws as aws
 
 from .arguments import ArgumentProblem, CheckedArguments
 from .cluster_settings import RETENTION_DAYS
-from .derivation.arn import DNS_SUFFIXES, is_account, is_policy_arn, is_region, is_role_path
 from .derivation.naming import platform_role_name
+from .role_place import place_rules
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 
@@ -52,16 +52,7 @@ class FlowLogsArgs(CheckedArguments):
         """Yield what AWS would refuse."""
         for field, fits, rule, fix in (
             ("network_name", _NAME.fullmatch(self.network_name), "It is part of names", "use letters, 0-9, - and _"),
-            ("region", is_region(self.region), "It is a region's name", "write it like eu-west-1"),
-            ("account", is_account(self.account), "It is 12 digits", "write them as a text"),
-            ("partition", self.partition in DNS_SUFFIXES, f"It is one of {', '.join(DNS_SUFFIXES)}", "correct it"),
-            ("role_path", is_role_path(self.role_path), "It begins and ends with a slash", "write /platform/"),
-            (
-                "permissions_boundary",
-                self.permissions_boundary is None or is_policy_arn(self.permissions_boundary),
-                "It is the ARN of a managed policy",
-                "write the full ARN, or leave it out",
-            ),
+            *place_rules(self),
             ("retention_days", self.retention_days in RETENTION_DAYS, "CloudWatch Logs takes some only", "pass 90"),
         ):
             if not fits:
