@@ -182,7 +182,7 @@ def _approvals(request: DiffRequest, base: Side) -> Approvals:
     if name is not None and base.read_text is not None:
         if not _names_revision(name):
             return parse_approvals(base.read_text(name), where=name, today=request.today)
-        if _is_ci() if request.in_ci is None else request.in_ci:
+        if _is_in_ci(said=request.in_ci):
             raise RequestError(
                 f"{name}: in CI approvals are read from BASE, so that nobody approves his own change. "
                 f"Fix: write --approvals {name.partition(':')[2]}. [DIFF003]"
@@ -190,9 +190,9 @@ def _approvals(request: DiffRequest, base: Side) -> Approvals:
     return read_approvals(name, project=request.project, today=request.today, in_ci=request.in_ci)
 
 
-def _is_ci() -> bool:
-    """Say whether this runs in CI: every forge sets `CI`."""
-    return os.environ.get("CI", "").lower() not in {"", "0", "false"}
+def _is_in_ci(*, said: bool | None) -> bool:
+    """Say whether this runs in CI; where nobody said, every forge sets `CI`."""
+    return os.environ.get("CI", "").lower() not in {"", "0", "false"} if said is None else said
 
 
 def _names_revision(name: str) -> bool:
@@ -217,7 +217,7 @@ def read_approvals(name: str | None, *, project: Path, today: dt.date, in_ci: bo
         except GitTreeError as error:
             raise SideError(f"{error} [DIFF003]") from None
         return parse_approvals(text, where=name, today=today)
-    if _is_ci() if in_ci is None else in_ci:
+    if _is_in_ci(said=in_ci):
         raise RequestError(
             f"{name}: BASE is a document and holds no approvals, and in CI they are read from a revision only, so that "
             "nobody approves his own change. Fix: write --approvals REVISION:FILE. [DIFF003]"
