@@ -66,9 +66,14 @@ def test_a_wrong_flag_is_wrong_usage(project: Path) -> None:
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_ends_what_it_started(how: signal.Signals, project: Path) -> None:
     before = runs(project)
-    process = subprocess.Popen(  # noqa: S603 - our own command
-        COMMAND, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    # A shell without job control has its background jobs ignore SIGINT, and they would pass that on.
+    heard = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        process = subprocess.Popen(  # noqa: S603 - our own command
+            COMMAND, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+    finally:
+        signal.signal(signal.SIGINT, heard)
     started: set[int] = set()
     try:
         deadline = time.monotonic() + BOUND_SECONDS
