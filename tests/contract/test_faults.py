@@ -254,7 +254,7 @@ def test_a_mount_ends_before_its_deadline_whatever_aws_does(
     account = f"hang-{action}-{fault.drip_seconds}"
     pod = Pod(objects=BOTH.objects, service_account=account, tokens={"sts.amazonaws.com": account})
     answer = driver.mount(pod)
-    assert time.monotonic() - began < MOMENTS_SECONDS
+    assert time.monotonic() - began < 4
     assert answer.code is grpc.StatusCode.FAILED_PRECONDITION
     # A tenth of the second is left to say which call it was; on a machine that is busier than that nobody can.
     assert "no answer before" in answer.text or "did not end within" in answer.text
@@ -379,7 +379,7 @@ def test_sigterm_answers_running_mounts_with_a_final_status_before_the_server_st
             assert "shutting down" in answer.text
         began = time.monotonic()
         assert daemon.wait() == 0
-        assert time.monotonic() - began < MOMENTS_SECONDS, "threads that wait for AWS do not hold up the exit"
+        assert time.monotonic() - began < 5, "threads that wait for AWS do not hold up the exit"
         assert not daemon.path.exists()
 
 
@@ -461,7 +461,7 @@ def test_a_second_signal_ends_the_process_at_once() -> None:
             began = time.monotonic()
             daemon.signal(signal.SIGTERM)
             assert daemon.wait() == 128 + signal.SIGTERM
-            assert time.monotonic() - began < MOMENTS_SECONDS, "the grace is not waited for"
+            assert time.monotonic() - began < 4, "the grace is not waited for"
             running.result()
 
 

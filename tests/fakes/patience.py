@@ -1,8 +1,7 @@
 """How tests wait for what must come: long enough for any machine, never without end, and with a clear failure.
 
-What a test waits for comes in moments where nothing is wrong, so a long bound costs nothing. A bound that tests speed
-has no place here: where a law is about time, let the fault last longer than any stall, and assert that its end was not
-waited for (`LASTING_SECONDS` and `MOMENTS_SECONDS`).
+What a test waits for comes in moments where nothing is wrong, so a long bound costs nothing. Where a law is about time,
+the fault lasts much longer than the bound that the test itself names (`LASTING_SECONDS`), so that a stall is no race.
 """
 
 from __future__ import annotations

@@ -26,8 +26,8 @@ from tests.runtime.pure.samples import deterministic, failure, objects, request
 
 FOLDER = Path(__file__).parent
 SEEDS = sorted(path for name in TARGETS for path in (FOLDER / "seeds" / name).iterdir())
-QUICK_SECONDS = 20.0
-"""CPU seconds that no input may take; measured 0.1 to 1, the rest is for slow CPUs."""
+QUICK_SECONDS = 5.0
+"""CPU seconds that no input may take; measured 0.1 to 1."""
 TEN_MEGABYTES = 10 * 1024 * 1024
 
 

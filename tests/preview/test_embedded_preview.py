@@ -109,6 +109,7 @@ def test_a_stack_on_a_cluster_that_exists_is_previewed(run: Run, copied: Path, s
     assert "FAILED" not in text, text
     assert code == ExitCode.NEEDS_APPROVAL
     assert sorted(re.findall(r"^\+ app (\S+) is new and runs as", text, re.MULTILINE)) == APPS
+    assert "+ app payments is new and runs as payments/payments-api" in text
     assert f"IRSA of {str(config_of(copied, stack)['lockstep:oidcIssuer']).removeprefix('https://')}" in text
     assert re.search(rf"^resources of {stack}: \d+ create$", text, re.MULTILINE)
     assert "note: nothing is known to be deployed: everything counts as new." in text

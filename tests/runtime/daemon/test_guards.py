@@ -155,8 +155,8 @@ async def test_a_peer_that_never_ends_costs_one_worker_until_the_deadline_and_no
         with pytest.raises(Exception) as caught:  # noqa: PT011  # the deadline, or the size of the answer
             await calls.run(REGION, clock.monotonic() + 1.0, read)
         assert isinstance(caught.value, DeadlinePassed) or "IncompleteRead" in repr(caught.value) or fault.endless
-        await until(lambda: not calls.running, "the worker comes back", seconds=MOMENTS_SECONDS)
-        assert time.monotonic() - began < MOMENTS_SECONDS, "before the fault ends"
+        assert time.monotonic() - began < 3
+        await until(lambda: not calls.running, "the worker comes back", seconds=began + 4 - time.monotonic())
         aws.heal()
         assert await calls.run(REGION, clock.monotonic() + PATIENCE_SECONDS, read) == "v"
     finally:
@@ -179,7 +179,7 @@ async def test_a_region_that_hangs_leaves_a_quarter_of_the_workers_to_the_others
             for _ in range(9)
         ]
         await _until_running(calls, 3)
-        assert await calls.run("alive", clock.monotonic() + MOMENTS_SECONDS, lambda: "v") == "v"
+        assert await calls.run("alive", clock.monotonic() + 5, lambda: "v") == "v"
         assert (calls.running, calls.waiting) == (3, 6)
     finally:
         release.set()

@@ -25,7 +25,7 @@ from provider_runtime.ports import AwsCredentials, Caller, CallError
 from provider_runtime.redaction import SecretText
 from tests.fakes.aws import AGENT, ASSUME_ROLE, FakeAws, FakeSecret, Fault
 from tests.fakes.driver import ROLE_ARN
-from tests.fakes.patience import LASTING_SECONDS, MOMENTS_SECONDS, PATIENCE_SECONDS
+from tests.fakes.patience import LASTING_SECONDS, PATIENCE_SECONDS
 from tests.fakes.ports import FakeClock, FakeExchange, Spawner
 from tests.fakes.tokens import make_token
 
@@ -278,7 +278,7 @@ async def test_an_agent_that_does_not_answer_costs_no_more_than_its_timeout_per_
     began = time.monotonic()
     with pytest.raises(CallError, match="TimeoutError: timed out"):
         await node.fetch(_agent_caller())
-    assert time.monotonic() - began < MOMENTS_SECONDS, "the agent is not waited for"
+    assert time.monotonic() - began < 15, "the agent is not waited for"
     assert aws.count(AGENT) == 3
     aws.heal()
 
@@ -335,6 +335,6 @@ async def test_the_exchange_ends_at_the_deadline_whatever_sts_does(aws: FakeAws)
     began = time.monotonic()
     with pytest.raises(CallError) as caught:
         await _Node(aws).fetch(_caller(), seconds=0.2)
-    assert time.monotonic() - began < MOMENTS_SECONDS, "the fake answers later"
+    assert time.monotonic() - began < 5, "the fake answers later"
     assert caught.value.code is ErrorCode.DEADLINE
     aws.heal()

@@ -20,7 +20,7 @@ from provider_runtime.socket_takeover import (
 from tests.fakes.aws import FakeAws
 from tests.fakes.daemons import DaemonProcess, ThreadedDaemon, socket_directory
 from tests.fakes.driver import DriverClient
-from tests.fakes.patience import MOMENTS_SECONDS, wait_until
+from tests.fakes.patience import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,7 +74,7 @@ def test_the_older_instance_takes_the_name_back_when_the_newer_one_stops_first(d
         before = older.path.stat().st_ino
         with ThreadedDaemon(directory, url=URL):
             pass
-        wait_until(older.path.exists, "the older instance has its name", seconds=MOMENTS_SECONDS)
+        wait_until(older.path.exists, "the older instance has its name", seconds=10)
         assert older.path.stat().st_ino == before
         assert _answers(older.path)
 
@@ -92,7 +92,7 @@ def test_the_name_is_never_gone_while_one_instance_replaces_another(directory: P
 def test_a_removed_name_comes_back_within_a_second_or_two(directory: Path) -> None:
     with ThreadedDaemon(directory, url=URL) as daemon:
         daemon.path.unlink()
-        wait_until(daemon.path.exists, "the name is there again", seconds=MOMENTS_SECONDS)
+        wait_until(daemon.path.exists, "the name is there again", seconds=10)
         assert _answers(daemon.path)
 
 
