@@ -5,6 +5,7 @@ What AWS or another stack would be asked for is answered from the stack's own se
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -43,12 +44,12 @@ def copied(tmp_path: Path, project: Path) -> Path:
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Return `run(project, stack, arguments...) -> (exit code, output)`."""
+    """Return `run(project, stack, arguments..., verb) -> (exit code, output)`."""
     monkeypatch.delenv("CI", raising=False)
 
-    def runner(folder: Path, stack: str, *arguments: str) -> tuple[int, str]:
-        words = ["preview", "--project", str(folder), "--stack", stack, "--engine", "embedded", *arguments]
-        code = main(words)
+    def runner(folder: Path, stack: str, *arguments: str, verb: str = "preview") -> tuple[int, str]:
+        engine = ("--engine", "embedded") if verb == "preview" else ()
+        code = main([verb, "--project", str(folder), "--stack", stack, *engine, *arguments])
         captured = capsys.readouterr()
         return int(code), captured.out + captured.err
 
@@ -136,3 +137,23 @@ def test_a_cluster_of_the_stacks_own_is_previewed_before_it_is_made_and_after(ru
     assert re.search(r"^resources of staging: \d+ create, \d+ same, \d+ update$", text, re.MULTILINE), "none replaced"
     changed = [line.split()[2] for line in text.splitlines() if line.startswith("    ~ ")]
     assert changed == ["platform-csi-driver"], "the driver is told to ask for tokens"
+
+
+# ---------------------------------------------------------------------------------------------------- beside a diff
+def test_a_row_has_one_identity_in_a_preview_and_in_a_diff_whatever_the_stack_is_called(run: Run, copied: Path) -> None:
+    """An approval names a row and the state of its app: it must hold for both."""
+    commit(copied)
+    mailer = copied / "stacks" / "apps" / "mailer.yaml"
+    text = mailer.read_text(encoding="utf-8")
+    mailer.write_text(
+        text.replace("\nparameters:", "\n  - name: ${environment}/payments/db\n    file: db.json\nparameters:", 1)
+    )
+    assert config_of(copied, "apps")["lockstep:environment"] == "prod"
+
+    _, previewed = run(copied, "apps", "--base", "HEAD", "--format", "json")
+    _, compared = run(copied, "apps", "HEAD", "--format", "json", verb="diff")
+    (told,), (expected,) = json.loads(previewed)["stacks"], json.loads(compared)["stacks"]
+    assert (told["stack"], told["environment"]) == (expected["stack"], expected["environment"]) == ("apps", "prod")
+    rows = [(row["row"], row["spec"], row["sentence"]) for row in told["rows"]]
+    assert rows == [(row["row"], row["spec"], row["sentence"]) for row in expected["rows"]]
+    assert [sentence for *_, sentence in rows] == ["app mailer gains read access to secret prod/payments/db"]

@@ -128,7 +128,7 @@ class _Side:
                 if is_kind(resource.type):
                     add(resource)
         return FleetDocuments(
-            environment=self._sides.stack,
+            environment=self._sides.environment,
             apps={name: self._finished(holder) for name, holder in sorted(self._holders.items())},
             resource_policies=resource_policies(self._resources),
             unread={self._names.place(item): _unread(item) for item in self._resources if is_unread(item.type)},

@@ -30,6 +30,8 @@ _BOTH = frozenset({"same", "read", "refresh", "import"})
 #: Steps about leftovers that are no part of either side.
 _NEITHER = frozenset({"discard", "discard-replaced", "remove-pending-replace", "read-discard"})
 _STACK = "pulumi:pulumi:Stack"
+#: The setting that names a stack's environment; rows are named after it, whatever the stack is called.
+_ENVIRONMENT = "lockstep:environment"
 
 
 class NotAPreviewError(ValueError):
@@ -78,11 +80,13 @@ class Sides:
     """Both sides of a preview.
 
     Attributes:
+        environment: As the stack's settings name it; the stack where they name none, as for a foreign program.
         is_whole: Whether resources that do not change are in the document too.
         left_out: How many are not.
     """
 
     stack: str
+    environment: str = ""
     project: str
     before: tuple[Resource, ...]
     after: tuple[Resource, ...]
@@ -117,12 +121,19 @@ def read_sides(document: object) -> Sides:
     stack, project = _names(steps)
     return Sides(
         stack=stack,
+        environment=_environment(document) or stack,
         project=project,
         before=tuple(before[urn] for urn in sorted(before)),
         after=tuple(after[urn] for urn in sorted(after)),
         is_whole=left_out == 0,
         left_out=left_out,
     )
+
+
+def _environment(document: Mapping[str, object]) -> str:
+    config = document.get("config")
+    name = config.get(_ENVIRONMENT, "") if isinstance(config, Mapping) else ""
+    return name if isinstance(name, str) and undecided(name) is None else ""
 
 
 def _names(steps: Iterable[Mapping[str, object]]) -> tuple[str, str]:
