@@ -126,6 +126,8 @@ def resource_words(resource: str) -> Sentence:
 
 
 def _account(row: Row) -> Sentence:
+    if row.about is About.KEY:
+        return ()  # what may be in another account there is the key, and its ARN says so
     arn = Arn.parse(row.parts[0])
     return ("of account", Name(arn.account)) if arn and Risk.CROSS_ACCOUNT in row.risks else ()
 
@@ -209,13 +211,19 @@ def _region(row: Row) -> Sentence:
 def _key(row: Row) -> Sentence:
     keys = [tuple(text.partition(": ")[2] for text in texts) for texts in (row.before, row.after)]
     match row.change:
-        case Change.CHANGED if not keys[0]:  # AWS's own key was, or is, the one of that region
-            return (*_app(row), "decrypts", *what(row), "with the customer key", *_listed(keys[1]), "too")
-        case Change.CHANGED if not keys[1]:
-            return (*_app(row), "no longer decrypts", *what(row), "with the customer key", *_listed(keys[0]))
-        case Change.GAINED:
+        case Change.GAINED:  # AWS's own key was enough
             return (*_app(row), "decrypts", *what(row), "with the customer key", *_listed(keys[1]))
         case Change.LOST:
+            return (*_app(row), "no longer decrypts", *what(row), "with the customer key", *_listed(keys[0]))
+        case Change.NARROWED if not keys[0]:  # an unbound Decrypt let it, see key_changes.py
+            known = ("with the customer key", *_listed(keys[1]), "as before, and now bound to it")
+            return (*_app(row), "decrypts", *what(row), *known)
+        case Change.WIDENED if not keys[1]:
+            known = ("with the customer key", *_listed(keys[0]), "as before, and no longer bound to it")
+            return (*_app(row), "decrypts", *what(row), *known)
+        case _ if not keys[0]:
+            return (*_app(row), "decrypts", *what(row), "with the customer key", *_listed(keys[1]), "too")
+        case _ if not keys[1]:
             return (*_app(row), "no longer decrypts", *what(row), "with the customer key", *_listed(keys[0]))
         case _:
             return (*_app(row), "decrypts", *what(row), "with", *_listed(keys[1]), "instead of", *_listed(keys[0]))

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from .conditions import changed_values, is_weaker_or_equal, tests_text
 from .facts import HIDDEN, About, Facts, Subject, Terms, Way
+from .key_changes import bound_anew, key_rows, keys_in
 from .patterns import contains
 from .rows import Change, Row
 from .trust import ANY, ASSOCIATION, OWN, PATTERN, SESSION_POLICY
@@ -42,6 +43,7 @@ def compare(before: Side, after: Side, *, environment: str, app: str) -> list[Ro
     if max(associations_in(side.facts) for side in (before, after)) <= 1:
         rows = [row for row in rows if row.about is not About.IDENTITY or row.parts[0] != ASSOCIATION]
     rows = _merged(_folded(_session_folded(_trust_folded(rows, before, after)), before, after))
+    rows = list(bound_anew(rows, before.facts, after.facts))
     if any(_is_hidden(About.READ, side.facts) for side in (before, after)):
         rows = [row for row in rows if row.about not in _MATCHED]
     rows = [_doubted(row, before, after) for row in rows]
@@ -153,7 +155,7 @@ def _read_rows(blank: Row, old: Terms, new: Terms) -> Iterator[Row]:
             regions=tuple(sorted(after)),
             before=tuple(sorted(before)),
             after=tuple(sorted(after)),
-            details=_keys(new, after - before),
+            details=keys_in(new, after - before),
             why=new.why,
         )
     stay = before & after
@@ -163,15 +165,7 @@ def _read_rows(blank: Row, old: Terms, new: Terms) -> Iterator[Row]:
         yield _between(
             blank, replace(old, ways=old_ways, texts={}), replace(new, ways=new_ways, texts={}), change=change
         )
-    old_keys, new_keys = _keys(old, stay), _keys(new, stay)
-    if old_keys != new_keys:
-        change = Change.CHANGED if old_keys and new_keys else Change.GAINED if new_keys else Change.LOST
-        row = replace(blank, about=About.KEY, change=change, regions=tuple(sorted(stay)), why=new.why)
-        yield replace(
-            row,
-            before=tuple(key for key in old_keys if key not in new_keys),
-            after=tuple(key for key in new_keys if key not in old_keys),
-        )
+    yield from key_rows(blank, old, new, stay)
 
 
 def _set_change(before: set[str], after: set[str]) -> Change:
@@ -187,10 +181,6 @@ def _regions(terms: Terms) -> tuple[str, ...]:
 
 def _in_regions(terms: Terms, regions: set[str]) -> frozenset[Way]:
     return frozenset(way for way in terms.ways if way.region in regions)
-
-
-def _keys(terms: Terms, regions: set[str]) -> tuple[str, ...]:
-    return tuple(f"{name}: {text}" for name, text in terms.texts.items() if name.removeprefix("key ") in regions)
 
 
 # -------------------------------------------------------------------------------------------------------------- files
@@ -375,4 +365,5 @@ def _terms_texts(terms: Terms) -> tuple[str, ...]:
 def _text(name: str, text: str) -> str:
     if name.startswith(HIDDEN):
         return f"{name.removeprefix(HIDDEN)} {_NOT_SHOWN}"
-    return text if name == "value" else f"{name} {text}"
+    name, condition, tests = name.partition(" if ")  # only keys have one, see reads.py
+    return text if name == "value" else f"{name} {text}{condition}{tests}"

@@ -129,8 +129,8 @@ def _add_keys(facts: FactList, atom: Atom, readable: dict[str, str]) -> bool:
     others = frozenset(atom.tests - {context, place})
     fits = [value for value in context.values if name == service and value in readable and _region(value) == region]
     for value in fits:
-        key = str(atom.resource) + (f" if {tests_text(others)}" if others else "")
-        facts.add(read_subject(readable[value]), texts={f"key {region}": key}, why=atom.why)
+        name = f"key {region}" + (f" if {tests_text(others)}" if others else "")
+        facts.add(read_subject(readable[value]), texts={name: str(atom.resource)}, why=atom.why)
     for rest_test in _remaining(context, fits):
         parts = (Power.DECRYPT.value, spelled(atom.action), str(atom.resource))
         way = Way(tests=Tests(others | {place, rest_test}))

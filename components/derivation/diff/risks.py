@@ -39,7 +39,7 @@ def add_risks(row: Row, *, account: str, is_new: bool, is_protected: bool) -> Ro
     if row.about is About.OTHER_ACCOUNT:
         return row  # whose word it is what the other account lets through; here it is only said what that must do
     if not row.broadens:
-        # A loss is no risk. What a failing mount or a key in another account is stays said.
+        # A loss is no risk. What a failing mount is stays said.
         kept = {Risk.FAILS, Risk.UNKNOWN} if row.change is Change.GAINED else {Risk.UNKNOWN}
         return row.with_risks(risks & kept if row.about is not About.UNKNOWN else set())
     return row.with_risks(risks | ({Risk.PROTECTED} if is_protected else set()))
@@ -78,8 +78,9 @@ def _power(row: Row, account: str) -> set[Risk]:
 
 
 def _key(row: Row, account: str) -> set[Risk]:
-    keys = [text.partition(": ")[2] for text in row.after]
-    return {Risk.CROSS_ACCOUNT} if account and any(_other_account(key, account) for key in keys) else set()
+    keys = [text.partition(": ")[2].partition(" if ")[0] for text in row.after]
+    risks = {Risk.WILDCARD} if any(map(is_wide, keys)) else set()
+    return risks | ({Risk.CROSS_ACCOUNT} if account and any(_other_account(key, account) for key in keys) else set())
 
 
 def _trust(row: Row, account: str) -> set[Risk]:

@@ -77,6 +77,7 @@ _ACCESS = frozenset(
     {
         About.READ,
         About.POWER,
+        About.KEY,
         About.REGION,
         About.IDENTITY,
         About.TRUST,
@@ -136,8 +137,6 @@ class Row:
             return self.change not in {Change.GAINED, Change.WIDENED}
         if self.about is About.READ and set(self.before) | set(self.after) == {_WHILE_ABSENT}:
             return False  # AWS may say "not found", and nothing else
-        if self.about is About.KEY:
-            return Risk.UNBOUND_KEY in self.risks
         if self.about is About.IDENTITY and self.parts in _FENCES:
             return self.change is not Change.GAINED
         if self.about is About.IDENTITY and About.DENIAL.value in self.parts[1:2]:
