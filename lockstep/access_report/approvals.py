@@ -21,8 +21,8 @@ from dataclasses import dataclass
 
 import yaml
 
-from components.derivation.diff import Row
-
+#: Judgements of a row.
+APPROVED, NEEDED = "approved", "needed"
 _DIGEST = re.compile(r"[0-9a-f]{16}")
 _KEYS = ("row", "spec", "expires", "reason")
 
@@ -52,19 +52,22 @@ class Approvals:
     items: tuple[Approval, ...] = ()
     today: dt.date
 
-    def covers(self, row: Row) -> bool:
-        """Say whether a row is accepted as it is, today."""
-        return any(
-            item.row == row.identity and item.spec == row.spec_digest and self.today <= item.expires
-            for item in self.items
-        )
+    def judgement(self, row: str, spec: str) -> str:
+        """Judge a row that needs an approval, by its identity and the state of its app.
 
-    def refusal(self, row: Row) -> str:
-        """Say why an approval of this row does not count; "" when there is none."""
+        Returns:
+            `approved`, `needed`, or `needed: why an approval does not count`.
+        """
+        if any(item.row == row and item.spec == spec and self.today <= item.expires for item in self.items):
+            return APPROVED
+        refusal = self._refusal(row, spec)
+        return f"{NEEDED}: {refusal}" if refusal else NEEDED
+
+    def _refusal(self, row: str, spec: str) -> str:
         for item in self.items:
-            if item.row == row.identity and self.today > item.expires:
+            if item.row == row and self.today > item.expires:
                 return f"its approval ended on {item.expires.isoformat()}"
-            if item.row == row.identity and item.spec != row.spec_digest:
+            if item.row == row and item.spec != spec:
                 return "it was approved in another state of the app"
         return ""
 
@@ -108,7 +111,7 @@ def _parse(entry: object) -> Approval | str:
     if not isinstance(entry, Mapping) or set(entry) != set(_KEYS):
         return f": it does not have exactly the keys {', '.join(_KEYS)}. Fix: complete it."
     for key in ("row", "spec"):
-        # An app that is gone has no access that could be named: its rows are accepted with an empty text.
+        # An app that is gone, and what nobody knows, has no access that could be named: accepted with an empty text.
         is_gone = key == "spec" and entry[key] == ""
         if not is_gone and (not isinstance(entry[key], str) or not _DIGEST.fullmatch(entry[key])):
             return f".{key}: it is not 16 hex digits, in quotes. Fix: copy it from the report."

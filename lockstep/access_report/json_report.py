@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from components.derivation.diff import MEANINGS, About, Row
+from components.derivation.diff import MEANINGS, About, Row, question_identity
 from lockstep.access_report.report import Report
 from lockstep.access_report.sentences import plain, sentence, what
 
@@ -35,6 +35,13 @@ def render_json(report: Report) -> str:
                 "apps": {"before": stack.difference.apps[0], "after": stack.difference.apps[1]},
                 "rows": [_row(report, row) for row in stack.difference.rows],
                 "undecided": list(stack.difference.undecided),
+                "undecidedRows": [
+                    {
+                        "row": question_identity(stack.difference.environment, question),
+                        "approval": report.question_judgement(stack.difference.environment, question),
+                    }
+                    for question in stack.difference.undecided
+                ],
                 "noEffectiveChange": list(stack.difference.reformatted),
             }
             for stack in report.stacks

@@ -14,8 +14,9 @@ import html
 import re
 from collections.abc import Iterable, Sequence
 
-from components.derivation.diff import Row
-from lockstep.access_report.report import APPROVED, Report, StackReport, totals
+from components.derivation.diff import Row, question_identity
+from lockstep.access_report.approvals import APPROVED, NEEDED
+from lockstep.access_report.report import Report, StackReport, totals
 from lockstep.access_report.sentences import Name, Sentence, sentence, symbol, visible, what
 
 #: Characters of one page; the forges' limits leave room above.
@@ -24,6 +25,7 @@ PAGE_LIMIT = 60_000
 MARKER_START = "<!-- lockstep:access:"
 #: Sentences before the table; the others are in the table.
 _SENTENCES_SHOWN = 40
+_QUESTIONS_SHOWN = 20
 _SAFE_CODE = re.compile(r"[A-Za-z0-9 _./:@=+*?,;()\[\]-]+")
 _SAFE_MARKER = re.compile(r"[A-Za-z0-9._/-]+")
 #: Characters of one name. The longest that AWS knows, an ARN of a secret, has fewer; the JSON has every name whole.
@@ -105,20 +107,28 @@ def _head(report: Report, stack: StackReport) -> list[str]:
     difference = stack.difference
     open_rows = [row for row in difference.rows if report.is_open(row)]
     others = [row for row in difference.rows if not report.is_open(row)]
-    needs = f", {len(open_rows)} need{'s' if len(open_rows) == 1 else ''} approval" if open_rows else ""
+    questions = difference.undecided
+    judged = {item: report.question_judgement(difference.environment, item) for item in questions}
+    count = len(open_rows) + sum(judgement.startswith(NEEDED) for judgement in judged.values())
+    needs = f", {count} need{'s' if count == 1 else ''} approval" if count else ""
     lines = [f"### Access of {code(stack.stack)}: {totals(difference.rows)}{needs}", ""]
     shown = [*open_rows, *others][:_SENTENCES_SHOWN]
     lines += [_bullet(report, row) for row in shown]
     if len(difference.rows) > len(shown):
         lines.append(f"- and {len(difference.rows) - len(shown)} more in the table")
-    lines += [
-        f"- **?** not compared, because neither side is known: {code(item)}" for item in difference.undecided[:20]
-    ]
+    lines += [_question(difference.environment, item, judged[item]) for item in questions[:_QUESTIONS_SHOWN]]
+    if len(questions) > _QUESTIONS_SHOWN:
+        lines.append(f"- **?** and {len(questions) - _QUESTIONS_SHOWN} more that were not compared: the JSON has them")
     if difference.reformatted:
         apps = ", ".join(code(app) for app in difference.reformatted[:20])
         lines.append(f"- **=** written otherwise, no effective change: {apps}")
     lines += [f"- note: {words((Name(note),))}" for note in report.notes]
     return lines
+
+
+def _question(environment: str, question: str, judgement: str) -> str:
+    told = f" (`{question_identity(environment, question)}`: {words((Name(judgement),))})" if judgement else ""
+    return f"- **?** not compared, because neither side is known: {code(question)}{told}"
 
 
 def _bullet(report: Report, row: Row) -> str:

@@ -6,13 +6,11 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from components.derivation.diff import Change, Difference, Risk, Row
-from lockstep.access_report.approvals import Approvals, no_approvals
+from components.derivation.diff import Change, Difference, Risk, Row, question_identity
+from lockstep.access_report.approvals import NEEDED, Approvals, no_approvals
 from lockstep.exit_codes import ExitCode
 
 #: Words of `--fail-on` besides the risk words.
-#: Judgements of a row.
-APPROVED, NEEDED = "approved", "needed"
 BROADENING, ANY, NEVER = "broadening", "any", "never"
 
 
@@ -70,7 +68,7 @@ class Report:
         project: Name of the project, "" unknown.
         stacks: Sorted by name.
         notes: Sentences about the comparison itself, such as what it could not see.
-        judged: Row identity → judgement, of a report that was judged elsewhere; None judges here.
+        judged: Identity of a row or question → judgement, of a report that was judged elsewhere; None judges here.
     """
 
     project: str
@@ -87,26 +85,39 @@ class Report:
 
     def judgement(self, row: Row) -> str:
         """Return "" (no approval is asked for), `approved`, `needed`, or `needed: why an approval does not count`."""
-        if self.judged is not None:
-            return self.judged.get(row.identity, NEEDED)
-        if not self.fail_on.asks(row):
-            return ""
-        if self.approvals.covers(row):
-            return APPROVED
-        refusal = self.approvals.refusal(row)
-        return f"{NEEDED}: {refusal}" if refusal else NEEDED
+        return self._judgement(row.identity, row.spec_digest, is_asked=self.fail_on.asks(row))
 
     def is_open(self, row: Row) -> bool:
         """Say whether a row needs an approval and has none."""
         return self.judgement(row).startswith(NEEDED)
 
+    def question_judgement(self, environment: str, question: str) -> str:
+        """Return the judgement of what neither side knows; it is approved as a row is, with an empty `spec`."""
+        identity = question_identity(environment, question)
+        return self._judgement(identity, "", is_asked=self.fail_on.asks_for_undecided)
+
+    def _judgement(self, identity: str, spec: str, *, is_asked: bool) -> str:
+        if self.judged is not None:
+            return self.judged.get(identity, NEEDED)
+        return self.approvals.judgement(identity, spec) if is_asked else ""
+
+    @property
+    def open_questions(self) -> tuple[tuple[str, str], ...]:
+        """Environment and text of what neither side knows and nobody has approved, in order."""
+        return tuple(
+            (stack.difference.environment, question)
+            for stack in self.stacks
+            for question in stack.difference.undecided
+            if self.question_judgement(stack.difference.environment, question).startswith(NEEDED)
+        )
+
     @property
     def exit_code(self) -> ExitCode:
         """What the whole report means."""
-        undecided = any(stack.difference.undecided for stack in self.stacks)
-        if any(self.is_open(row) for row in self.rows) or (undecided and self.fail_on.asks_for_undecided):
+        if any(self.is_open(row) for row in self.rows) or self.open_questions:
             return ExitCode.NEEDS_APPROVAL
-        return ExitCode.FINDINGS if self.rows or undecided else ExitCode.FINE
+        is_equal = all(stack.difference.is_empty for stack in self.stacks)
+        return ExitCode.FINE if is_equal else ExitCode.FINDINGS
 
     @property
     def verdict(self) -> str:

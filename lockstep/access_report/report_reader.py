@@ -11,11 +11,11 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from components.derivation.diff import About, Change, Difference, Risk, Row
+from components.derivation.diff import About, Change, Difference, Risk, Row, question_identity
 from lockstep.access_report.report import Report, StackReport
 from lockstep.exit_codes import ExitCode
 from lockstep.preview.resource_plan import OPERATIONS, Diagnostic, PlannedResource, ResourcePlan
@@ -61,9 +61,9 @@ def read_report(text: str) -> ReadReport:
         _check_head(document)
         stacks = tuple(_stack(stack) for stack in document["stacks"])
         judged = {
-            row.identity: _matching(_JUDGEMENT, told["approval"])
+            identity: _matching(_JUDGEMENT, told["approval"])
             for stack, source in zip(stacks, document["stacks"], strict=True)
-            for row, told in zip(stack.difference.rows, source["rows"], strict=True)
+            for identity, told in _judged(stack.difference, source)
         }
         notes = tuple(map(_text, document["notes"]))
         report = Report(project=_text(document["project"]), stacks=stacks, notes=notes, judged=judged)
@@ -104,6 +104,13 @@ def _stack(stack: Any) -> StackReport:  # noqa: ANN401 - foreign JSON; whatever 
         apps=(_count(stack["apps"]["before"]), _count(stack["apps"]["after"])),
     )
     return StackReport(stack=_text(stack["stack"]), difference=difference)
+
+
+def _judged(difference: Difference, source: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - as above
+    """Yield the identity of every row and question, made anew, with what says how it was judged."""
+    identities = [question_identity(difference.environment, question) for question in difference.undecided]
+    yield from zip((row.identity for row in difference.rows), source["rows"], strict=True)
+    yield from zip(identities, source["undecidedRows"], strict=True)
 
 
 def _row(environment: str, row: Any) -> Row:  # noqa: ANN401 - as above

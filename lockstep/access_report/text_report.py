@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from components.derivation.diff import Row
+from components.derivation.diff import Row, question_identity
 from lockstep.access_report.report import Report, StackReport, totals
 from lockstep.access_report.sentences import plain, sentence, symbol, visible
+
+#: What an approval names as the state of what has none: an app that is gone, or what nobody knows.
+NO_SPEC = '""'
 
 
 def render_text(report: Report) -> str:
@@ -25,7 +28,7 @@ def _stack(report: Report, stack: StackReport) -> Iterator[str]:
     for row in difference.rows:
         yield from _row(report, row)
     for item in difference.undecided:
-        yield f"? not compared, because neither side is known: {visible(item)}"
+        yield from _question(report, difference.environment, item)
     for app in difference.reformatted:
         yield f"= app {visible(app)} is written otherwise: no effective change"
 
@@ -42,12 +45,20 @@ def _row(report: Report, row: Row) -> Iterator[str]:
         ("with", "; ".join(row.details)),
         ("why", "; ".join(row.why)),
         ("spec", row.spec),
-        ("row", f"{row.identity} spec {row.spec_digest}" if report.is_open(row) else row.identity),
+        ("row", f"{row.identity} spec {row.spec_digest or NO_SPEC}" if report.is_open(row) else row.identity),
         ("approval", report.judgement(row)),
     ]
     for name, text in facts:
         if text:
             yield f"    {name:<8} {visible(text)}"
+
+
+def _question(report: Report, environment: str, question: str) -> Iterator[str]:
+    yield f"? not compared, because neither side is known: {visible(question)}"
+    judgement = report.question_judgement(environment, question)
+    if judgement:
+        yield f"    row      {question_identity(environment, question)} spec {NO_SPEC}"
+        yield f"    approval {visible(judgement)}"
 
 
 def _owners(row: Row) -> str:

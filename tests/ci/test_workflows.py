@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 import re
@@ -67,7 +68,7 @@ def test_every_job_has_exactly_the_permissions_that_it_needs() -> None:
         "preview.access": read,
         "preview.plan": {**read, "id-token": "write"},
         "preview.post": {**read, "pull-requests": "write"},
-        "preview.verdict": {},
+        "preview.verdict": read,
     }
 
 
@@ -128,8 +129,9 @@ def test_jobs_with_credentials_never_run_for_forks() -> None:
     assert guarded == set()
 
 
-def test_the_job_that_may_write_has_nothing_of_the_pull_request_but_reports() -> None:
-    body = load("preview")["jobs"]["post"]
+@pytest.mark.parametrize("job", ["post", "verdict"])
+def test_the_jobs_that_write_or_judge_have_nothing_of_the_pull_request_but_reports(job: str) -> None:
+    body = load("preview")["jobs"][job]
     assert [inputs["ref"] for inputs in checkouts(body)] == [BASE]
     downloads = [step["with"]["path"] for step in steps_of(body) if "download-artifact" in step.get("uses", "")]
     assert all(path.startswith("${{ runner.temp }}/reports/") for path in downloads), "not over the tool"
@@ -188,7 +190,7 @@ def run_script(step: dict[str, Any], folder: Path, environment: dict[str, str]) 
     [
         ("success", "0", "skipped", 0),
         ("success", "2", "success", 0),
-        ("success", "3", "success", 3),
+        ("success", "3", "success", 0),
         ("success", "1", "success", 1),
         ("failure", "0", "success", 1),
         ("failure", "", "skipped", 1),
@@ -196,15 +198,18 @@ def run_script(step: dict[str, Any], folder: Path, environment: dict[str, str]) 
         ("success", "2", "cancelled", 1),
     ],
 )
-def test_the_required_check_fails_closed(access: str, code: str, plan: str, ended: int, tmp_path: Path) -> None:
-    (step,) = steps_of(load("preview")["jobs"]["verdict"])
+def test_the_required_check_fails_where_nothing_could_be_said(
+    access: str, code: str, plan: str, ended: int, tmp_path: Path
+) -> None:
+    step, *_ = steps_of(load("preview")["jobs"]["verdict"])
     found = run_script(step, tmp_path, {"ACCESS": access, "CODE": code, "PLAN": plan})
     assert found.returncode == ended, found.stdout
 
 
-def git(folder: Path, *arguments: str) -> None:
+def git(folder: Path, *arguments: str) -> str:
     identity = ("-c", "user.name=t", "-c", "user.email=t@example.invalid", "-c", "commit.gpgsign=false")
-    subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True)  # noqa: S603, S607 - a test's own repository
+    ended = subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, text=True)  # noqa: S603, S607 - a test's own repository
+    return ended.stdout.strip()
 
 
 @pytest.fixture
@@ -245,6 +250,42 @@ def test_the_script_of_the_access_diff_reports_the_new_secret(runner: Path) -> N
     sentences = {row["sentence"] for stack in report["stacks"] for row in stack["rows"]}
     assert "app mailer gains read access to secret prod/payments/token" in sentences
     assert "needs approval" in (runner / "summary.md").read_text(encoding="utf-8")
+    assert not (runner / "temp" / "access" / "approvals.yaml").exists(), "the pull request's own"
+
+
+def test_the_required_check_fails_until_the_base_has_the_approval(runner: Path) -> None:
+    """The scripts of the access job and of the verdict, one after the other, before and after an owner approved."""
+    data, access = runner / "data", runner / "temp" / "access"
+    assert judged(runner) == 3
+    told = json.loads((access / "access.json").read_text(encoding="utf-8"))
+    rows = [row for stack in told["stacks"] for row in stack["rows"]]
+    approvals = [
+        {"row": row["row"], "spec": row["spec"], "expires": dt.date(9999, 12, 31), "reason": "agreed"} for row in rows
+    ]
+    merge = git(data, "rev-parse", "HEAD")
+    git(data, "checkout", "-q", "HEAD^1")
+    (data / "approvals.yaml").write_text(yaml.safe_dump({"version": 1, "approvals": approvals}), encoding="utf-8")
+    git(data, "add", "-A")
+    git(data, "commit", "-q", "-m", "approve")
+    git(data, "checkout", "-q", merge, "--", "stacks")
+    git(data, "commit", "-q", "-m", "merge again")
+    assert judged(runner) == 0
+
+
+def judged(runner: Path) -> int:
+    """Run the script of the diff and that of the verdict; return how the latter ends."""
+    (diff,) = [step for step in steps_of(load("preview")["jobs"]["access"]) if step.get("id") == "diff"]
+    environment = {
+        "RUNNER_TEMP": str(runner / "temp"),
+        "GITHUB_OUTPUT": str(runner / "output"),
+        "GITHUB_STEP_SUMMARY": str(runner / "summary.md"),
+    }
+    run_script({"run": diff["run"].replace("../data", str(runner / "data"))}, ROOT, environment)
+    reports = runner / "temp" / "reports"
+    reports.mkdir(exist_ok=True)
+    shutil.copytree(runner / "temp" / "access", reports / "access", dirs_exist_ok=True)
+    *_, verdict = steps_of(load("preview")["jobs"]["verdict"])
+    return run_script(verdict, ROOT, environment).returncode
 
 
 def test_the_script_of_the_action_reports_and_fails_while_approval_is_needed(runner: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import threading
@@ -434,6 +435,19 @@ def test_rows_that_are_of_no_app_can_be_approved_too(run: Run, repository: Path)
         other = (repository / "a.yaml").read_text(encoding="utf-8").replace(open_rows[0]["spec"], "0" * 16)
         (repository / "a.yaml").write_text(other, encoding="utf-8")
         assert run(*sides, "--approvals", "a.yaml")[0] == ExitCode.NEEDS_APPROVAL
+
+
+def test_what_neither_side_knows_is_approved_with_an_empty_spec(run: Run, repository: Path) -> None:
+    side = str(CORPUS / "unknown_on_both_sides" / "there.json")
+    code, text = run(side)
+    found = re.search(r'row +([0-9a-f]{16}) spec ""\n    approval needed\n', text)
+    assert code == ExitCode.NEEDS_APPROVAL
+    assert found
+    entry = f'{{row: "{found[1]}", spec: "", expires: 9999-12-31, reason: seen}}'
+    (repository / "a.yaml").write_text(f"version: 1\napprovals:\n  - {entry}\n", encoding="utf-8")
+    assert run(side, "--approvals", "a.yaml")[0] == ExitCode.FINDINGS
+    assert run(side, "--approvals", "a.yaml", "--fail-on", "any")[0] == ExitCode.FINDINGS
+    assert run(side, "--fail-on", "never")[0] == ExitCode.FINDINGS
 
 
 def test_approvals_that_are_no_list_are_no_empty_list(run: Run, repository: Path) -> None:

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from components.derivation.diff import About, Change, Difference, Row
-from lockstep.__main__ import main as lockstep
 from lockstep.access_report.json_report import render_json
 from lockstep.access_report.markdown_report import marker, render_markdown
 from lockstep.access_report.redaction import Redaction
@@ -24,8 +23,8 @@ from lockstep.pull_request.__main__ import LABEL, main
 from lockstep.pull_request.github_api import GitHub, GitHubError
 from lockstep.pull_request.sticky_comments import FAILED, GONE, post_pages
 from tests.pull_request.forge import BOT, TOKEN, Forge, serve_forge
+from tests.pull_request.reports import CORPUS, Write, approve, beside, sides, undecided
 
-CORPUS = Path(__file__).parent.parent / "diff" / "corpus"
 PROD = marker("", "prod")
 
 
@@ -173,21 +172,6 @@ def test_the_token_is_in_no_repr_and_no_error(forge: Forge) -> None:
 
 
 # --------------------------------------------------------------------------------------------------------- the command
-@pytest.fixture
-def write(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Path]:
-    """Return `write(folder, arguments...)`: runs a command and keeps its JSON as a report in the folder."""
-
-    def run(folder: str, *arguments: str) -> Path:
-        (tmp_path / folder).mkdir(exist_ok=True)
-        capsys.readouterr()
-        lockstep([*arguments, "--format", "json"])
-        path = tmp_path / folder / "report.json"
-        path.write_text(capsys.readouterr().out, encoding="utf-8")
-        return path
-
-    return run
-
-
 def environment(forge: Forge) -> dict[str, str]:
     return {
         "GITHUB_API_URL": forge.address,
@@ -197,13 +181,7 @@ def environment(forge: Forge) -> dict[str, str]:
     }
 
 
-def sides(case: str) -> tuple[str, str]:
-    return str(CORPUS / case / "before.json"), str(CORPUS / case / "after.json")
-
-
-def test_a_report_is_posted_with_the_label_and_the_label_goes_again(
-    forge: Forge, write: Callable[..., Path], tmp_path: Path
-) -> None:
+def test_a_report_is_posted_with_the_label_and_the_label_goes_again(forge: Forge, write: Write, tmp_path: Path) -> None:
     path = write("access", "diff", *sides("read_gained"))
     assert main([str(path.parent)], environment(forge)) == 0
     (body,) = forge.bodies()
@@ -216,7 +194,7 @@ def test_a_report_is_posted_with_the_label_and_the_label_goes_again(
     assert len(forge.bodies()) == 1
 
 
-def test_the_page_of_the_poster_is_the_page_of_the_command(write: Callable[..., Path]) -> None:
+def test_the_page_of_the_poster_is_the_page_of_the_command(write: Write) -> None:
     """The Markdown is made anew from the JSON, and nothing is lost on the way."""
     for case in sorted(CORPUS.iterdir()):
         if (case / "before.json").exists():
@@ -245,7 +223,7 @@ def test_a_row_has_the_identity_that_the_tool_told_however_long_its_texts_are() 
     assert "s" * 1000 not in body, "for display it is cut"
 
 
-def test_a_preview_adds_resources_and_cannot_hide_what_the_base_found(forge: Forge, write: Callable[..., Path]) -> None:
+def test_a_preview_adds_resources_and_cannot_hide_what_the_base_found(forge: Forge, write: Write) -> None:
     access = write("access", "diff", *sides("read_gained"))
     preview = write("previews", "preview", "--digest", str(CORPUS / "engine_stack_update" / "there.json"))
     told = json.loads(preview.read_text(encoding="utf-8"))
@@ -258,7 +236,7 @@ def test_a_preview_adds_resources_and_cannot_hide_what_the_base_found(forge: For
     assert "> [!WARNING]" in body
 
 
-def test_a_failed_preview_is_posted_too(forge: Forge, write: Callable[..., Path], tmp_path: Path) -> None:
+def test_a_failed_preview_is_posted_too(forge: Forge, write: Write, tmp_path: Path) -> None:
     document: dict[str, Any] = json.loads((CORPUS / "careless_one_star" / "there.json").read_text(encoding="utf-8"))
     document["diagnostics"] = [{"severity": "error", "message": "error: no credentials", "urn": ""}]
     (tmp_path / "p.json").write_text(json.dumps(document), encoding="utf-8")
@@ -290,7 +268,7 @@ def test_what_is_no_report_is_refused_and_nothing_of_it_is_posted(forge: Forge, 
         read_report(text)
 
 
-def test_markup_in_a_report_is_a_name(forge: Forge, write: Callable[..., Path]) -> None:
+def test_markup_in_a_report_is_a_name(forge: Forge, write: Write) -> None:
     """The job that wrote it may have run the pull request's code."""
     path = write("access", "diff", *sides("read_gained"))
     told = json.loads(path.read_text(encoding="utf-8"))
@@ -365,7 +343,7 @@ def _half_a_character(told: dict[str, Any]) -> None:
 )
 def test_a_preview_s_report_of_another_form_is_refused_and_the_base_s_report_is_posted(
     forge: Forge,
-    write: Callable[..., Path],
+    write: Write,
     capsys: pytest.CaptureFixture[str],
     spoil: Callable[[dict[str, Any]], None],
 ) -> None:
@@ -400,30 +378,7 @@ def test_the_page_of_a_preview_has_no_markup_of_its_operations() -> None:
 
 
 # ----------------------------------------------------------------------------------------------------------- the label
-def beside(access: Path, folder: str, **changes: object) -> Path:
-    """Write the report again as the one of a preview that found the same, with changes of its stack."""
-    told = json.loads(access.read_text(encoding="utf-8"))
-    told["stacks"][0].update(changes)
-    figures = {"reach": None, "usdPerMonth": None}
-    told["previews"] = [
-        {"stack": "prod", "failed": False, "totals": {}, "notes": [], "diagnostics": [], "resources": [], **figures}
-    ]
-    path = access.parent.parent / folder / "report.json"
-    path.parent.mkdir()
-    path.write_text(json.dumps(told), encoding="utf-8")
-    return path.parent
-
-
-def approve(access: Path) -> None:
-    told = json.loads(access.read_text(encoding="utf-8"))
-    for row in told["stacks"][0]["rows"]:
-        row.update(needsApproval=False, approval="approved")
-    access.write_text(json.dumps({**told, "exitCode": 2, "verdict": "access changes"}), encoding="utf-8")
-
-
-def test_what_the_base_approved_needs_no_approval_because_a_preview_saw_it_too(
-    forge: Forge, write: Callable[..., Path]
-) -> None:
+def test_what_the_base_approved_needs_no_approval_because_a_preview_saw_it_too(forge: Forge, write: Write) -> None:
     access = write("access", "diff", *sides("read_gained"))
     previews = beside(access, "previews")
     approve(access)
@@ -433,7 +388,7 @@ def test_what_the_base_approved_needs_no_approval_because_a_preview_saw_it_too(
     assert "only in the preview" not in forge.bodies()[0]
 
 
-def test_a_row_that_only_a_preview_saw_needs_approval(forge: Forge, write: Callable[..., Path]) -> None:
+def test_a_row_that_only_a_preview_saw_needs_approval(forge: Forge, write: Write) -> None:
     access = write("access", "diff", *sides("read_gained"))
     approve(access)
     told = json.loads(access.read_text(encoding="utf-8"))
@@ -442,9 +397,7 @@ def test_a_row_that_only_a_preview_saw_needs_approval(forge: Forge, write: Calla
     assert forge.labels == {LABEL}
 
 
-def test_rows_that_only_a_preview_saw_are_all_named_before_its_other_notes(
-    forge: Forge, write: Callable[..., Path]
-) -> None:
+def test_rows_that_only_a_preview_saw_are_all_named_before_its_other_notes(forge: Forge, write: Write) -> None:
     access = write("access", "diff", *sides("read_gained"))
     told = json.loads(access.read_text(encoding="utf-8"))
     (row, *_) = (row for row in told["stacks"][0]["rows"] if row["needsApproval"])
@@ -461,21 +414,19 @@ def test_rows_that_only_a_preview_saw_are_all_named_before_its_other_notes(
     assert [line for line in lines[30:] if "remark" not in line] == ["- note: `and 10 more`"]
 
 
-def test_what_could_not_be_compared_sets_the_label(forge: Forge, write: Callable[..., Path]) -> None:
+def test_what_could_not_be_compared_sets_the_label(forge: Forge, write: Write) -> None:
     access = write("access", "diff", *sides("no_effective_change"))
     told = json.loads(access.read_text(encoding="utf-8"))
-    told["stacks"][0]["undecided"] = ["shop: class db: no such thing"]
+    told["stacks"][0] |= undecided("shop: class db: no such thing")
     told.update(exitCode=3, verdict="needs approval")
     access.write_text(json.dumps(told), encoding="utf-8")
     assert main([str(access.parent)], environment(forge)) == 0
     assert forge.labels == {LABEL}
 
 
-def test_what_only_a_preview_could_not_compare_is_said_and_sets_the_label(
-    forge: Forge, write: Callable[..., Path]
-) -> None:
+def test_what_only_a_preview_could_not_compare_is_said_and_sets_the_label(forge: Forge, write: Write) -> None:
     access = write("access", "diff", *sides("read_gained"))
-    previews = beside(access, "previews", undecided=["shop: class db: not known"])
+    previews = beside(access, "previews", **undecided("shop: class db: not known"))
     approve(access)
     assert main([str(access.parent), str(previews)], environment(forge)) == 0
     assert "shop: class db: not known" in forge.bodies()[0]
@@ -485,7 +436,7 @@ def test_what_only_a_preview_could_not_compare_is_said_and_sets_the_label(
 # ---------------------------------------------------------------------------------------------- what is not of this run
 @pytest.mark.parametrize("left", [None, "no report"])
 def test_when_the_access_diff_failed_the_comment_says_so_and_the_label_stays(
-    forge: Forge, write: Callable[..., Path], left: str | None
+    forge: Forge, write: Write, left: str | None
 ) -> None:
     access = write("access", "diff", *sides("read_gained"))
     main([str(access.parent)], environment(forge))
@@ -505,7 +456,7 @@ def test_when_the_access_diff_failed_the_comment_says_so_and_the_label_stays(
 
 
 def test_a_preview_alone_says_that_the_access_diff_failed_and_takes_no_label_off(
-    forge: Forge, write: Callable[..., Path], tmp_path: Path
+    forge: Forge, write: Write, tmp_path: Path
 ) -> None:
     access = write("access", "diff", *sides("no_effective_change"))
     previews = beside(access, "previews")
@@ -516,7 +467,7 @@ def test_a_preview_alone_says_that_the_access_diff_failed_and_takes_no_label_off
 
 
 def test_a_stack_that_is_gone_from_the_report_is_marked_and_other_projects_are_left_alone(
-    forge: Forge, write: Callable[..., Path]
+    forge: Forge, write: Write
 ) -> None:
     gone = f"{marker('', 'qa')}\n### Access of qa: 1 gained\n"
     other = f"{marker('another', 'qa')}\n### Access of qa: 1 gained\n"

@@ -9,7 +9,7 @@ from .facts import About
 from .fleets import Difference, diff_fleets
 from .preview_documents import read_preview
 from .preview_resources import NotAPreviewError, Sides, read_sides
-from .rows import MEANINGS, Change, Risk, Row
+from .rows import MEANINGS, Change, Risk, Row, question_identity
 
 __all__ = [
     "MEANINGS",
@@ -23,6 +23,7 @@ __all__ = [
     "Row",
     "Sides",
     "diff_fleets",
+    "question_identity",
     "read_derived",
     "read_preview",
     "read_rendered",

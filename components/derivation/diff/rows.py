@@ -167,3 +167,8 @@ class Row:
     def with_risks(self, risks: set[Risk]) -> Row:
         """Return the row with exactly these risks, in order."""
         return replace(self, risks=tuple(risk for risk in Risk if risk in risks))
+
+
+def question_identity(environment: str, question: str) -> str:
+    """Return sixteen hex digits that name what neither side knows, for approvals."""
+    return hashlib.sha256(json.dumps([environment, "undecided", question]).encode()).hexdigest()[:16]
