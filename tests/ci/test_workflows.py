@@ -257,8 +257,13 @@ def test_the_required_check_fails_until_the_base_has_the_approval(runner: Path) 
     """The scripts of the access job and of the verdict, one after the other, before and after an owner approved."""
     data, access = runner / "data", runner / "temp" / "access"
     assert judged(runner) == 3
-    told = json.loads((access / "access.json").read_text(encoding="utf-8"))
-    rows = [row for stack in told["stacks"] for row in stack["rows"]]
+    approved_on_the_base(data, json.loads((access / "access.json").read_text(encoding="utf-8")))
+    assert judged(runner) == 0
+
+
+def approved_on_the_base(data: Path, report: dict[str, Any]) -> None:
+    """Put approvals of all rows of a report into the base, and the change on top of it."""
+    rows = [row for stack in report["stacks"] for row in stack["rows"]]
     approvals = [
         {"row": row["row"], "spec": row["spec"], "expires": dt.date(9999, 12, 31), "reason": "agreed"} for row in rows
     ]
@@ -269,7 +274,6 @@ def test_the_required_check_fails_until_the_base_has_the_approval(runner: Path) 
     git(data, "commit", "-q", "-m", "approve")
     git(data, "checkout", "-q", merge, "--", "stacks")
     git(data, "commit", "-q", "-m", "merge again")
-    assert judged(runner) == 0
 
 
 def judged(runner: Path) -> int:
@@ -319,3 +323,21 @@ def test_the_example_for_gitlab_compares_with_the_target_by_the_target_s_tool() 
     assert 'git worktree add --detach "$CI_BUILDS_DIR/base" "$CI_MERGE_REQUEST_DIFF_BASE_SHA"' in script
     assert '--project "$CI_PROJECT_DIR"' in script
     assert job["allow_failure"] == {"exit_codes": [2]}
+
+
+def test_the_example_for_gitlab_fails_until_the_target_has_the_approval(runner: Path) -> None:
+    (job,) = yaml.safe_load((ROOT / "docs" / "ci" / "gitlab-ci.yml").read_text(encoding="utf-8")).values()
+    data = runner / "data"
+    # It runs in a worktree of the target's; here the tool is this one, and approvals are still the target's.
+    script = re.sub(r"\S+/tool/bin/python", f"env PYTHONPATH={ROOT} {sys.executable}", job["script"][-1])
+
+    def ended() -> int:
+        base, head = git(data, "rev-parse", "HEAD^1"), git(data, "rev-parse", "HEAD")
+        given = {"CI_MERGE_REQUEST_DIFF_BASE_SHA": base, "CI_COMMIT_SHA": head, "CI_PROJECT_DIR": str(data)}
+        return run_script({"run": script}, data, given).returncode
+
+    assert ended() == 3
+    report = json.loads((data / "access.json").read_text(encoding="utf-8"))
+    assert "needs approval" in (data / "access.md").read_text(encoding="utf-8")
+    approved_on_the_base(data, report)
+    assert ended() == 2
