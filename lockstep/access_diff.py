@@ -19,7 +19,7 @@ from lockstep.access_report.approvals import Approvals, no_approvals, parse_appr
 from lockstep.access_report.redaction import Redaction
 from lockstep.access_report.report import FailOn, Report, StackReport
 from lockstep.diff_sides import Kind, Side, SideError, SideStack, read_side
-from lockstep.git_tree import GitTree, GitTreeError
+from lockstep.git_tree import GitTree, GitTreeError, folder_in_repository
 from lockstep.shared_derivation import SharedDerivation
 
 _PROTECTED = re.compile(r"(?:.*-)?prod(?:uction)?(?:-.*)?")
@@ -102,6 +102,7 @@ def _diff_sides(request: DiffRequest) -> tuple[Report, Redaction]:
         fail_on=request.fail_on,
         approvals=approvals,
         notes=(*_notes(request, head), *_not_compared(pairs)),
+        folder=folder_in_repository(Path(head.argument) if head.kind is Kind.FOLDER else request.project),
     )
     return report, base.redaction.joined(head.redaction)
 

@@ -24,6 +24,15 @@ class GitTreeError(Exception):
     """A revision or a file of it that cannot be read; the text says which and what to do."""
 
 
+def folder_in_repository(folder: Path) -> str:
+    """Return where a folder is inside its git repository, as `shop/infra`; "" for its top and where there is none."""
+    try:
+        prefix = _git(folder, ["rev-parse", "--show-prefix"], problem="")
+    except (GitTreeError, OSError):
+        return ""
+    return prefix.decode("utf-8", "surrogateescape").strip().rstrip("/")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Entry:
     mode: str

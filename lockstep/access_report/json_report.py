@@ -8,16 +8,20 @@ Source: SARIF 2.1.0 (OASIS); GitHub code scanning reads `ruleId`, `message`, `lo
 from __future__ import annotations
 
 import json
-from pathlib import Path
+import posixpath
+from pathlib import Path, PurePosixPath
+from urllib.parse import quote
 
 from components.derivation.diff import MEANINGS, About, Row, question_identity
+from lockstep.access_report.approvals import NEEDED
 from lockstep.access_report.report import Report
-from lockstep.access_report.sentences import plain, sentence, what
+from lockstep.access_report.sentences import plain, sentence, visible, what
 
 SCHEMA_FILE = Path(__file__).with_name("access-diff.schema.json")
 _SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 #: Where a row is shown that comes from no spec.
 _NO_SPEC = "Pulumi.yaml"
+_UNDECIDED = "access/undecided"
 
 
 def render_json(report: Report) -> str:
@@ -78,26 +82,35 @@ def _row(report: Report, row: Row) -> dict[str, object]:
 
 
 def render_sarif(report: Report) -> str:
-    """Return the report as SARIF 2.1.0; one rule per kind of row, one result per row."""
-    rules = sorted({row.about for row in report.rows}, key=list(About).index)
+    """Return the report as SARIF 2.1.0; one rule per kind of row, one result per row and per open question.
+
+    Files are named as seen from the top of the repository, as code scanning shows them.
+    """
+    kinds = sorted({row.about for row in report.rows}, key=list(About).index)
+    questions = [
+        (stack.difference.environment, question) for stack in report.stacks for question in stack.difference.undecided
+    ]
+    rules = [_rule(_rule_id(about), f"A change of access: {about.value}") for about in kinds]
+    if questions:
+        rules.append(_rule(_UNDECIDED, "What neither side knows, so that it was not compared"))
     document = {
         "$schema": _SARIF_SCHEMA,
         "version": "2.1.0",
         "runs": [
             {
-                "tool": {"driver": {"name": "lockstep", "rules": [_rule(about) for about in rules]}},
-                "results": [_result(report, row) for row in report.rows],
+                "tool": {"driver": {"name": "lockstep", "rules": rules}},
+                "results": [
+                    *(_result(report, row) for row in report.rows),
+                    *(_question_result(report, *question) for question in questions),
+                ],
             }
         ],
     }
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
-def _rule(about: About) -> dict[str, object]:
-    return {
-        "id": _rule_id(about),
-        "shortDescription": {"text": f"A change of access: {about.value}"},
-    }
+def _rule(identity: str, text: str) -> dict[str, object]:
+    return {"id": identity, "shortDescription": {"text": text}}
 
 
 def _rule_id(about: About) -> str:
@@ -110,11 +123,27 @@ def _result(report: Report, row: Row) -> dict[str, object]:
         file, line = row.spec, "1"
     level = "error" if report.is_open(row) else "warning" if row.broadens else "note"
     risks = "".join(f" {risk.value}: {MEANINGS[risk]}." for risk in row.risks)
-    place = {"artifactLocation": {"uri": file or _NO_SPEC}, "region": {"startLine": max(1, int(line))}}
     return {
         "ruleId": _rule_id(row.about),
         "level": level,
         "message": {"text": f"{row.environment}: {plain(sentence(row))}.{risks}"},
-        "locations": [{"physicalLocation": place}],
+        "locations": [_location(report, file, int(line))],
         "partialFingerprints": {"lockstepRow/v1": row.identity},
     }
+
+
+def _question_result(report: Report, environment: str, question: str) -> dict[str, object]:
+    is_open = report.question_judgement(environment, question).startswith(NEEDED)
+    return {
+        "ruleId": _UNDECIDED,
+        "level": "error" if is_open else "note",
+        "message": {"text": f"{environment}: not compared, because neither side is known: {visible(question)}."},
+        "locations": [_location(report, "", 1)],
+        "partialFingerprints": {"lockstepRow/v1": question_identity(environment, question)},
+    }
+
+
+def _location(report: Report, file: str, line: int) -> dict[str, object]:
+    path = PurePosixPath(posixpath.normpath(posixpath.join(report.folder, file or _NO_SPEC)))
+    uri = path.as_uri() if path.is_absolute() else quote(path.as_posix())
+    return {"physicalLocation": {"artifactLocation": {"uri": uri}, "region": {"startLine": max(1, line)}}}

@@ -68,6 +68,7 @@ class Report:
         project: Name of the project, "" unknown.
         stacks: Sorted by name.
         notes: Sentences about the comparison itself, such as what it could not see.
+        folder: Where the project is inside its repository, "" for its top: places of rows are relative to the project.
         judged: Identity of a row or question → judgement, of a report that was judged elsewhere; None judges here.
     """
 
@@ -76,6 +77,7 @@ class Report:
     fail_on: FailOn = field(default_factory=FailOn)
     approvals: Approvals = field(default_factory=no_approvals)
     notes: tuple[str, ...] = ()
+    folder: str = ""
     judged: Mapping[str, str] | None = None
 
     @property

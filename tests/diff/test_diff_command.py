@@ -287,6 +287,22 @@ def test_sarif_points_at_the_line_of_the_spec(run: Run) -> None:
     assert [rule["id"] for rule in document["runs"][0]["tool"]["driver"]["rules"]] == [result["ruleId"]]
 
 
+def test_sarif_names_files_from_the_top_of_the_repository(run: Run, repository: Path) -> None:
+    """Code scanning shows a result at its file; a project may stand in a folder of a larger repository."""
+    folder = repository / "in fra"
+    folder.mkdir()
+    for name in ("Pulumi.yaml", "stacks"):
+        (repository / name).rename(folder / name)
+    commit(repository, "move")
+    reports = folder / "stacks" / "apps" / "reports.yaml"
+    reports.write_text(reports.read_text(encoding="utf-8").replace("reports", "report"), encoding="utf-8")
+    for asked in (("HEAD",), ("HEAD", str(folder)), ("HEAD", "in fra")):
+        document = json.loads(run(*asked, "--project", "in fra", "--stack", "prod", "--format", "sarif")[1])
+        locations = [result["locations"][0] for result in document["runs"][0]["results"]]
+        found = {location["physicalLocation"]["artifactLocation"]["uri"] for location in locations}
+        assert found == {"in%20fra/stacks/apps/reports.yaml"}
+
+
 # ------------------------------------------------------------------------------------------------ what needs approval
 @pytest.mark.parametrize(
     ("words", "code"),
