@@ -80,6 +80,11 @@ class StackConfig:
         }
 
 
+def project_name(project_dir: Path) -> str:
+    """Return the name of the project; "" where it has none."""
+    return str(_load_mapping(project_dir / "Pulumi.yaml", "Pulumi.yaml").get("name", "") or "")
+
+
 def stack_file(project_dir: Path, stack: str) -> str:
     """Return the path of a stack's file as seen from the project's folder; it need not exist."""
     project = _load_mapping(project_dir / "Pulumi.yaml", "Pulumi.yaml")

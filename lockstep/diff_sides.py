@@ -25,7 +25,7 @@ from components.derivation.diff import (
     read_sides,
 )
 from components.derivation.spec_files import DiskFiles, SpecFiles
-from components.stack_config import SettingsErrors, SettingsProblem, load_stack_config, stack_file
+from components.stack_config import SettingsErrors, SettingsProblem, project_name, stack_file
 from lockstep.access_report.redaction import Redaction, redaction_of
 from lockstep.git_tree import GitTree, GitTreeError
 from lockstep.preview.engine_events import document_of_events
@@ -188,7 +188,7 @@ def _read_folder(folder: Path, argument: str, stack: str | None, shared: SharedD
         stacks = _derive(project, _chosen(project, stack), DiskFiles(folder), shared)
     except SpecErrors as errors:
         raise _renamed(errors, lambda source: str(folder / source)) from None
-    name = load_stack_config(folder, project.stack_names[0]).project
+    name = project_name(folder)
     return Side(argument=argument, kind=Kind.FOLDER, project=name, stacks=stacks, read_text=read_text)
 
 
@@ -207,12 +207,17 @@ def _read_revision(argument: str, project_folder: Path, stack: str | None, share
             lay_out_settings(tree, folder)
             project = load_project(folder)
             stacks = _derive(project, _chosen(project, stack), tree, shared)
-            name = load_stack_config(folder, project.stack_names[0]).project
+            name = project_name(folder)
         except SpecErrors as errors:
             raise _renamed(errors, lambda source: f"{argument}:{source}") from None
         except SettingsErrors as errors:
-            raise SettingsErrors(tuple(_of_revision(problem, argument) for problem in errors.problems)) from None
+            raise settings_of_revision(errors, argument) from None
     return Side(argument=argument, kind=Kind.REVISION, project=name, stacks=stacks, read_text=read_text)
+
+
+def settings_of_revision(errors: SettingsErrors, revision: str) -> SettingsErrors:
+    """Return the problems as those of a revision: its files are named as git does."""
+    return SettingsErrors(tuple(_of_revision(problem, revision) for problem in errors.problems))
 
 
 def _of_revision(problem: SettingsProblem, revision: str) -> SettingsProblem:

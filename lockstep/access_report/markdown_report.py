@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 
 from components.derivation.diff import Row, question_identity
 from lockstep.access_report.approvals import APPROVED, NEEDED
-from lockstep.access_report.report import Report, StackReport, totals
+from lockstep.access_report.report import Report, StackReport
 from lockstep.access_report.sentences import Name, Sentence, sentence, symbol, visible, what
 
 #: Characters of one page; the forges' limits leave room above.
@@ -111,7 +111,7 @@ def _head(report: Report, stack: StackReport) -> list[str]:
     judged = {item: report.question_judgement(difference.environment, item) for item in questions}
     count = len(open_rows) + sum(judgement.startswith(NEEDED) for judgement in judged.values())
     needs = f", {count} need{'s' if count == 1 else ''} approval" if count else ""
-    lines = [f"### Access of {code(stack.stack)}: {totals(difference.rows)}{needs}", ""]
+    lines = [f"### Access of {code(stack.stack)}: {stack.totals}{needs}", ""]
     shown = [*open_rows, *others][:_SENTENCES_SHOWN]
     lines += [_bullet(report, row) for row in shown]
     if len(difference.rows) > len(shown):

@@ -54,10 +54,23 @@ class FailOn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StackReport:
-    """One stack of a report."""
+    """One stack of a report.
+
+    Attributes:
+        cut_short: Whether the preview that it was read from failed: what is not in it may change all the same.
+    """
 
     stack: str
     difference: Difference
+    cut_short: bool = False
+
+    @property
+    def totals(self) -> str:
+        """The number of rows by change, `2 gained, 1 lost`; what a failed preview has not reached is not known."""
+        told = totals(self.difference.rows)
+        if not self.cut_short:
+            return told
+        return f"{told} until it failed" if self.difference.rows else "not known, because the preview failed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +97,11 @@ class Report:
     def rows(self) -> tuple[Row, ...]:
         """All rows, in order."""
         return tuple(row for stack in self.stacks for row in stack.difference.rows)
+
+    @property
+    def cut_short(self) -> bool:
+        """Whether a preview failed: then nothing can be said of the whole, whatever its rows are."""
+        return any(stack.cut_short for stack in self.stacks)
 
     def judgement(self, row: Row) -> str:
         """Return "" (no approval is asked for), `approved`, `needed`, or `needed: why an approval does not count`."""
@@ -116,6 +134,8 @@ class Report:
     @property
     def exit_code(self) -> ExitCode:
         """What the whole report means."""
+        if self.cut_short:
+            return ExitCode.INVALID_INPUT
         if any(self.is_open(row) for row in self.rows) or self.open_questions:
             return ExitCode.NEEDS_APPROVAL
         is_equal = all(stack.difference.is_empty for stack in self.stacks)
@@ -125,6 +145,7 @@ class Report:
     def verdict(self) -> str:
         """The exit code in words."""
         return {
+            ExitCode.INVALID_INPUT: "the preview failed",
             ExitCode.FINE: "no change of access",
             ExitCode.FINDINGS: "access changes",
             ExitCode.NEEDS_APPROVAL: "needs approval",

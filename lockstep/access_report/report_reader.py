@@ -59,7 +59,8 @@ def read_report(text: str) -> ReadReport:
     try:
         document: Any = json.loads(text)
         _check_head(document)
-        stacks = tuple(_stack(stack) for stack in document["stacks"])
+        failed = frozenset(preview["stack"] for preview in document.get("previews", []) if preview["failed"])
+        stacks = tuple(_stack(stack, failed) for stack in document["stacks"])
         judged = {
             identity: _matching(_JUDGEMENT, told["approval"])
             for stack, source in zip(stacks, document["stacks"], strict=True)
@@ -94,7 +95,7 @@ def _check_previews(stacks: Sequence[StackReport], previews: Sequence[str]) -> N
         raise ReportError("its stacks and its previews are not the same ones")
 
 
-def _stack(stack: Any) -> StackReport:  # noqa: ANN401 - foreign JSON; whatever is wrong with it is a ReportError
+def _stack(stack: Any, failed: frozenset[object]) -> StackReport:  # noqa: ANN401 - foreign JSON; whatever is wrong with it is a ReportError
     environment = _text(stack["environment"])
     difference = Difference(
         environment=environment,
@@ -103,7 +104,8 @@ def _stack(stack: Any) -> StackReport:  # noqa: ANN401 - foreign JSON; whatever 
         reformatted=_texts(stack["noEffectiveChange"]),
         apps=(_count(stack["apps"]["before"]), _count(stack["apps"]["after"])),
     )
-    return StackReport(stack=_text(stack["stack"]), difference=difference)
+    name = _text(stack["stack"])
+    return StackReport(stack=name, difference=difference, cut_short=name in failed)
 
 
 def _judged(difference: Difference, source: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - as above

@@ -18,13 +18,18 @@ def render_text(report: Report) -> str:
     for stack in report.stacks:
         lines += [*_stack(report, stack), ""]
     lines += [f"note: {visible(note)}" for note in report.notes]
-    lines.append(f"{report.verdict}: {totals(report.rows)}")
+    lines.append(f"{report.verdict}: {_whole(report)}")
     return "\n".join(lines) + "\n"
+
+
+def _whole(report: Report) -> str:
+    told = totals(report.rows)
+    return told if not report.cut_short else f"{told} so far" if report.rows else "access is not known"
 
 
 def _stack(report: Report, stack: StackReport) -> Iterator[str]:
     difference = stack.difference
-    yield f"{visible(stack.stack)}: {totals(difference.rows)}"
+    yield f"{visible(stack.stack)}: {stack.totals}"
     for row in difference.rows:
         yield from _row(report, row)
     for item in difference.undecided:

@@ -51,7 +51,7 @@ def read_run(stack: str, run: PreviewRun, *, is_protected: bool) -> StackPreview
     return StackPreview(
         stack=stack,
         plan=plan,
-        access=StackReport(stack=stack, difference=difference),
+        access=StackReport(stack=stack, difference=difference, cut_short=plan.cut_short),
         reach=(figures[0].reach, figures[1].reach) if figures else None,
         cost=(figures[0].usd_per_month, figures[1].usd_per_month) if figures else None,
         notes=tuple(notes),
@@ -60,9 +60,7 @@ def read_run(stack: str, run: PreviewRun, *, is_protected: bool) -> StackPreview
 
 
 def exit_code(report: Report, previews: tuple[StackPreview, ...]) -> ExitCode:
-    """Return the exit code: a failed preview is invalid input, whatever its access diff says."""
-    if any(preview.plan.cut_short for preview in previews):
-        return ExitCode.INVALID_INPUT
+    """Return the exit code: that of the access report, or findings where only resources change."""
     if report.exit_code is ExitCode.FINE and any(preview.plan.resources for preview in previews):
         return ExitCode.FINDINGS
     return report.exit_code

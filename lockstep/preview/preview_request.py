@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from components.derivation.diff import NotAPreviewError
-from components.stack_config import load_stack_config
+from components.stack_config import SettingsErrors, project_name
 from lockstep.access_diff import RequestError, is_protected, read_approvals
 from lockstep.access_report.redaction import Redaction
 from lockstep.access_report.report import FailOn, Report
@@ -18,11 +18,15 @@ from lockstep.preview.preview_runs import (
     Engine,
     PreviewError,
     PreviewRun,
+    failed_run,
     preview_embedded,
     preview_with_pulumi,
     pulumi_path,
 )
 from lockstep.project import load_project
+
+#: Code of what is wrong with the request and not with a stack: there is no such stack.
+_NO_STACK = "CFG001"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,15 +84,26 @@ def _runs(request: PreviewRequest) -> Mapping[str, PreviewRun]:
 
 
 def _run(request: PreviewRequest, stack: str) -> PreviewRun:
+    """Run one stack's preview; what is wrong with that stack alone is a failed run, which the report tells."""
     program = pulumi_path()
     wants_embedded = request.state is not None or request.base is not None
-    if request.engine is Engine.PULUMI or (request.engine is Engine.AUTO and program and not wants_embedded):
-        if program is None:
-            raise PreviewError("pulumi is not on the PATH. Fix: install the Pulumi CLI, or use --engine embedded")
-        if wants_embedded:
-            raise RequestError("--state and --base are for the embedded engine. Fix: leave them out. [DIFF006]")
-        return preview_with_pulumi(request.project, stack, program=program)
-    return preview_embedded(request.project, stack, state=request.state, base=request.base)
+    is_pulumi = request.engine is Engine.PULUMI or (
+        request.engine is Engine.AUTO and program is not None and not wants_embedded
+    )
+    if is_pulumi and program is None:
+        raise PreviewError("pulumi is not on the PATH. Fix: install the Pulumi CLI, or use --engine embedded")
+    if is_pulumi and wants_embedded:
+        raise RequestError("--state and --base are for the embedded engine. Fix: leave them out. [DIFF006]")
+    try:
+        if is_pulumi and program is not None:
+            return preview_with_pulumi(request.project, stack, program=program)
+        return preview_embedded(request.project, stack, state=request.state, base=request.base)
+    except PreviewError as error:
+        return failed_run(str(error))
+    except SettingsErrors as errors:
+        if any(problem.code == _NO_STACK for problem in errors.problems):
+            raise
+        return failed_run(*map(str, errors.problems))
 
 
 def _stack_of(document: Mapping[str, object]) -> str:
@@ -101,5 +116,4 @@ def _stack_of(document: Mapping[str, object]) -> str:
 
 
 def _project_name(request: PreviewRequest) -> str:
-    names = load_project(request.project).stack_names if (request.project / "Pulumi.yaml").is_file() else ()
-    return load_stack_config(request.project, names[0]).project if names else ""
+    return project_name(request.project) if (request.project / "Pulumi.yaml").is_file() else ""

@@ -18,8 +18,8 @@ from enum import StrEnum
 from pathlib import Path
 
 from components.settings import load_settings
-from components.stack_config import load_stack_config, stack_file
-from lockstep.diff_sides import lay_out_settings
+from components.stack_config import SettingsErrors, load_stack_config, stack_file
+from lockstep.diff_sides import lay_out_settings, settings_of_revision
 from lockstep.engine import EngineResult, EngineState, Mode, run_program
 from lockstep.git_tree import GitTree
 from lockstep.preview.engine_events import NotEventsError, document_of_events
@@ -40,7 +40,7 @@ class Engine(StrEnum):
 
 
 class PreviewError(Exception):
-    """A preview that could not even be started; the text says why and what to do."""
+    """A preview that gave no document; the text says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +56,12 @@ class PreviewRun:
     document: Mapping[str, object]
     failed: bool = False
     notes: tuple[str, ...] = ()
+
+
+def failed_run(*messages: str) -> PreviewRun:
+    """Return a run that ended before it knew anything, so that its report says why."""
+    told = [{"severity": "error", "message": message, "urn": ""} for message in messages]
+    return PreviewRun(document={"steps": [], "diagnostics": told, "changeSummary": {}}, failed=True)
 
 
 def pulumi_path() -> str | None:
@@ -143,22 +149,25 @@ def preview_embedded(project: Path, stack: str, *, state: Path | None, base: str
 
     Raises:
         GitTreeError: The revision cannot be read.
-        SettingsErrors: The configuration is wrong.
+        SettingsErrors: The configuration is wrong, here or in the revision.
+        PreviewError: What the revision says cannot be deployed.
     """
+    # What is wrong here is told first: the revision is deployed by the program of today, and would be blamed for it.
+    settings = load_settings(project, stack)
     notes: tuple[str, ...] = ()
     before = EngineState()
     if state is not None:
         before = EngineState.load(state)
     elif base is not None:
-        before = _state_of_revision(project, stack, base)
+        before = _state_of_revision(project, stack, base, later_issuer=settings.oidc_issuer)
     else:
         notes = ("nothing is known to be deployed: everything counts as new. --base or --state names what is there",)
-    lookups = offline_lookups(load_settings(project, stack), stack_file(project, stack))
+    lookups = offline_lookups(settings, stack_file(project, stack))
     result = _run(project, stack, "preview", before, lookups, {})
     return PreviewRun(document=result.digest, failed=not result.ok, notes=(*notes, *lookups.notes))
 
 
-def _state_of_revision(project: Path, stack: str, revision: str) -> EngineState:
+def _state_of_revision(project: Path, stack: str, revision: str, *, later_issuer: str | None) -> EngineState:
     """Return the state that this program would leave with the specs and settings of a revision."""
     tree = GitTree.open(revision, project)
     with tempfile.TemporaryDirectory(prefix="lockstep-preview-") as temporary:
@@ -166,17 +175,23 @@ def _state_of_revision(project: Path, stack: str, revision: str) -> EngineState:
         lay_out_settings(tree, folder)
         if stack not in load_project(folder).stack_names:
             return EngineState()  # the stack is new
-        settings = load_settings(folder, stack)
+        try:
+            settings = load_settings(folder, stack)
+        except SettingsErrors as errors:
+            raise settings_of_revision(errors, revision) from None
         apps = [str(path) for path in settings.apps]
         tree.write(folder, apps)
         overrides = dict(load_stack_config(folder, stack).as_text())
         overrides["lockstep:apps"] = json.dumps([str(folder / path) for path in apps])
-        later = load_settings(project, stack).oidc_issuer
-        lookups = offline_lookups(settings, f"{revision}:{stack_file(folder, stack)}", later_issuer=later)
+        file = f"{revision}:{stack_file(folder, stack)}"
+        lookups = offline_lookups(settings, file, later_issuer=later_issuer)
         result = _run(project, stack, "up", EngineState(), lookups, overrides)
     if not result.ok:
         problems = "; ".join(item.message for item in result.errors)
-        raise PreviewError(f"{revision}: its specs cannot be deployed ({problems}). Fix: name another --base")
+        fix = "Fix: mend the program if that is what fails, or name another --base"
+        raise PreviewError(
+            f"{revision}: the program as it stands cannot deploy its specs and settings ({problems}). {fix}"
+        )
     return result.state
 
 

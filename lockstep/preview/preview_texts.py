@@ -14,7 +14,6 @@ from lockstep.access_report import json_report, text_report
 from lockstep.access_report.markdown_report import code, render_markdown
 from lockstep.access_report.report import Report
 from lockstep.access_report.sentences import visible
-from lockstep.exit_codes import ExitCode
 from lockstep.preview.fleet_figures import NODES, PODS_PER_APP
 from lockstep.preview.preview_report import StackPreview, exit_code
 from lockstep.preview.resource_plan import OPERATIONS, Diagnostic, PlannedResource, ResourcePlan, Weight
@@ -52,7 +51,11 @@ def _message_lines(item: Diagnostic) -> list[str]:
 
 def _totals(plan: ResourcePlan) -> str:
     told = ", ".join(f"{count} {visible(operation)}" for operation, count in plan.totals.items() if count)
-    return told or "nothing to do"
+    return told or _no_resources(plan)
+
+
+def _no_resources(plan: ResourcePlan) -> str:
+    return "not known, because the preview failed" if plan.cut_short else "nothing to do"
 
 
 def _figures(preview: StackPreview) -> tuple[str, ...]:
@@ -128,7 +131,8 @@ def _operation(word: str) -> str:
 
 
 def _plan_section(plan: ResourcePlan) -> list[str]:
-    told = ", ".join(f"{count} {_operation(word)}" for word, count in plan.totals.items() if count) or "nothing to do"
+    told = ", ".join(f"{count} {_operation(word)}" for word, count in plan.totals.items() if count)
+    told = told or _no_resources(plan)
     lines = ["", f"<details><summary>Resources: {told}</summary>", ""]
     for component, resources in groupby(plan.resources, key=lambda item: item.component):
         lines.append(f"- {code(component) or 'no component'}")
@@ -147,8 +151,7 @@ def render_json(report: Report, previews: tuple[StackPreview, ...]) -> str:
     document = json.loads(json_report.render_json(report))
     code = exit_code(report, previews)
     if code is not report.exit_code:
-        failed = code is ExitCode.INVALID_INPUT
-        document |= {"exitCode": int(code), "verdict": "the preview failed" if failed else "resources change"}
+        document |= {"exitCode": int(code), "verdict": "resources change"}
     document["previews"] = [_document(preview) for preview in previews]
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 

@@ -17,8 +17,10 @@ import yaml
 
 from components.derivation import load_specs
 from lockstep.__main__ import main
+from lockstep.access_report.json_report import SCHEMA_FILE
 from lockstep.exit_codes import ExitCode
 from lockstep.project import load_project
+from tests.diff.schemas import load_schema
 
 ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = load_project(ROOT).stack_names
@@ -81,14 +83,15 @@ def commit(folder: Path) -> None:
 
 # ------------------------------------------------------------------------------------------------- what nobody can know
 @pytest.mark.parametrize("stack", ["apps", "prod"])
-def test_an_issuer_that_would_be_looked_up_is_asked_for_in_one_line(run: Run, copied: Path, stack: str) -> None:
+def test_an_issuer_that_would_be_looked_up_is_asked_for_first_of_all(run: Run, copied: Path, stack: str) -> None:
     without_issuer(copied, stack)
     code, text = run(copied, stack)
     assert code == ExitCode.INVALID_INPUT
-    line, _ = text.splitlines()
-    assert line == (
-        f"stacks/Pulumi.{stack}.yaml lockstep:oidcIssuer: it is missing. Without AWS credentials the issuer of the "
-        "cluster cannot be looked up. Fix: write down what `aws eks describe-cluster --query "
+    first, second, *_ = text.splitlines()
+    assert first == f"{stack}: THE PREVIEW FAILED"
+    assert second == (
+        f"  error: stacks/Pulumi.{stack}.yaml lockstep:oidcIssuer: it is missing. Without AWS credentials the issuer "
+        "of the cluster cannot be looked up. Fix: write down what `aws eks describe-cluster --query "
         "cluster.identity.oidc.issuer` prints. [CFG012]"
     )
 
@@ -137,6 +140,73 @@ def test_a_cluster_of_the_stacks_own_is_previewed_before_it_is_made_and_after(ru
     assert re.search(r"^resources of staging: \d+ create, \d+ same, \d+ update$", text, re.MULTILINE), "none replaced"
     changed = [line.split()[2] for line in text.splitlines() if line.startswith("    ~ ")]
     assert changed == ["platform-csi-driver"], "the driver is told to ask for tokens"
+
+
+def test_a_stack_that_stays_as_it_is_leaves_nothing_open(run: Run, copied: Path) -> None:
+    """Its cluster's roles carry policies of AWS's own, whose texts no preview has; they are the same on both sides."""
+    commit(copied)
+    code, text = run(copied, "staging", "--base", "HEAD")
+    assert (code, text.splitlines()[0]) == (ExitCode.FINE, "staging: no change")
+    assert "not compared" not in text
+
+
+# ------------------------------------------------------------------------------------------------- what is wrong, where
+def test_every_mistake_in_a_stack_s_settings_stands_in_its_report(run: Run, copied: Path) -> None:
+    write_config(copied, "prod", config_of(copied, "prod") | {"lockstep:refreshInterval": "3 hours", "lockstep:x": 1})
+    code, text = run(copied, "prod")
+    lines = text.splitlines()
+    assert (code, lines[0]) == (ExitCode.INVALID_INPUT, "prod: THE PREVIEW FAILED")
+    assert [line.partition(". ")[0] for line in lines[1:3]] == [
+        "  error: stacks/Pulumi.prod.yaml lockstep:refreshInterval: '3 hours' is not a duration",
+        "  error: stacks/Pulumi.prod.yaml lockstep:x: the key is unknown",
+    ]
+    assert "no change" not in text
+    assert "nothing to do" not in text
+    assert "the preview failed: access is not known" in lines
+    _, page = run(copied, "prod", "--format", "markdown")
+    told = ("### The preview failed", "### Access of `prod`: not known, because the preview failed")
+    assert page.index(told[0]) < page.index(told[1])
+    assert "no change" not in page
+    document = json.loads(run(copied, "prod", "--format", "json")[1])
+    load_schema(SCHEMA_FILE).validate(document)
+    assert (document["exitCode"], document["verdict"]) == (1, "the preview failed")
+
+
+def test_a_stack_whose_file_is_broken_takes_no_other_one_s_report_along(
+    run: Run, copied: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    commit(copied)
+    (copied / "stacks" / "Pulumi.apps.yaml").write_text("x", encoding="utf-8")
+    code, text = run(copied, "prod", "--base", "HEAD")
+    assert (code, text.splitlines()[0]) == (ExitCode.FINE, "prod: no change")
+    code = main(["preview", "--project", str(copied), "--engine", "embedded", "--base", "HEAD"])
+    text = capsys.readouterr().out
+    assert (code, text.splitlines()[0]) == (ExitCode.INVALID_INPUT, "apps: THE PREVIEW FAILED")
+    assert "Pulumi.apps.yaml: the file is empty or no mapping" in text
+    assert {"dev: no change", "local: no change", "prod: no change", "staging: no change"} <= set(text.splitlines())
+
+
+def test_a_revision_is_not_blamed_for_a_mistake_of_the_working_tree(run: Run, copied: Path) -> None:
+    commit(copied)
+    write_config(copied, "prod", config_of(copied, "prod") | {"lockstep:refreshInterval": "3 hours"})
+    text = run(copied, "prod", "--base", "HEAD")[1]
+    assert "error: stacks/Pulumi.prod.yaml lockstep:refreshInterval" in text
+    assert "HEAD" not in text
+
+
+def test_a_mistake_of_the_revision_names_it(run: Run, copied: Path) -> None:
+    right = config_of(copied, "prod")
+    write_config(copied, "prod", right | {"lockstep:refreshInterval": "3 hours"})
+    commit(copied)
+    write_config(copied, "prod", right)
+    text = run(copied, "prod", "--base", "HEAD")[1]
+    assert "error: HEAD:stacks/Pulumi.prod.yaml lockstep:refreshInterval" in text
+
+
+def test_a_stack_that_is_not_there_is_no_failed_preview(run: Run, copied: Path) -> None:
+    code, text = run(copied, "prd")
+    assert code == ExitCode.INVALID_INPUT
+    assert text.startswith("stacks/Pulumi.prd.yaml: there is no stack 'prd'.")
 
 
 # ---------------------------------------------------------------------------------------------------- beside a diff

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -46,6 +47,10 @@ class Difference:
     def is_empty(self) -> bool:
         """Whether nothing changes and nothing is left open."""
         return not self.rows and not self.undecided
+
+
+#: A policy of AWS's own, whose text is one for all who attach it: where both sides do, nothing is open.
+_AWS_POLICY = re.compile(r"attached policy arn:aws[a-z-]*:iam::aws:policy/[\w+=,.@/-]+")
 
 
 def diff_fleets(before: FleetDocuments, after: FleetDocuments, *, is_protected: bool = False) -> Difference:
@@ -137,7 +142,8 @@ def _may_be_undecided(app: AppDocument) -> bool:
 
 def _unknown_in(name: str, old: Facts, new: Facts) -> set[str]:
     both = [subject for subject in new if subject.about is About.UNKNOWN and subject in old]
-    return {f"{name}: {subject.parts[0]}: {new[subject].texts.get('value', '')}" for subject in both}
+    open_questions = [subject for subject in both if not _AWS_POLICY.fullmatch(subject.parts[0])]
+    return {f"{name}: {subject.parts[0]}: {new[subject].texts.get('value', '')}" for subject in open_questions}
 
 
 def _side(app: AppFacts) -> Side:
