@@ -16,7 +16,6 @@ from pathlib import Path
 
 from components.derivation.diff import FleetDocuments, diff_fleets, read_preview
 from lockstep.access_report.approvals import Approvals, no_approvals, parse_approvals
-from lockstep.access_report.redaction import Redaction
 from lockstep.access_report.report import FailOn, Report, StackReport
 from lockstep.diff_sides import Kind, Side, SideError, SideStack, read_side
 from lockstep.git_tree import GitTree, GitTreeError, folder_in_repository
@@ -52,11 +51,8 @@ class DiffRequest:
     in_ci: bool | None = None
 
 
-def diff_sides(request: DiffRequest) -> tuple[Report, Redaction]:
+def diff_sides(request: DiffRequest) -> Report:
     """Read, pair and compare.
-
-    Returns:
-        The report, and what takes the values of previews out of its texts.
 
     Raises:
         RequestError: The sides do not fit each other.
@@ -78,7 +74,7 @@ def _no_collector() -> Iterator[None]:
             gc.enable()
 
 
-def _diff_sides(request: DiffRequest) -> tuple[Report, Redaction]:
+def _diff_sides(request: DiffRequest) -> Report:
     shared = SharedDerivation()
     base = read_side(request.base, project_folder=request.project, stack=request.stack, shared=shared)
     approvals = _approvals(request, base)
@@ -96,15 +92,15 @@ def _diff_sides(request: DiffRequest) -> tuple[Report, Redaction]:
         StackReport(stack=name, difference=diff_fleets(old, new, is_protected=is_protected(name, request.protected)))
         for name, old, new in pairs
     )
-    report = Report(
+    return Report(
         project=head.project or base.project,
         stacks=stacks,
         fail_on=request.fail_on,
         approvals=approvals,
         notes=(*_notes(request, head), *_not_compared(pairs)),
         folder=folder_in_repository(Path(head.argument) if head.kind is Kind.FOLDER else request.project),
+        redaction=base.redaction.joined(head.redaction),
     )
-    return report, base.redaction.joined(head.redaction)
 
 
 def is_protected(stack: str, names: tuple[str, ...] | None) -> bool:

@@ -15,7 +15,7 @@ from urllib.parse import quote
 from components.derivation.diff import MEANINGS, About, Row, question_identity
 from lockstep.access_report.approvals import NEEDED
 from lockstep.access_report.report import Report
-from lockstep.access_report.sentences import plain, sentence, visible, what
+from lockstep.access_report.sentences import plain, visible
 
 SCHEMA_FILE = Path(__file__).with_name("access-diff.schema.json")
 _SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -38,7 +38,7 @@ def render_json(report: Report) -> str:
                 "environment": stack.difference.environment,
                 "apps": {"before": stack.difference.apps[0], "after": stack.difference.apps[1]},
                 "rows": [_row(report, row) for row in stack.difference.rows],
-                "undecided": list(stack.difference.undecided),
+                "undecided": list(report.redaction.data(stack.difference.undecided)),
                 "undecidedRows": [
                     {
                         "row": question_identity(stack.difference.environment, question),
@@ -46,7 +46,7 @@ def render_json(report: Report) -> str:
                     }
                     for question in stack.difference.undecided
                 ],
-                "noEffectiveChange": list(stack.difference.reformatted),
+                "noEffectiveChange": list(report.redaction.data(stack.difference.reformatted)),
             }
             for stack in report.stacks
         ],
@@ -55,24 +55,26 @@ def render_json(report: Report) -> str:
 
 
 def _row(report: Report, row: Row) -> dict[str, object]:
+    told = report.shown(row)
+    facts = told.facts
     return {
         "row": row.identity,
         "spec": row.spec_digest,
-        "sentence": plain(sentence(row)),
-        "app": row.app,
+        "sentence": plain(told.sentence),
+        "app": facts.app,
         "about": row.about.value,
         "change": row.change.value,
-        "what": plain(what(row)),
-        "subject": list(row.parts),
-        "workloads": list(row.workloads),
-        "regions": list(row.regions),
-        "before": list(row.before),
-        "after": list(row.after),
-        "details": list(row.details),
-        "owner": row.owner,
-        "secretOwner": row.secret_owner,
-        "why": list(row.why),
-        "place": row.spec,
+        "what": plain(told.what),
+        "subject": list(facts.parts),
+        "workloads": list(facts.workloads),
+        "regions": list(facts.regions),
+        "before": list(facts.before),
+        "after": list(facts.after),
+        "details": list(facts.details),
+        "owner": facts.owner,
+        "secretOwner": facts.secret_owner,
+        "why": list(facts.why),
+        "place": facts.spec,
         "risks": [risk.value for risk in row.risks],
         "broadens": row.broadens,
         "certain": row.is_certain,
@@ -118,15 +120,16 @@ def _rule_id(about: About) -> str:
 
 
 def _result(report: Report, row: Row) -> dict[str, object]:
-    file, _, line = row.spec.rpartition(":")
+    told = report.shown(row)
+    file, _, line = told.facts.spec.rpartition(":")
     if not line.isdigit():
-        file, line = row.spec, "1"
+        file, line = told.facts.spec, "1"
     level = "error" if report.is_open(row) else "warning" if row.broadens else "note"
     risks = "".join(f" {risk.value}: {MEANINGS[risk]}." for risk in row.risks)
     return {
         "ruleId": _rule_id(row.about),
         "level": level,
-        "message": {"text": f"{row.environment}: {plain(sentence(row))}.{risks}"},
+        "message": {"text": f"{row.environment}: {plain(told.sentence)}.{risks}"},
         "locations": [_location(report, file, int(line))],
         "partialFingerprints": {"lockstepRow/v1": row.identity},
     }
@@ -134,10 +137,11 @@ def _result(report: Report, row: Row) -> dict[str, object]:
 
 def _question_result(report: Report, environment: str, question: str) -> dict[str, object]:
     is_open = report.question_judgement(environment, question).startswith(NEEDED)
+    told = f"not compared, because neither side is known: {visible(report.redaction.apply(question))}"
     return {
         "ruleId": _UNDECIDED,
         "level": "error" if is_open else "note",
-        "message": {"text": f"{environment}: not compared, because neither side is known: {visible(question)}."},
+        "message": {"text": f"{environment}: {told}."},
         "locations": [_location(report, "", 1)],
         "partialFingerprints": {"lockstepRow/v1": question_identity(environment, question)},
     }

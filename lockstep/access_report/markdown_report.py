@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from components.derivation.diff import Row, question_identity
 from lockstep.access_report.approvals import APPROVED, NEEDED
 from lockstep.access_report.report import Report, StackReport
-from lockstep.access_report.sentences import Name, Sentence, sentence, symbol, visible, what
+from lockstep.access_report.sentences import Name, Sentence, symbol, visible
 
 #: Characters of one page; the forges' limits leave room above.
 PAGE_LIMIT = 60_000
@@ -108,34 +108,36 @@ def _head(report: Report, stack: StackReport) -> list[str]:
     open_rows = [row for row in difference.rows if report.is_open(row)]
     others = [row for row in difference.rows if not report.is_open(row)]
     questions = difference.undecided
-    judged = {item: report.question_judgement(difference.environment, item) for item in questions}
-    count = len(open_rows) + sum(judgement.startswith(NEEDED) for judgement in judged.values())
+    count = len(open_rows) + sum(
+        report.question_judgement(difference.environment, item).startswith(NEEDED) for item in questions
+    )
     needs = f", {count} need{'s' if count == 1 else ''} approval" if count else ""
     lines = [f"### Access of {code(stack.stack)}: {stack.totals}{needs}", ""]
     shown = [*open_rows, *others][:_SENTENCES_SHOWN]
     lines += [_bullet(report, row) for row in shown]
     if len(difference.rows) > len(shown):
         lines.append(f"- and {len(difference.rows) - len(shown)} more in the table")
-    lines += [_question(difference.environment, item, judged[item]) for item in questions[:_QUESTIONS_SHOWN]]
+    lines += [_question(report, difference.environment, item) for item in questions[:_QUESTIONS_SHOWN]]
     if len(questions) > _QUESTIONS_SHOWN:
         lines.append(f"- **?** and {len(questions) - _QUESTIONS_SHOWN} more that were not compared: the JSON has them")
     if difference.reformatted:
-        apps = ", ".join(code(app) for app in difference.reformatted[:20])
+        apps = ", ".join(code(report.redaction.apply(app)) for app in difference.reformatted[:20])
         lines.append(f"- **=** written otherwise, no effective change: {apps}")
     lines += [f"- note: {words((Name(note),))}" for note in report.notes]
     return lines
 
 
-def _question(environment: str, question: str, judgement: str) -> str:
+def _question(report: Report, environment: str, question: str) -> str:
+    judgement = report.question_judgement(environment, question)
     told = f" (`{question_identity(environment, question)}`: {words((Name(judgement),))})" if judgement else ""
-    return f"- **?** not compared, because neither side is known: {code(question)}{told}"
+    return f"- **?** not compared, because neither side is known: {code(report.redaction.apply(question))}{told}"
 
 
 def _bullet(report: Report, row: Row) -> str:
     risks = "".join(f" **{risk.value}**" for risk in row.risks)
     judgement = report.judgement(row)
     told = f" ({words((Name(judgement),))})" if judgement == APPROVED or ": " in judgement else ""
-    return f"- **{symbol(row)}** {words(sentence(row))}{risks}{told}"
+    return f"- **{symbol(row)}** {words(report.shown(row).sentence)}{risks}{told}"
 
 
 def _table(report: Report, rows: Sequence[Row], columns: Sequence[str]) -> list[str]:
@@ -150,18 +152,22 @@ def _table(report: Report, rows: Sequence[Row], columns: Sequence[str]) -> list[
 
 
 def _cells(report: Report, row: Row) -> dict[str, str]:
-    terms = [*(f"before: {text}" for text in row.before), *(f"after: {text}" for text in row.after), *row.details]
-    owner = row.owner if row.secret_owner in {"", row.owner} else f"{row.owner or '?'} / secret: {row.secret_owner}"
+    told = report.shown(row)
+    facts = told.facts
+    terms = [*(f"before: {text}" for text in facts.before), *(f"after: {text}" for text in facts.after), *facts.details]
+    owner = facts.owner
+    if facts.secret_owner not in {"", owner}:
+        owner = f"{owner or '?'} / secret: {facts.secret_owner}"
     return {
         "": symbol(row),
-        "app": code(row.app),
-        "runs as": _codes(row.workloads),
-        "what": words(what(row)),
-        "where": ", ".join(filter(None, (code(row.environment), _codes(row.regions)))),
+        "app": code(facts.app),
+        "runs as": _codes(facts.workloads),
+        "what": words(told.what),
+        "where": ", ".join(filter(None, (code(row.environment), _codes(facts.regions)))),
         "owner": code(owner),
         "terms": _codes(terms),
-        "why allowed": _codes(row.why),
-        "spec": code(row.spec),
+        "why allowed": _codes(facts.why),
+        "spec": code(facts.spec),
         "risk": ", ".join(risk.value for risk in row.risks),
         "row": f"`{row.identity}`" + (f" {code(row.spec_digest)}" if report.is_open(row) and row.spec_digest else ""),
     }

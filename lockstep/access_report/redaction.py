@@ -1,9 +1,10 @@
-"""Keeps values out of reports: what a preview shows in places that hold values is taken out of every text.
+"""Keeps values out of reports: what a preview shows in places that hold values is taken out of every text of an input.
 
-A report is made of names only. But diagnostics are free text, and a name can be chosen badly; so every text that leaves
-goes through here once more. Found are values at the places where Pulumi programs keep them (Secrets Manager and
-Parameter Store values, Kubernetes Secrets, passwords and keys by their names), as they are and as base64, JSON, URL and
-hexadecimal text. Not found is a value that stands nowhere else in the document: that is up to whoever printed it.
+A report is made of names only. But diagnostics are free text, and a name can be chosen badly; so every text that came
+from a preview goes through here once more before a report is built of it. (Not the finished report: whoever chooses a
+value would choose what goes from it.) Found are values at the places where Pulumi programs keep them (Secrets Manager
+and Parameter Store values, Kubernetes Secrets, passwords and keys by their names), as they are and as base64, JSON, URL
+and hexadecimal text. Not found is a value that stands nowhere else in the document: that is up to whoever printed it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,12 @@ import base64
 import json
 import re
 import urllib.parse
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
+from dataclasses import fields, is_dataclass, replace
+from enum import Enum
+from typing import TypeVar
+
+_T = TypeVar("_T")
 
 REDACTED = "[redacted]"
 #: Shorter values would take whole words out of a report; so would the texts that stand for hidden values.
@@ -58,6 +64,29 @@ class Redaction:
         """Return the text without any of the values."""
         return self._pattern.sub(REDACTED, text) if self._pattern else text
 
+    def data(self, value: _T, *, kept: Container[str] = ()) -> _T:
+        """Return a value of dataclasses, tuples, mappings and texts without any of the values.
+
+        Args:
+            value: Members of enumerations in it stay, and keys of mappings.
+            kept: Names of fields that stay too.
+        """
+        return self._data(value, kept) if self._pattern else value  # type: ignore[return-value] # of the same shape
+
+    def _data(self, value: object, kept: Container[str]) -> object:
+        if isinstance(value, Enum):
+            return value
+        if isinstance(value, str):
+            return self.apply(value)
+        if isinstance(value, tuple):
+            return tuple(self._data(item, kept) for item in value)
+        if isinstance(value, Mapping):
+            return {key: self._data(item, kept) for key, item in value.items()}
+        if is_dataclass(value) and not isinstance(value, type):
+            names = [item.name for item in fields(value) if item.name not in kept]
+            return replace(value, **{name: self._data(getattr(value, name), kept) for name in names})
+        return value
+
 
 def redaction_of(documents: Iterable[object]) -> Redaction:
     """Collect the values of `pulumi preview --json` documents."""
@@ -97,7 +126,8 @@ def _by_name(value: object) -> Iterator[str]:
             yield from _texts(value.get("value"))
             return
         for key, item in value.items():
-            yield from _texts(item) if _HOLDS_VALUES.search(str(key)) else _by_name(item)
+            name = str(key).rpartition(":")[2]  # a setting's is `namespace:name`
+            yield from _texts(item) if _HOLDS_VALUES.search(name) else _by_name(item)
     elif isinstance(value, list):
         for item in value:
             yield from _by_name(item)

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 from components.derivation.diff import Change, Difference, Risk, Row, question_identity
 from lockstep.access_report.approvals import NEEDED, Approvals, no_approvals
+from lockstep.access_report.redaction import Redaction
+from lockstep.access_report.shown_rows import ShownRow, shown_row
 from lockstep.exit_codes import ExitCode
 
 #: Words of `--fail-on` besides the risk words.
@@ -82,6 +84,7 @@ class Report:
         stacks: Sorted by name.
         notes: Sentences about the comparison itself, such as what it could not see.
         folder: Where the project is inside its repository, "" for its top: places of rows are relative to the project.
+        redaction: Takes the values of previews out of the texts of the inputs; every format shows them through it.
         judged: Identity of a row or question → judgement, of a report that was judged elsewhere; None judges here.
     """
 
@@ -91,12 +94,17 @@ class Report:
     approvals: Approvals = field(default_factory=no_approvals)
     notes: tuple[str, ...] = ()
     folder: str = ""
+    redaction: Redaction = field(default_factory=Redaction)
     judged: Mapping[str, str] | None = None
 
     @property
     def rows(self) -> tuple[Row, ...]:
         """All rows, in order."""
         return tuple(row for stack in self.stacks for row in stack.difference.rows)
+
+    def shown(self, row: Row) -> ShownRow:
+        """Return what may be shown of a row."""
+        return shown_row(row, self.redaction)
 
     @property
     def cut_short(self) -> bool:

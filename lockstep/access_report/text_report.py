@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from components.derivation.diff import Row, question_identity
 from lockstep.access_report.report import Report, StackReport, totals
-from lockstep.access_report.sentences import plain, sentence, symbol, visible
+from lockstep.access_report.sentences import plain, symbol, visible
 
 #: What an approval names as the state of what has none: an app that is gone, or what nobody knows.
 NO_SPEC = '""'
@@ -35,21 +35,22 @@ def _stack(report: Report, stack: StackReport) -> Iterator[str]:
     for item in difference.undecided:
         yield from _question(report, difference.environment, item)
     for app in difference.reformatted:
-        yield f"= app {visible(app)} is written otherwise: no effective change"
+        yield f"= app {visible(report.redaction.apply(app))} is written otherwise: no effective change"
 
 
 def _row(report: Report, row: Row) -> Iterator[str]:
     risks = f"  [{', '.join(row.risks)}]" if row.risks else ""
-    yield f"{symbol(row)} {plain(sentence(row))}{risks}"
+    told = report.shown(row)
+    yield f"{symbol(row)} {plain(told.sentence)}{risks}"
     facts = [
-        ("runs as", ", ".join(row.workloads)),
-        ("where", ", ".join(row.regions)),
-        ("owner", _owners(row)),
-        ("before", "; ".join(row.before)),
-        ("after", "; ".join(row.after)),
-        ("with", "; ".join(row.details)),
-        ("why", "; ".join(row.why)),
-        ("spec", row.spec),
+        ("runs as", ", ".join(told.facts.workloads)),
+        ("where", ", ".join(told.facts.regions)),
+        ("owner", _owners(told.facts)),
+        ("before", "; ".join(told.facts.before)),
+        ("after", "; ".join(told.facts.after)),
+        ("with", "; ".join(told.facts.details)),
+        ("why", "; ".join(told.facts.why)),
+        ("spec", told.facts.spec),
         ("row", f"{row.identity} spec {row.spec_digest or NO_SPEC}" if report.is_open(row) else row.identity),
         ("approval", report.judgement(row)),
     ]
@@ -59,7 +60,7 @@ def _row(report: Report, row: Row) -> Iterator[str]:
 
 
 def _question(report: Report, environment: str, question: str) -> Iterator[str]:
-    yield f"? not compared, because neither side is known: {visible(question)}"
+    yield f"? not compared, because neither side is known: {visible(report.redaction.apply(question))}"
     judgement = report.question_judgement(environment, question)
     if judgement:
         yield f"    row      {question_identity(environment, question)} spec {NO_SPEC}"

@@ -99,11 +99,11 @@ def diff(
         protected=tuple(protected) if protected else None,
     )
     try:
-        report, redaction = diff_sides(request)
+        report = diff_sides(request)
     except (SideError, RequestError, ApprovalsError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(ExitCode.INVALID_INPUT) from None
-    sys.stdout.write(redaction.apply(printed(report, output_format)))
+    sys.stdout.write(printed(report, output_format))
     raise typer.Exit(report.exit_code)
 
 

@@ -14,7 +14,6 @@ from lockstep.commands.diff import FailOnWords, ProtectedNames
 from lockstep.exit_codes import ExitCode
 
 if TYPE_CHECKING:
-    from lockstep.access_report.redaction import Redaction
     from lockstep.access_report.report import Report
     from lockstep.preview.preview_report import StackPreview
 
@@ -100,24 +99,22 @@ def preview(  # noqa: PLR0917 - the framework passes options by name
         protected=tuple(protected) if protected else None,
     )
     try:
-        report, previews, redaction = preview_stacks(request)
+        report, previews = preview_stacks(request)
     except (SideError, RequestError, ApprovalsError, PreviewError, GitTreeError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(ExitCode.INVALID_INPUT) from None
-    sys.stdout.write(_printed(report, previews, redaction, output_format))
+    sys.stdout.write(_printed(report, previews, output_format))
     raise typer.Exit(exit_code(report, previews))
 
 
-def _printed(
-    report: Report, previews: tuple[StackPreview, ...], redaction: Redaction, output_format: PreviewFormat
-) -> str:
+def _printed(report: Report, previews: tuple[StackPreview, ...], output_format: PreviewFormat) -> str:
     from lockstep.preview.preview_texts import render_json, render_pages, render_text  # noqa: PLC0415
 
     match output_format:
         case PreviewFormat.TEXT:
-            return redaction.apply(render_text(report, previews))
+            return render_text(report, previews)
         case PreviewFormat.JSON:
-            return redaction.apply(render_json(report, previews))
+            return render_json(report, previews)
         case PreviewFormat.MARKDOWN:
             pages = [page for preview in previews for page in render_pages(report, preview)]
-            return redaction.apply("\n".join(pages))
+            return "\n".join(pages)

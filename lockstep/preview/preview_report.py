@@ -9,12 +9,15 @@ from dataclasses import dataclass
 
 from components.derivation.diff import read_preview, read_sides
 from components.derivation.diff.fleets import diff_fleets
-from lockstep.access_report.redaction import Redaction, redaction_of
+from lockstep.access_report.redaction import Redaction
 from lockstep.access_report.report import Report, StackReport
 from lockstep.exit_codes import ExitCode
 from lockstep.preview.fleet_figures import figures_of
 from lockstep.preview.preview_runs import PreviewRun
 from lockstep.preview.resource_plan import ResourcePlan, read_plan
+
+#: Words of Pulumi's that decide how loudly a resource is told; they are no values, whatever they look like.
+_KEPT = frozenset({"operation", "type"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,11 +36,20 @@ class StackPreview:
     reach: tuple[int, int] | None
     cost: tuple[float, float] | None
     notes: tuple[str, ...]
-    redaction: Redaction
 
 
-def read_run(stack: str, run: PreviewRun, *, is_protected: bool) -> StackPreview:
-    """Read one run; raises `NotAPreviewError` for a document of another kind."""
+def read_run(stack: str, run: PreviewRun, redaction: Redaction, *, is_protected: bool) -> StackPreview:
+    """Read one run.
+
+    Args:
+        stack: Its name.
+        run: What gave the document.
+        redaction: Takes the values of previews out of plan and notes; the access report has its own.
+        is_protected: See `diff_fleets`.
+
+    Raises:
+        NotAPreviewError: The document is of another kind.
+    """
     sides = read_sides(run.document)
     before, after = read_preview(sides)
     difference = diff_fleets(before, after, is_protected=is_protected)
@@ -50,12 +62,11 @@ def read_run(stack: str, run: PreviewRun, *, is_protected: bool) -> StackPreview
         notes.append(f"the preview leaves out {sides.left_out} unchanged resources: nothing could be matched with them")
     return StackPreview(
         stack=stack,
-        plan=plan,
+        plan=redaction.data(plan, kept=_KEPT),
         access=StackReport(stack=stack, difference=difference, cut_short=plan.cut_short),
         reach=(figures[0].reach, figures[1].reach) if figures else None,
         cost=(figures[0].usd_per_month, figures[1].usd_per_month) if figures else None,
-        notes=tuple(notes),
-        redaction=redaction_of([run.document]),
+        notes=redaction.data(tuple(notes)),
     )
 
 

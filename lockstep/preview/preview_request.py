@@ -10,7 +10,7 @@ from pathlib import Path
 from components.derivation.diff import NotAPreviewError
 from components.stack_config import SettingsErrors, project_name
 from lockstep.access_diff import RequestError, is_protected, read_approvals
-from lockstep.access_report.redaction import Redaction
+from lockstep.access_report.redaction import redaction_of
 from lockstep.access_report.report import FailOn, Report
 from lockstep.diff_sides import SideError, load_document
 from lockstep.preview.preview_report import StackPreview, read_run
@@ -45,29 +45,31 @@ class PreviewRequest:
     today: dt.date = field(default_factory=lambda: dt.datetime.now(tz=dt.UTC).date())
 
 
-def preview_stacks(request: PreviewRequest) -> tuple[Report, tuple[StackPreview, ...], Redaction]:
+def preview_stacks(request: PreviewRequest) -> tuple[Report, tuple[StackPreview, ...]]:
     """Preview the stacks.
 
     Raises:
         RequestError, SideError, PreviewError, GitTreeError, SettingsErrors, ApprovalsError: It cannot be done as asked.
     """
+    runs = _runs(request)
+    # One for all: a value of one stack is none of another one's report either.
+    redaction = redaction_of(run.document for run in runs.values())
     previews: list[StackPreview] = []
-    redaction = Redaction()
-    for stack, run in _runs(request).items():
+    for stack, run in runs.items():
         try:
-            found = read_run(stack, run, is_protected=is_protected(stack, request.protected))
+            found = read_run(stack, run, redaction, is_protected=is_protected(stack, request.protected))
         except NotAPreviewError as error:
             rule = "It is what `pulumi preview --json` wrote"
             raise SideError(f"{request.digest}: {error}. {rule}. Fix: name such a file. [DIFF002]") from None
         previews.append(found)
-        redaction = redaction.joined(found.redaction)
     report = Report(
         project=_project_name(request),
         stacks=tuple(preview.access for preview in previews),
         fail_on=request.fail_on,
         approvals=read_approvals(request.approvals, project=request.project, today=request.today),
+        redaction=redaction,
     )
-    return report, tuple(previews), redaction
+    return report, tuple(previews)
 
 
 def _runs(request: PreviewRequest) -> Mapping[str, PreviewRun]:

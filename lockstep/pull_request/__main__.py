@@ -17,7 +17,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lockstep.access_report.markdown_report import MARKER_START, marker, marker_prefix, render_markdown
-from lockstep.access_report.redaction import Redaction
 from lockstep.access_report.text_report import NO_SPEC
 from lockstep.preview.preview_report import StackPreview
 from lockstep.preview.preview_texts import render_pages
@@ -90,7 +89,6 @@ def _pages(reports: RunReports, name: str) -> tuple[str, tuple[str, ...]]:
         reach=read.reaches[name],
         cost=read.costs[name],
         notes=_notes(reports, name),
-        redaction=Redaction(),
     )
     return report.project, render_pages(report, preview)
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from lockstep.__main__ import main
 from lockstep.access_report.redaction import REDACTED, Redaction, redaction_of
 
+CORPUS = Path(__file__).parent / "corpus"
 CANARY = 'c4nary "quoted"/\\\u00e9+value'
 SPELLINGS = {
     CANARY,
@@ -103,6 +104,45 @@ def test_a_value_inside_a_longer_base64_text_is_taken_out(value: str, before: by
     assert REDACTED in shown
     rest = shown.replace(REDACTED, "")
     assert len(rest) <= 4 * (len(before) + len(after)) + 16
+
+
+#: What a report says itself, as a value that somebody chooses to have it taken out.
+OUR_WORDS = (
+    "gains read access to",
+    "app mailer gains read access to secret prod/payments/db",
+    "decrypt",
+    "needs approval",
+    "approval needed",
+    "<details><summary>Access table",
+    '"needsApproval": true',
+    '"exitCode": 3',
+    "delete",
+    "update",
+    "DELETE; mounts are interrupted",
+    "aws:iam/role:Role",
+)
+FORMS = [("diff", form) for form in ("text", "markdown", "json", "sarif")]
+FORMS += [("preview", form) for form in ("text", "markdown", "json")]
+
+
+@pytest.mark.parametrize(("verb", "form"), FORMS)
+@pytest.mark.parametrize("case", ["engine_stack_update", "unknown", "unknown_on_both_sides"])
+def test_a_value_that_is_a_word_of_ours_hides_nothing(
+    verb: str, form: str, case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever writes a program chooses its values: a report must say the same whatever they are."""
+    document = json.loads((CORPUS / case / "there.json").read_text(encoding="utf-8"))
+    path = tmp_path / "preview.json"
+
+    def printed(*values: str) -> tuple[int, str]:
+        path.write_text(json.dumps({**document, "config": {"x:token": list(values)}}), encoding="utf-8")
+        told = [str(path)] if verb == "diff" else ["--digest", str(path)]
+        code = main([verb, *told, "--format", form])
+        return int(code), capsys.readouterr().out
+
+    honest = printed()
+    assert printed(*OUR_WORDS) == honest
+    assert printed("mailer", "billing")[1].count(REDACTED) > 0, "and a name that is a value goes"
 
 
 @pytest.mark.parametrize("name", ["tokenRequests", "secretName", "secretArn", "serviceAccountToken_audience", "keyId"])

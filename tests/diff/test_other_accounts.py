@@ -40,7 +40,7 @@ def compare(tmp_path: Path, before: object, after: object, words: str = "broaden
     for name, document in (("before", before), ("after", after)):
         (tmp_path / f"{name}.json").write_text(json.dumps(document), encoding="utf-8")
     sides = (str(tmp_path / "before.json"), str(tmp_path / "after.json"))
-    report, _ = diff_sides(DiffRequest(base=sides[0], head=sides[1], fail_on=FailOn.parse(words), protected=()))
+    report = diff_sides(DiffRequest(base=sides[0], head=sides[1], fail_on=FailOn.parse(words), protected=()))
     return report, report.rows
 
 

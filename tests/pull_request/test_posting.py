@@ -12,7 +12,6 @@ import pytest
 from components.derivation.diff import About, Change, Difference, Row
 from lockstep.access_report.json_report import render_json
 from lockstep.access_report.markdown_report import marker, render_markdown
-from lockstep.access_report.redaction import Redaction
 from lockstep.access_report.report import Report, StackReport
 from lockstep.access_report.report_reader import ReportError, read_report
 from lockstep.preview.preview_report import StackPreview
@@ -369,9 +368,7 @@ def test_the_page_of_a_preview_has_no_markup_of_its_operations() -> None:
         diagnostics=(),
         cut_short=False,
     )
-    preview = StackPreview(
-        stack="prod", plan=plan, access=access, reach=None, cost=None, notes=(), redaction=Redaction()
-    )
+    preview = StackPreview(stack="prod", plan=plan, access=access, reach=None, cost=None, notes=())
     (body,) = render_pages(Report(project="p", stacks=(access,)), preview)
     for text in ("<img", "](http", "@everyone", "x</summary>", "\n### Access of prod: no change\n\n@"):
         assert text not in body
