@@ -86,6 +86,28 @@ def test_a_policy_that_neither_side_shows_was_not_compared_and_that_is_said(hidd
     assert (found.rows, found.is_empty) == ((), False)
 
 
+KEY, KEY_POLICY = "aws:kms/key:Key", "aws:kms/keyPolicy:KeyPolicy"
+KEY_ARN = f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/11111111-aaaa-4bbb-8ccc-222222222222"
+
+
+@pytest.mark.parametrize("named", [KEY_ARN, KEY_ARN.rpartition("/")[2]])
+def test_a_policy_that_moves_from_its_key_to_a_resource_of_its_own_is_no_change(named: str) -> None:
+    key = step(KEY, "k", {"policy": ONE}, {}, arn=KEY_ARN, keyId=KEY_ARN.rpartition("/")[2])
+    moved = step(KEY_POLICY, "p", None, {"keyId": named, "policy": ONE})
+    assert difference(key, moved).rows == ()
+    opened = step(KEY_POLICY, "p", None, {"keyId": named, "policy": ALL})
+    gained = [row for row in difference(key, opened).rows if row.change is Change.GAINED]
+    assert [(row.parts[0], row.parts[2]) for row in gained] == [(KEY_ARN, "*")]
+
+
+def test_the_policy_of_a_key_that_is_made_with_it_is_told_with_the_key() -> None:
+    """Its ARN is known only afterwards; what the policy came from says which key it is."""
+    key = step(KEY, "k", None, {"description": "k"})
+    policy_of = step(KEY_POLICY, "p", None, {"keyId": "04da6b54-80e4-46f7-96ec-b56ff0331ba9", "policy": ONE})
+    policy_of["newState"]["propertyDependencies"] = {"keyId": [key["urn"]]}
+    assert {row.parts[0] for row in difference(key, policy_of).rows} == {"of k"}
+
+
 # -------------------------------------------------------------------------------------------------------- associations
 ROLE_KIND, ASSOCIATION = "aws:iam/role:Role", "aws:eks/podIdentityAssociation:PodIdentityAssociation"
 PODS = text({"Effect": "Allow", "Principal": {"Service": "pods.eks.amazonaws.com"}, "Action": "sts:AssumeRole"})

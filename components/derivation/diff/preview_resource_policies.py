@@ -17,21 +17,38 @@ from .preview_resources import Resource, undecided
 
 def resource_policies(resources: Iterable[Resource]) -> dict[str, ResourcePolicyDocument]:
     """Return the policies by what they hang on; the resources' order decides nothing but the order of texts."""
+    carriers = [resource for resource in resources if resource.type in RESOURCE_POLICIES]
+    by_name = _named(carriers)
     found: dict[str, ResourcePolicyDocument] = {}
-    for resource in resources:
-        if resource.type not in RESOURCE_POLICIES:
-            continue
+    for resource in carriers:
         target, key = RESOURCE_POLICIES[resource.type]
         value = resource.asked(key)
         if not value:
             continue
-        place = resource.text(target) or resource.text("name") or f"of {resource.name}"
+        # What hangs on a secret or key of this preview is told with it, whatever it calls it.
+        made = [by_name[urn] for urn in resource.needs.get(target, ()) if urn in by_name]
+        place = by_name.get(resource.text(target), "") or (made[0] if len(made) == 1 else _place(resource, target))
         policy = policy_text(value)
         if place in found:
             found[place] = replace(found[place], others=(*found[place].others, policy))
         else:
             found[place] = ResourcePolicyDocument(resource=place, policy=policy)
     return found
+
+
+def _named(carriers: Iterable[Resource]) -> dict[str, str]:
+    """Return URN, ARN and key id of the secrets and keys themselves → what a policy of them is called after."""
+    named: dict[str, str] = {}
+    for resource in carriers:
+        target, _ = RESOURCE_POLICIES[resource.type]
+        if target == "arn":
+            texts = (resource.urn, resource.text("arn"), resource.text("keyId"))
+            named |= dict.fromkeys(filter(None, texts), _place(resource, target))
+    return named
+
+
+def _place(resource: Resource, target: str) -> str:
+    return resource.text(target) or resource.text("name") or f"of {resource.name}"
 
 
 def policy_text(value: object) -> PolicyText:
