@@ -72,7 +72,7 @@ e2e-examples: dev ## the TypeScript example against the SDK that Pulumi generate
 chaos: e2e-tools ## random faults against random mounts on the real parts, 10 minutes (ARGS='--seed N --operations M', ARGS=--planted)
 	@$(BIN)/python -m tests.chaos $(ARGS)
 
-e2e-node: dev ## a whole node: kubelet, containerd, the DaemonSets as rendered (needs Go, root, Debian packages; says which)
+e2e-node: dev ## a whole node: kubelet, containerd, the DaemonSets as rendered (needs Go, root, Debian or its packages)
 	@$(BIN)/python -m tests.e2e.toolbox --node
 	@$(BIN)/python -m tests.e2e_node $(PYTEST_ARGS)
 

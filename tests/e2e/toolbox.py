@@ -4,7 +4,8 @@ Pinned by the go.mod and go.sum files in `tests/e2e/tools`. A part is built agai
 toolchain have changed; what is there says so in a stamp beside it. The driver's manifests (custom resource definitions,
 rights) and Pulumi's start script of Python programs are copied out of their modules, never kept in the repository.
 `--pulumi` builds the Pulumi CLI, Pulumi's Kubernetes provider and its language hosts of Python and YAML instead,
-`--sdk` its generator of TypeScript SDKs; these need Go and nothing else.
+`--sdk` its generator of TypeScript SDKs; these need Go and nothing else. `--node` also brings containerd, runc and the
+like out of Debian's packages, where the machine lacks them (debian_packages.py).
 
 Not done here: running anything (control_plane.py, csi_driver.py).
 """
@@ -21,6 +22,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from tests.e2e import debian_packages
 
 PROJECT: Final = Path(__file__).resolve().parents[2]
 MODULES: Final = Path(__file__).resolve().parent / "tools"
@@ -172,21 +175,6 @@ TIER_B: Final = (DRIVER, OLD_DRIVER, ETCD, API_SERVER, CONTROLLER_MANAGER)
 #: What a whole node needs besides.
 TIER_C: Final = (*TIER_B, SCHEDULER, KUBELET, HELM, REGISTRAR, LIVENESS_PROBE)
 
-#: Program of a node → the Debian package that brings it. Looked up on PATH, an absolute path as it stands.
-NODE_PROGRAMS: Final = {
-    "containerd": "containerd",
-    "ctr": "containerd",
-    "runc": "runc",
-    "/usr/lib/cni/bridge": "containernetworking-plugins",
-    "/usr/lib/cni/host-local": "containernetworking-plugins",
-    "/usr/lib/cni/loopback": "containernetworking-plugins",
-    "/bin/busybox": "busybox-static",
-    "ip": "iproute2",
-    "nsenter": "util-linux",
-    "pivot_root": "util-linux",
-    "unshare": "util-linux",
-}
-
 
 def missing_requirements() -> tuple[str, ...]:
     """Say why this machine cannot run the parts at all; () when it can."""
@@ -204,9 +192,10 @@ def missing_go() -> tuple[str, ...]:
 
 
 def missing_node_requirements() -> tuple[str, ...]:
-    """Say why this machine cannot run a whole node; () when it can. Nothing is installed here."""
+    """Say why this machine cannot run a whole node; () when it can."""
     reasons = missing_requirements()
-    absent = {name: package for name, package in NODE_PROGRAMS.items() if shutil.which(name) is None}
+    needed = debian_packages.OUTER_PROGRAMS | debian_packages.NODE_PROGRAMS
+    absent = debian_packages.absent(needed, FOLDER)
     if absent:
         packages = " ".join(sorted(set(absent.values())))
         reasons += (f"a node needs {', '.join(absent)}. Fix on Debian: apt-get install {packages}",)
@@ -311,6 +300,21 @@ def _go(folder: Path, *words: str) -> str:
     return done.stdout
 
 
+def _bring_packages() -> bool:
+    """Unpack the packages of a node's programs that are missing; say so, and whether all is there."""
+    absent = debian_packages.absent(debian_packages.NODE_PROGRAMS, FOLDER)
+    packages = sorted(set(absent.values()))
+    if not packages or not debian_packages.can_bring():
+        return True  # without Debian's tools the tests are skipped, and say what is missing
+    try:
+        seconds = debian_packages.bring(packages, FOLDER)
+    except debian_packages.PackagesUnavailableError as error:
+        print(f"{', '.join(packages)}: {error}", file=sys.stderr)
+        return False
+    print(f"{', '.join(packages)}: unpacked in {seconds:.0f} s", flush=True)
+    return True
+
+
 def main(arguments: list[str]) -> int:
     """Build what is missing and say how long each took; 0 also on a machine that cannot run them (it says why).
 
@@ -330,6 +334,8 @@ def main(arguments: list[str]) -> int:
         return 0
     own_tools = (PULUMI_SDK_NODEJS,) if wants_sdk else TIER_C if "--node" in arguments else TIER_B
     tools = tuple(_PULUMI_PARTS) if wants_cli else own_tools
+    if "--node" in arguments and not _bring_packages():
+        return UNAVAILABLE
     for tool in tools:
         if wants_cli and all(shutil.which(name) for name in _PULUMI_PARTS[tool]):
             print(f"{tool.name}: on PATH")

@@ -1,7 +1,8 @@
 """The first process of the node's machine: makes its root, and takes in orphans until it is killed.
 
 `python -m tests.e2e_node.machine_init FOLDER`, in mount and process namespaces of its own. The root is this machine's,
-with a writable layer on top, so that everything of a node is at its usual place (/var/lib/kubelet, /run, /etc/cni).
+with the packages on top that it lacks and a writable layer, so that everything of a node is at its usual place
+(/var/lib/kubelet, /run, /etc/cni).
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from tests.e2e import debian_packages
+from tests.e2e.toolbox import FOLDER
+
 #: Written when the root is there: this process's id as whoever started it sees it.
 READY_FILE: Final = "ready"
 #: Folders that need a plain file system under them: containers' layers, and volumes.
@@ -23,7 +27,9 @@ def main(folder: Path) -> None:
     """Never returns."""
     pid = str(Path("/proc/self").readlink())  # of the outer process table: the new /proc is not mounted yet
     root = folder / "root"
-    layers = f"lowerdir=/,upperdir={folder / 'upper'},workdir={folder / 'work'}"
+    packages = debian_packages.root(FOLDER).resolve()
+    lower = f"{packages}:/" if packages.is_dir() else "/"
+    layers = f"lowerdir={lower},upperdir={folder / 'upper'},workdir={folder / 'work'}"
     _run("mount", "-t", "overlay", "overlay", "-o", layers, str(root))
     for disk in DISKS:
         (root / disk).mkdir(parents=True, exist_ok=True)
