@@ -200,6 +200,10 @@ def _is_resource(text: str) -> bool:
 def _region(row: Row) -> Sentence:
     gone, new = set(row.before) - set(row.after), set(row.after) - set(row.before)
     words: list[str] = [*_app(row)]
+    if "*" in new:
+        return (*words, "may read", *what(row), "in every region")
+    if "*" in gone:
+        return (*words, "may read", *what(row), "only in", *_listed(row.after))
     if new:
         words += ["may read", *what(row), "in", *_listed(tuple(sorted(new))), "too"]
     if gone:

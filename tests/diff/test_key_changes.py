@@ -73,3 +73,83 @@ def test_every_change_of_keys_is_told() -> None:
     one = [bound(key(), CallerAccount="1, 2"), bound(key(2))]
     assert key_changes(one, [bound(key(2))]) == [(Change.NARROWED, False, set())]
     assert key_changes(one, one) == []
+
+
+def all_but(*keys: str) -> dict[str, Any]:
+    """Return a bound Decrypt with every key but some."""
+    statement = bound("*")
+    del statement["Resource"]
+    return statement | {"NotResource": list(keys)}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ([all_but(key(1), key(2), key(3))], [all_but(key(1), key(2))]),
+        ([bound(key(1))], [all_but(key(2))]),
+        ([all_but(key(1), key(2))], [all_but(key(1), key(2)), bound(key(2))]),
+    ],
+)
+def test_everything_but_some_keys_is_wider_the_fewer_these_are(
+    before: list[dict[str, Any]], after: list[dict[str, Any]]
+) -> None:
+    assert [(change, broadens) for change, broadens, _ in key_changes(before, after)] == [(Change.WIDENED, True)]
+    assert [(change, broadens) for change, broadens, _ in key_changes(after, before)] == [(Change.NARROWED, False)]
+
+
+def test_a_key_that_was_left_out_and_is_named_now_is_a_change() -> None:
+    assert key_changes([all_but(key(1), key(2))], [all_but(key(1)), bound(key(2))])
+
+
+def reencrypt(resource: str) -> dict[str, Any]:
+    return bound(resource) | {"Action": "kms:ReEncryptFrom"}
+
+
+def test_to_encrypt_anew_is_not_to_decrypt() -> None:
+    """ReEncryptFrom hands out no value: a Decrypt beside it or in its place is new."""
+    assert key_changes([reencrypt(key())], [bound(key())]) == [(Change.GAINED, True, set())]
+    loose = allow("kms:ReEncryptFrom", "*")
+    assert key_changes([loose], [loose, bound(key())]) == [(Change.GAINED, True, set())]
+
+
+def test_an_endpoint_that_is_none_frees_no_key() -> None:
+    strange = unbound(key(), "secretsmanager.eu-west-1.example")
+    assert key_changes([strange], [bound(key())]) == [(Change.GAINED, True, set())]
+
+
+@pytest.mark.parametrize("wide", ["kms:*", "kms:D*"])
+def test_a_key_under_a_wider_action_was_free_too(wide: str) -> None:
+    assert key_changes([allow(wide, key())], [bound(key())]) == [(Change.NARROWED, False, set())]
+
+
+# ------------------------------------------------------------------------------------- beside what happens to the read
+def difference(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> list[tuple[About, Change, bool]]:
+    sides = (FleetDocuments(environment="prod", apps={"shop": app(*told)}) for told in (before, after))
+    return [(row.about, row.change, row.broadens) for row in diff_fleets(*sides).rows]
+
+
+def reading(resource: str, *keys: str, **condition: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - a policy's condition
+    decrypt = bound(*keys)
+    decrypt["Condition"]["StringLike"] = {"kms:EncryptionContext:SecretARN": resource}
+    return [allow("secretsmanager:GetSecretValue", resource, condition=condition or None), *([decrypt] if keys else [])]
+
+
+def test_a_key_that_comes_to_a_read_that_shrinks_is_told_beside_it() -> None:
+    wide, narrow = secret("d*"), secret("db-??????")
+    for before in (reading(wide, key(1)), reading(wide)):
+        rows = difference(before, reading(narrow, key(2)))
+        assert (About.READ, Change.NARROWED, False) in rows
+        assert [broadens for about, _, broadens in rows if about is About.KEY] == [True]
+    assert [row for row in difference(reading(wide, key(1)), reading(narrow, key(1))) if row[0] is About.KEY] == []
+
+
+def test_one_region_of_all_is_compared_like_any_other() -> None:
+    """What held in every region held in this one: its conditions and keys are compared."""
+    everywhere = "arn:aws:secretsmanager:*:111122223333:secret:db-??????"
+    held = {"StringEquals": {"aws:SourceVpc": "vpc-1"}}
+    rows = difference(reading(everywhere, **held), reading(secret("db-??????")))
+    assert (About.REGION, Change.NARROWED, False) in rows
+    assert (About.READ, Change.WIDENED, True) in rows, "a condition went away"
+    rows = difference(reading(everywhere), reading(secret("db-??????"), key(1)))
+    assert (About.KEY, Change.GAINED, True) in rows
+    assert difference(reading(everywhere), reading(secret("db-??????"))) == [(About.REGION, Change.NARROWED, False)]

@@ -105,7 +105,32 @@ def test_the_policy_of_a_key_that_is_made_with_it_is_told_with_the_key() -> None
     key = step(KEY, "k", None, {"description": "k"})
     policy_of = step(KEY_POLICY, "p", None, {"keyId": "04da6b54-80e4-46f7-96ec-b56ff0331ba9", "policy": ONE})
     policy_of["newState"]["propertyDependencies"] = {"keyId": [key["urn"]]}
-    assert {row.parts[0] for row in difference(key, policy_of).rows} == {"of k"}
+    assert {row.parts[0] for row in difference(key, policy_of).rows} == {"of Key k"}
+
+
+OTHER_KEY = KEY_ARN.replace("1111", "9999")
+
+
+def test_a_policy_that_moves_to_another_key_is_told_whatever_its_name_was_made_of() -> None:
+    """A program may make any name of what it depends on: only a name that is not known is taken from there."""
+    key = step(KEY, "k", {"description": "k"}, {"description": "k"}, arn=KEY_ARN)
+    moved = step(KEY_POLICY, "p", {"keyId": KEY_ARN, "policy": ALL}, {"keyId": OTHER_KEY, "policy": ALL})
+    for state in ("oldState", "newState"):
+        moved[state]["propertyDependencies"] = {"keyId": [key["urn"]]}
+    rows = difference(key, moved).rows
+    assert {(row.parts[0], row.change) for row in rows} == {(KEY_ARN, Change.LOST), (OTHER_KEY, Change.GAINED)}
+
+
+def test_replicas_of_a_key_share_its_id_and_not_its_policy() -> None:
+    far = KEY_ARN.replace("eu-west-1", "us-east-1")
+    keys = [step(KEY, name, {}, {}, arn=arn, keyId="mrk-1") for name, arn in (("a", KEY_ARN), ("b", far))]
+    opened = step(KEY_POLICY, "p", None, {"keyId": "mrk-1", "policy": ALL})
+    assert {row.parts[0] for row in difference(*keys, opened).rows} == {"mrk-1"}, "of neither for certain"
+
+
+def test_a_key_and_a_secret_of_one_name_are_two() -> None:
+    made = [step(kind, "db", None, {"policy": ONE}) for kind in (KEY, SECRET)]
+    assert {row.parts[0] for row in difference(*made).rows} == {"of Key db", "of Secret db"}
 
 
 # -------------------------------------------------------------------------------------------------------- associations

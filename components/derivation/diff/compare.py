@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from .conditions import changed_values, is_weaker_or_equal, tests_text
 from .facts import HIDDEN, About, Facts, Subject, Terms, Way
-from .key_changes import bound_anew, key_rows, keys_in
+from .key_changes import bound_anew, key_rows, keys_among, keys_in
 from .patterns import contains
 from .rows import Change, Row
 from .trust import ANY, ASSOCIATION, OWN, PATTERN, SESSION_POLICY
@@ -147,6 +147,7 @@ def _is_hidden(about: About, facts: Facts) -> bool:
 def _read_rows(blank: Row, old: Terms, new: Terms) -> Iterator[Row]:
     """One row each for regions, for the ways in the regions that stay, and for the keys there."""
     before, after = set(_regions(old)), set(_regions(new))
+    stay = _shared(before, after)
     if before != after:
         yield replace(
             blank,
@@ -158,14 +159,15 @@ def _read_rows(blank: Row, old: Terms, new: Terms) -> Iterator[Row]:
             details=keys_in(new, after - before),
             why=new.why,
         )
-    stay = before & after
     old_ways, new_ways = _in_regions(old, stay), _in_regions(new, stay)
     if old_ways != new_ways:
         change = _ways_change(old_ways, new_ways)
         yield _between(
             blank, replace(old, ways=old_ways, texts={}), replace(new, ways=new_ways, texts={}), change=change
         )
-    yield from key_rows(blank, old, new, stay)
+    yield from key_rows(
+        replace(blank, regions=tuple(sorted(stay)), why=new.why), keys_in(old, stay), keys_in(new, stay)
+    )
 
 
 def _set_change(before: set[str], after: set[str]) -> Change:
@@ -179,8 +181,20 @@ def _regions(terms: Terms) -> tuple[str, ...]:
     return tuple(sorted({way.region for way in terms.ways if way.region}))
 
 
+def _shared(before: set[str], after: set[str]) -> set[str]:
+    """Return the regions that both sides have; where one side has all, those that the other one names."""
+    if ("*" in before) is ("*" in after):
+        return before & after
+    return (after if "*" in before else before) - {"*"}
+
+
 def _in_regions(terms: Terms, regions: set[str]) -> frozenset[Way]:
-    return frozenset(way for way in terms.ways if way.region in regions)
+    """Return the ways in some regions; one that holds in all is one of each, unless `*` itself is asked for."""
+    if "*" in regions:
+        return frozenset(way for way in terms.ways if way.region in regions)
+    return frozenset(
+        replace(way, region=region) for way in terms.ways for region in regions if way.region in {region, "*"}
+    )
 
 
 # -------------------------------------------------------------------------------------------------------------- files
@@ -327,7 +341,7 @@ def _merged(rows: list[Row]) -> list[Row]:
         if id(wide) in gone or not inside:
             continue
         gone |= {id(wide), *map(id, inside)}
-        merged.append(_merge(Change.WIDENED if wide.change is Change.GAINED else Change.NARROWED, wide, inside))
+        merged += _merge(Change.WIDENED if wide.change is Change.GAINED else Change.NARROWED, wide, inside)
     named = {text for row in merged for text in (*row.before, *row.after)}
     return [row for row in rows if id(row) not in gone and not _is_told(row, named)] + merged
 
@@ -337,12 +351,13 @@ def _is_told(row: Row, named: set[str]) -> bool:
     return row.about is About.GRANT_WITHOUT_MOUNT and row.parts[0] in named
 
 
-def _merge(change: Change, wide: Row, inside: list[Row]) -> Row:
+def _merge(change: Change, wide: Row, inside: list[Row]) -> Iterator[Row]:
+    """Yield the one row, and that of the keys: what is read may shrink while a key comes to it."""
     narrow = tuple(sorted(text for row in inside for text in (row.parts[0], *row.before, *row.after)))
     broad = (wide.parts[0], *wide.before, *wide.after)
     widened = change is Change.WIDENED
     newer = [wide] if widened else inside
-    return replace(
+    row = replace(
         wide,
         change=change,
         before=narrow if widened else broad,
@@ -351,6 +366,8 @@ def _merge(change: Change, wide: Row, inside: list[Row]) -> Row:
         details=tuple(sorted({line for row in newer for line in row.details})),
         why=tuple(sorted({reason for row in newer for reason in row.why})),
     )
+    yield row
+    yield from key_rows(row, keys_among(row.before), keys_among(row.after))
 
 
 # -------------------------------------------------------------------------------------------------------------- texts
@@ -365,5 +382,4 @@ def _terms_texts(terms: Terms) -> tuple[str, ...]:
 def _text(name: str, text: str) -> str:
     if name.startswith(HIDDEN):
         return f"{name.removeprefix(HIDDEN)} {_NOT_SHOWN}"
-    name, condition, tests = name.partition(" if ")  # only keys have one, see reads.py
-    return text if name == "value" else f"{name} {text}{condition}{tests}"
+    return text if name == "value" else f"{name} {text}".rstrip()

@@ -1,51 +1,57 @@
 """The keys that a read is decrypted with: which of them come and go, and in which direction that goes.
 
-A key is a text `key REGION: ARN`, with its further conditions after ` if `. A read without any is one that AWS's own
-key is enough for.
+A key is the name of a text of the read: `key REGION: RESOURCE`, with its further conditions after ` if `. A read
+without any is one that AWS's own key is enough for. The resource may be a pattern, or everything but some keys.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from ..arn import Arn
-from .actions import Power
-from .conditions import Test
+from .conditions import Test, Tests, tests_text
 from .facts import About, Facts, Terms
-from .patterns import contains
+from .patterns import Pattern, contains
 from .rows import Change, Row
 
-_IF = " if "
+#: The action that reads a value under a key, as statements have it (in lower case).
+DECRYPT = "kms:decrypt"
+_PREFIX, _IF, _EXCEPT = "key ", " if ", " except "
+_DOMAINS = ("amazonaws.com", "amazonaws.com.cn")
+_IF_EXISTS = "IfExists"
+
+
+def key_text(region: str, resource: Pattern, others: Tests) -> str:
+    """Return a key as the name of a text; `others` are the conditions that do not bind it to what is read."""
+    return f"{_PREFIX}{region}: {resource}" + (f"{_IF}{tests_text(others)}" if others else "")
 
 
 def keys_in(terms: Terms, regions: set[str]) -> tuple[str, ...]:
-    """Return the keys of some regions, one text each, sorted."""
-    found: set[str] = set()
-    for name, text in terms.texts.items():
-        place, condition, tests = name.partition(_IF)
-        if place.removeprefix("key ") in regions:
-            found |= {f"{place}: {key}{condition}{tests}" for key in text.split(", ")}
-    return tuple(sorted(found))
+    """Return the keys of some regions, sorted."""
+    return tuple(sorted(name for name in terms.texts if name.startswith(_PREFIX) and _Key.of(name).region in regions))
 
 
-def key_rows(blank: Row, old: Terms, new: Terms, regions: set[str]) -> Iterator[Row]:
-    """Yield the row of the keys in the regions that both sides have; none when they are the same."""
-    before, after = keys_in(old, regions), keys_in(new, regions)
+def keys_among(texts: Iterable[str]) -> tuple[str, ...]:
+    """Return the keys among the texts of a row, sorted."""
+    return tuple(sorted(text for text in texts if text.startswith(_PREFIX)))
+
+
+def key_rows(blank: Row, before: tuple[str, ...], after: tuple[str, ...]) -> Iterator[Row]:
+    """Yield the row of the keys of one read; none when they are the same."""
     if before == after:
         return
     yield replace(
         blank,
         about=About.KEY,
-        change=_change(set(before), set(after)),
-        regions=tuple(sorted(regions)),
+        change=_change(before, after),
         before=tuple(key for key in before if key not in after),
         after=tuple(key for key in after if key not in before),
-        why=new.why,
+        details=(),
     )
 
 
-def _change(before: set[str], after: set[str]) -> Change:
+def _change(before: tuple[str, ...], after: tuple[str, ...]) -> Change:
     if not before or not after:
         return Change.GAINED if after else Change.LOST
     wider, narrower = _covers(after, before), _covers(before, after)
@@ -54,13 +60,39 @@ def _change(before: set[str], after: set[str]) -> Change:
     return Change.WIDENED if wider else Change.NARROWED
 
 
-def _covers(wide: set[str], narrow: set[str]) -> bool:
-    """Say whether each of some keys is among others, or is one of them under conditions."""
-    return all(key in wide or key.partition(_IF)[0] in wide or f"{_region(key)}: *" in wide for key in narrow)
+def _covers(wide: tuple[str, ...], narrow: tuple[str, ...]) -> bool:
+    wider = [_Key.of(text) for text in wide]
+    return all(any(key.covers(_Key.of(text)) for key in wider) for text in narrow)
 
 
-def _region(key: str) -> str:
-    return key.partition(": ")[0]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Key:
+    """One of these texts, taken apart again."""
+
+    region: str
+    resource: Pattern
+    condition: str
+
+    @classmethod
+    def of(cls, text: str) -> _Key:
+        told, _, condition = text.removeprefix(_PREFIX).partition(_IF)
+        region, _, resource = told.partition(": ")
+        return cls(region=region, resource=pattern_of(resource), condition=condition)
+
+    def covers(self, other: _Key) -> bool:
+        """Say whether the other one is this one or a part of it, for certain."""
+        same = self.region == other.region and self.condition in {"", other.condition}
+        return same and _contains(self.resource, other.resource)
+
+
+def pattern_of(text: str) -> Pattern:
+    """Return the pattern that `str(pattern)` told."""
+    base, _, but = text.partition(_EXCEPT)
+    return Pattern(text=base, but=tuple(but.split(", ")) if but else ())
+
+
+def _contains(wide: Pattern, narrow: Pattern) -> bool:
+    return wide.matches(narrow.text) if narrow.is_exact else wide.contains(narrow)
 
 
 # ------------------------------------------------------------------------------------------ bound now, or bound before
@@ -76,26 +108,30 @@ def bound_anew(rows: Iterable[Row], before: Facts, after: Facts) -> Iterator[Row
 
 
 def _is_unbound(row: Row, keys: tuple[str, ...], facts: Facts) -> bool:
-    """Say whether a side may use all of some keys for the row's object, and for others too."""
+    """Say whether a side may decrypt with all of some keys for the row's object, and for others too."""
     arn = Arn.parse(row.parts[0])
     service = arn.service if arn else ""
     powers = [
-        (subject.parts[2], way.tests)
+        (pattern_of(subject.parts[2]), way.tests)
         for subject, terms in facts.items()
-        if subject.about is About.POWER and subject.parts[0] == Power.DECRYPT
+        if subject.about is About.POWER and pattern_of(subject.parts[1].lower()).matches(DECRYPT)
         for way in terms.ways
     ]
     return all(
         any(
-            contains(resource, key.partition(": ")[2].partition(_IF)[0])
-            and all(_lets_through(test, f"{service}.{_region(key).removeprefix('key ')}.") for test in tests)
+            _contains(resource, key.resource) and all(_lets_through(test, service, key.region) for test in tests)
             for resource, tests in powers
         )
-        for key in keys
+        for key in map(_Key.of, keys)
     )
 
 
-def _lets_through(test: Test, endpoint: str) -> bool:
-    """Say whether a condition is one on the service that asks, and lets an endpoint through."""
-    is_via = test.key == "kms:ViaService" and test.operator in {"StringEquals", "StringLike"}
-    return is_via and any(value.startswith(endpoint) for value in test.values)
+def _lets_through(test: Test, service: str, region: str) -> bool:
+    """Say whether a condition is one on the service that asks, and lets that service through."""
+    base = test.operator.removesuffix(_IF_EXISTS)
+    if test.key != "kms:ViaService" or base not in {"StringEquals", "StringLike"}:
+        return False
+    endpoints = [f"{service}.{region}.{domain}" for domain in _DOMAINS]
+    if base == "StringEquals":
+        return any(endpoint in test.values for endpoint in endpoints)
+    return any(contains(value, endpoint) for value in test.values for endpoint in endpoints)

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from .documents import PolicyText, ResourcePolicyDocument, Undecided
 from .preview_kinds import RESOURCE_POLICIES
+from .preview_names import path_of
 from .preview_resources import Resource, undecided
 
 
@@ -25,9 +26,11 @@ def resource_policies(resources: Iterable[Resource]) -> dict[str, ResourcePolicy
         value = resource.asked(key)
         if not value:
             continue
-        # What hangs on a secret or key of this preview is told with it, whatever it calls it.
-        made = [by_name[urn] for urn in resource.needs.get(target, ()) if urn in by_name]
-        place = by_name.get(resource.text(target), "") or (made[0] if len(made) == 1 else _place(resource, target))
+        # What hangs on a secret or key of this preview is told with it. What its name came from says which one it is
+        # only while the name itself is not known: a program may make any other name of it.
+        named = resource.text(target)
+        made = [by_name[urn] for urn in resource.needs.get(target, ()) if not named and urn in by_name]
+        place = by_name.get(named) or (made[0] if len(made) == 1 else _place(resource, target))
         policy = policy_text(value)
         if place in found:
             found[place] = replace(found[place], others=(*found[place].others, policy))
@@ -37,18 +40,22 @@ def resource_policies(resources: Iterable[Resource]) -> dict[str, ResourcePolicy
 
 
 def _named(carriers: Iterable[Resource]) -> dict[str, str]:
-    """Return URN, ARN and key id of the secrets and keys themselves → what a policy of them is called after."""
-    named: dict[str, str] = {}
+    """Return URN, ARN and key id of the secrets and keys themselves → what a policy of them is called after.
+
+    A key id of several is left out: the replicas of a key in other regions have its id, and policies of their own.
+    """
+    places: dict[str, set[str]] = {}
     for resource in carriers:
         target, _ = RESOURCE_POLICIES[resource.type]
         if target == "arn":
-            texts = (resource.urn, resource.text("arn"), resource.text("keyId"))
-            named |= dict.fromkeys(filter(None, texts), _place(resource, target))
-    return named
+            for text in filter(None, (resource.urn, resource.text("arn"), resource.text("keyId"))):
+                places.setdefault(text, set()).add(_place(resource, target))
+    return {text: next(iter(found)) for text, found in places.items() if len(found) == 1}
 
 
 def _place(resource: Resource, target: str) -> str:
-    return resource.text(target) or resource.text("name") or f"of {resource.name}"
+    kind = resource.type.rpartition(":")[2]
+    return resource.text(target) or resource.text("name") or f"of {kind} {path_of(resource)}"
 
 
 def policy_text(value: object) -> PolicyText:

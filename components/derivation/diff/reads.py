@@ -11,8 +11,9 @@ from collections.abc import Iterable, Iterator
 
 from ..arn import UNKNOWN_SUFFIX, Arn, has_random_suffix
 from .actions import BY_PATH, Power, power_of, reads_of, spelled
-from .conditions import Test, Tests, tests_text
+from .conditions import Test, Tests
 from .facts import About, FactList, Subject, Way
+from .key_changes import DECRYPT, key_text
 from .patterns import Pattern, has_wildcard
 from .statements import Atom, Effect, without_superfluous
 
@@ -80,7 +81,7 @@ def _add_allowed(facts: FactList, atom: Atom, readable: dict[str, str]) -> None:
         way = Way(region=region_of(atom.resource), action=action, tests=atom.tests)
         facts.add(read_subject(home), way=way, why=atom.why)
         return
-    elif power is Power.DECRYPT and atom.action.is_exact and _add_keys(facts, atom, readable):
+    elif atom.action.text == DECRYPT and _add_keys(facts, atom, readable):
         return
     if not reads or not atom.action.is_exact:
         parts = (power.value, spelled(atom.action), str(atom.resource))
@@ -129,8 +130,7 @@ def _add_keys(facts: FactList, atom: Atom, readable: dict[str, str]) -> bool:
     others = frozenset(atom.tests - {context, place})
     fits = [value for value in context.values if name == service and value in readable and _region(value) == region]
     for value in fits:
-        name = f"key {region}" + (f" if {tests_text(others)}" if others else "")
-        facts.add(read_subject(readable[value]), texts={name: str(atom.resource)}, why=atom.why)
+        facts.add(read_subject(readable[value]), texts={key_text(region, atom.resource, others): ""}, why=atom.why)
     for rest_test in _remaining(context, fits):
         parts = (Power.DECRYPT.value, spelled(atom.action), str(atom.resource))
         way = Way(tests=Tests(others | {place, rest_test}))
