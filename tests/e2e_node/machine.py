@@ -73,11 +73,12 @@ class Machine:
 
     def lose_power(self) -> None:
         """End every process in it at once; nothing happens when it does not run."""
-        init, self._init = self._init, None
+        (init, pid), (self._init, self._pid) = (self._init, self._pid), (None, 0)
         if init is None:
             return
         with contextlib.suppress(ProcessLookupError):
-            os.kill(self._pid, signal.SIGKILL)
+            # Where it never came up there is no process of its own yet, and 0 would be everybody in this group.
+            os.kill(pid or init.pid, signal.SIGKILL)
         init.wait(_BOOT_SECONDS)
 
     def command(self, *words: str) -> list[str]:

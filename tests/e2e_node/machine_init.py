@@ -1,13 +1,14 @@
 """The first process of the node's machine: makes its root, and takes in orphans until it is killed.
 
 `python -m tests.e2e_node.machine_init FOLDER`, in mount and process namespaces of its own. The root is this machine's,
-with the packages on top that it lacks and a writable layer, so that everything of a node is at its usual place
+with a writable layer on top that holds the packages it lacks, so that everything of a node is at its usual place
 (/var/lib/kubelet, /run, /etc/cni).
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -27,9 +28,8 @@ def main(folder: Path) -> None:
     """Never returns."""
     pid = str(Path("/proc/self").readlink())  # of the outer process table: the new /proc is not mounted yet
     root = folder / "root"
-    packages = debian_packages.root(FOLDER).resolve()
-    lower = f"{packages}:/" if packages.is_dir() else "/"
-    layers = f"lowerdir={lower},upperdir={folder / 'upper'},workdir={folder / 'work'}"
+    _lay_packages(folder / "upper")
+    layers = f"lowerdir=/,upperdir={folder / 'upper'},workdir={folder / 'work'}"
     _run("mount", "-t", "overlay", "overlay", "-o", layers, str(root))
     for disk in DISKS:
         (root / disk).mkdir(parents=True, exist_ok=True)
@@ -47,6 +47,14 @@ def main(folder: Path) -> None:
     _run("mount", "--make-rshared", "/")  # as systemd does; the driver's mounts must reach the containers
     _write(ready, READY_FILE, pid)
     _wait_for_orphans()
+
+
+def _lay_packages(layer: Path) -> None:
+    """Copy what the machine lacks into its writable layer, at its first boot: lower layers may not overlap."""
+    packages, done = debian_packages.root(FOLDER), layer.parent / "packages-are-there"
+    if packages.is_dir() and not done.exists():
+        shutil.copytree(packages, layer, symlinks=True, dirs_exist_ok=True)
+        done.touch()
 
 
 def _run(*words: str) -> None:
