@@ -51,7 +51,7 @@ class FailOn:
     @property
     def asks_for_undecided(self) -> bool:
         """Whether what cannot be compared needs an approval: nobody could tell what it allows."""
-        return bool(self.words & {BROADENING, ANY, Risk.UNKNOWN})
+        return NEVER not in self.words and bool(self.words & {BROADENING, ANY, Risk.UNKNOWN})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +85,8 @@ class Report:
         notes: Sentences about the comparison itself, such as what it could not see.
         folder: Where the project is inside its repository, "" for its top: places of rows are relative to the project.
         redaction: Takes the values of previews out of the texts of the inputs; every format shows them through it.
-        judged: Identity of a row or question → judgement, of a report that was judged elsewhere; None judges here.
+        judged: Identity and `spec` of a row or question → judgement, of a report that was judged elsewhere; None judges
+            here. An approval holds for both, so two stacks may judge one row differently.
     """
 
     project: str
@@ -95,7 +96,7 @@ class Report:
     notes: tuple[str, ...] = ()
     folder: str = ""
     redaction: Redaction = field(default_factory=Redaction)
-    judged: Mapping[str, str] | None = None
+    judged: Mapping[tuple[str, str], str] | None = None
 
     @property
     def rows(self) -> tuple[Row, ...]:
@@ -126,7 +127,7 @@ class Report:
 
     def _judgement(self, identity: str, spec: str, *, is_asked: bool) -> str:
         if self.judged is not None:
-            return self.judged.get(identity, NEEDED)
+            return self.judged.get((identity, spec), NEEDED)
         return self.approvals.judgement(identity, spec) if is_asked else ""
 
     @property

@@ -2,8 +2,7 @@
 
 Nothing of it is trusted but as names: everything is checked against the schema, and whoever prints it makes the
 Markdown anew, so that no markup of the other job reaches a comment. Texts stay whole, and whoever prints them cuts
-them: the identity of a row is computed anew from them, since another job may claim any, and has to be the one that its
-tool told.
+them: the identity of a row is computed anew from them, since another job may claim any; an honest report tells it too.
 """
 
 from __future__ import annotations
@@ -62,9 +61,9 @@ def read_report(text: str) -> ReadReport:
         failed = frozenset(preview["stack"] for preview in document.get("previews", []) if preview["failed"])
         stacks = tuple(_stack(stack, failed) for stack in document["stacks"])
         judged = {
-            identity: _matching(_JUDGEMENT, told["approval"])
+            named: _matching(_JUDGEMENT, told["approval"])
             for stack, source in zip(stacks, document["stacks"], strict=True)
-            for identity, told in _judged(stack.difference, source)
+            for named, told in _judged(stack.difference, source)
         }
         notes = tuple(map(_text, document["notes"]))
         report = Report(project=_text(document["project"]), stacks=stacks, notes=notes, judged=judged)
@@ -108,11 +107,11 @@ def _stack(stack: Any, failed: frozenset[object]) -> StackReport:  # noqa: ANN40
     return StackReport(stack=name, difference=difference, cut_short=name in failed)
 
 
-def _judged(difference: Difference, source: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - as above
-    """Yield the identity of every row and question, made anew, with what says how it was judged."""
-    identities = [question_identity(difference.environment, question) for question in difference.undecided]
-    yield from zip((row.identity for row in difference.rows), source["rows"], strict=True)
-    yield from zip(identities, source["undecidedRows"], strict=True)
+def _judged(difference: Difference, source: Any) -> Iterator[tuple[tuple[str, str], Any]]:  # noqa: ANN401 - as above
+    """Yield the identity, made anew, and `spec` of every row and question, with what says how it was judged."""
+    questions = [(question_identity(difference.environment, question), "") for question in difference.undecided]
+    yield from zip(((row.identity, row.spec_digest) for row in difference.rows), source["rows"], strict=True)
+    yield from zip(questions, source["undecidedRows"], strict=True)
 
 
 def _row(environment: str, row: Any) -> Row:  # noqa: ANN401 - as above

@@ -26,6 +26,8 @@ from lockstep.pull_request.sticky_comments import FAILED, GONE, mark_outdated, p
 
 LABEL = "needs-approval"
 _FURTHER_SHOWN = 20
+#: Stacks that only previews have, and pages of each: their reports come from the pull request's own program.
+_ONLY_PREVIEWED_SHOWN, _ONLY_PREVIEWED_PAGES = 10, 3
 
 
 def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
@@ -53,15 +55,12 @@ def _post(reports: RunReports, environment: Mapping[str, str]) -> None:
         number=int(environment["PULL_REQUEST"]),
         token=environment["GITHUB_TOKEN"],
     )
-    pages: dict[str, str] = {}
-    prefixes: set[str] = set()
-    # What the base's tool found comes first: a stack that only a preview knows takes no other one's place.
-    for stack in [*sorted(reports.access), *sorted(reports.previews.keys() - reports.access.keys())]:
-        project, made = _pages(reports, stack)
-        if marker(project, stack) in pages:
-            continue
-        prefixes.add(marker(project, stack).removesuffix("1 -->"))
-        pages.update((marker(project, stack, number), page) for number, page in enumerate(made, 1))
+    # The label first: whoever makes the reports large could have the job end before it.
+    if reports.needs_approval:
+        github.add_label(LABEL)
+    elif not reports.access_failed and not reports.problems:
+        github.remove_label(LABEL)
+    pages, prefixes = _all_pages(reports)
     author = environment.get("COMMENT_AUTHOR") or "github-actions[bot]"
     for line in post_pages(github, pages, author=author, prefixes=sorted(prefixes)):
         print(line)
@@ -69,10 +68,25 @@ def _post(reports: RunReports, environment: Mapping[str, str]) -> None:
     notice = FAILED if reports.access_failed else GONE
     for line in mark_outdated(github, notice, author=author, prefixes=looked_at, current=pages):
         print(line)
-    if reports.needs_approval:
-        github.add_label(LABEL)
-    elif not reports.access_failed:
-        github.remove_label(LABEL)
+
+
+def _all_pages(reports: RunReports) -> tuple[dict[str, str], set[str]]:
+    """Return the pages of all stacks by their markers, and how the markers of each stack begin."""
+    pages: dict[str, str] = {}
+    prefixes: set[str] = set()
+    # What the base's tool found comes first: a stack that only a preview knows takes no other one's place.
+    only_previewed = sorted(reports.previews.keys() - reports.access.keys())
+    if len(only_previewed) > _ONLY_PREVIEWED_SHOWN:
+        left_out = len(only_previewed) - _ONLY_PREVIEWED_SHOWN
+        reports.problems.append(f"{left_out} stacks that only previews have are left out. Fix: see their jobs")
+    for stack in [*sorted(reports.access), *only_previewed[:_ONLY_PREVIEWED_SHOWN]]:
+        project, made = _pages(reports, stack)
+        if marker(project, stack) in pages:
+            continue
+        prefixes.add(marker(project, stack).removesuffix("1 -->"))
+        shown = made if stack in reports.access else made[:_ONLY_PREVIEWED_PAGES]
+        pages.update((marker(project, stack, number), page) for number, page in enumerate(shown, 1))
+    return pages, prefixes
 
 
 def _pages(reports: RunReports, name: str) -> tuple[str, tuple[str, ...]]:

@@ -54,6 +54,7 @@ class RunReports:
 
     Attributes:
         problems: One line each.
+        failed: Stacks whose preview failed.
         projects: Of the access reports.
     """
 
@@ -61,6 +62,7 @@ class RunReports:
     access: dict[str, tuple[Report, StackReport]] = field(default_factory=dict)
     previews: dict[str, tuple[ReadReport, StackReport]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
     projects: set[str] = field(default_factory=set)
     _approvals: Approvals = field(default_factory=no_approvals)
     _has_unread_access: bool = False
@@ -91,14 +93,23 @@ class RunReports:
             if is_preview and not found.plans:
                 self.problems.append(f"{path.name}: it has no previews. Fix: look at the job that wrote it")
                 continue
-            if not is_preview:
-                self.projects.add(found.report.project)
-                self._access_is_open |= found.exit_code is ExitCode.NEEDS_APPROVAL
-            for stack in found.report.stacks:
-                if is_preview:
-                    self.previews[stack.stack] = (found, stack)
-                else:
-                    self.access[stack.stack] = (found.report, stack)
+            self._take(path.name, found, is_preview=is_preview)
+
+    def _take(self, name: str, found: ReadReport, *, is_preview: bool) -> None:
+        """Take a report in. Of two with one stack none may hide the other: that is a problem, and nothing passes."""
+        if not is_preview:
+            self.projects.add(found.report.project)
+            self._access_is_open |= found.exit_code is ExitCode.NEEDS_APPROVAL
+        for stack in found.report.stacks:
+            if stack.stack in (self.previews if is_preview else self.access):
+                self._has_unread_access |= not is_preview
+                self.problems.append(f"{name}: another report has its stack {stack.stack!r}, too. Fix: see its job")
+            elif is_preview:
+                self.previews[stack.stack] = (found, stack)
+                if stack.cut_short:
+                    self.failed.append(stack.stack)
+            else:
+                self.access[stack.stack] = (found.report, stack)
 
     def _read_approvals(self, path: Path) -> None:
         try:

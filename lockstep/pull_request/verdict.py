@@ -2,15 +2,17 @@
 
 For a required check. ACCESS and PREVIEWS are the folders that were posted, see reports.py. Exit code 3, with a line for
 each, while something needs an approval that the base's `approvals.yaml` does not give; what only a plan sees counts
-too, such as a policy that the program writes itself. Exit code 1 when the access diff failed or a report cannot be
-read: then nothing can be said.
+too, such as a policy that the program writes itself. Exit code 1 where nothing can be said: the access diff failed, a
+report cannot be read, a preview failed, or a stack of PLANNED_STACKS (a JSON list, in the environment) has none.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import json
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from lockstep.access_report.sentences import visible
@@ -19,35 +21,56 @@ from lockstep.exit_codes import ExitCode
 from lockstep.pull_request.reports import APPROVALS_FILE, Finding, RunReports
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     """Print the verdict; return the exit code. Problems go to standard error."""
     if not 1 <= len(arguments) <= 2:  # noqa: PLR2004 - one folder, or two
         print("usage: python -m lockstep.pull_request.verdict ACCESS [PREVIEWS]", file=sys.stderr)
         return 64
     previews = Path(arguments[1]) if arguments[1:] else None
     reports = RunReports.read(Path(arguments[0]), previews, today=dt.datetime.now(tz=dt.UTC).date())
-    for problem in reports.problems:
-        print(problem, file=sys.stderr)
-    if reports.access_failed:
-        print("the access diff failed, so nothing can be said. Fix: look at its job", file=sys.stderr)
-    if reports.access_failed or reports.problems:
+    unsaid = [*reports.problems, *_unsaid(reports, environment.get("PLANNED_STACKS") or "[]")]
+    for problem in unsaid:
+        print(_line(problem), file=sys.stderr)
+    for finding in reports.findings():
+        if finding.is_open:
+            print(_line(_told(finding)))
+    if unsaid:
         return int(ExitCode.INVALID_INPUT)
     if not reports.needs_approval:
         print("nothing needs an approval")
         return int(ExitCode.FINE)
-    for finding in reports.findings():
-        if finding.is_open:
-            print(_line(finding))
     print(f"Fix: have an owner add what is accepted to {APPROVALS_FILE} on the base branch, and update this branch.")
     return int(ExitCode.NEEDS_APPROVAL)
 
 
-def _line(finding: Finding) -> str:
+def _unsaid(reports: RunReports, planned: str) -> Iterator[str]:
+    """Yield why nothing can be said of the whole."""
+    if reports.access_failed:
+        yield "the access diff failed, so nothing can be said. Fix: look at its job"
+    for stack in reports.failed:
+        yield f"the preview of {stack} failed, so it may do more than it shows. Fix: look at its job"
+    try:
+        stacks = json.loads(planned)
+    except ValueError:
+        stacks = None
+    if not isinstance(stacks, list):
+        yield 'PLANNED_STACKS is no JSON list. Fix: write it like ["dev", "prod"]'
+        return
+    for stack in stacks:
+        if stack not in reports.previews:
+            yield f"the preview of {stack} has left no report. Fix: look at its job"
+
+
+def _told(finding: Finding) -> str:
     seen = " (only in the preview)" if finding.only_in_preview else ""
     named = f"row {finding.identity} spec {finding.spec or NO_SPEC}"
-    # No line begins with a text of a report: a runner takes some beginnings for commands.
-    return visible(f"- {finding.stack}: {finding.text}{seen}: approval {finding.judgement}, {named}")
+    return f"{finding.stack}: {finding.text}{seen}: approval {finding.judgement}, {named}"
+
+
+def _line(text: str) -> str:
+    """Return a line that begins with no text of a report: a runner takes some beginnings for commands."""
+    return visible(f"- {text}")
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(sys.argv[1:], os.environ))

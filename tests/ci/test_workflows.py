@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -247,7 +248,7 @@ def test_the_script_of_the_access_diff_reports_the_new_secret(runner: Path) -> N
     }
     found = run_script({"run": step["run"].replace("../data", str(runner / "data"))}, ROOT, environment)
     assert found.returncode == 0, found.stderr
-    assert (runner / "output").read_text(encoding="utf-8") == "code=3\n"
+    assert outputs(runner)["code"] == "3"
     report = json.loads((runner / "temp" / "access" / "access.json").read_text(encoding="utf-8"))
     sentences = {row["sentence"] for stack in report["stacks"] for row in stack["rows"]}
     assert "app mailer gains read access to secret prod/payments/token" in sentences
@@ -278,8 +279,14 @@ def approved_on_the_base(data: Path, report: dict[str, Any]) -> None:
     git(data, "commit", "-q", "-m", "merge again")
 
 
-def judged(runner: Path) -> int:
-    """Run the script of the diff and that of the verdict; return how the latter ends."""
+def judged(runner: Path, forge: Callable[[Path], None] | None = None, *, is_blind: bool = False) -> int:
+    """Run the script of the diff and those of the verdict; return how the latter end.
+
+    Args:
+        runner: See the fixture.
+        forge: Changes the downloaded reports.
+        is_blind: Whether the verdict is asked though the reports are not the same.
+    """
     (diff,) = [step for step in steps_of(load("preview")["jobs"]["access"]) if step.get("id") == "diff"]
     environment = {
         "RUNNER_TEMP": str(runner / "temp"),
@@ -290,8 +297,40 @@ def judged(runner: Path) -> int:
     reports = runner / "temp" / "reports"
     reports.mkdir(exist_ok=True)
     shutil.copytree(runner / "temp" / "access", reports / "access", dirs_exist_ok=True)
-    *_, verdict = steps_of(load("preview")["jobs"]["verdict"])
-    return run_script(verdict, ROOT, environment).returncode
+    given = outputs(runner)
+    *_, same, verdict = steps_of(load("preview")["jobs"]["verdict"])
+    if forge is not None:
+        forge(reports / "access")
+    found = run_script(same, ROOT, {**environment, "SUMS": given["sums"]})
+    if found.returncode and not is_blind:
+        return found.returncode
+    return run_script(verdict, ROOT, {**environment, "CODE": given["code"], "PLANNED_STACKS": ""}).returncode
+
+
+def outputs(runner: Path) -> dict[str, str]:
+    """Return the outputs of the diff's step, read as the runner reads them."""
+    text = (runner / "output").read_text(encoding="utf-8")
+    (runner / "output").unlink()
+    code, sums = re.fullmatch(r"code=(\d)\nsums<<END\n(.*)\nEND\n", text, re.DOTALL).groups()  # type: ignore[union-attr]
+    return {"code": code, "sums": sums}
+
+
+@pytest.mark.parametrize("is_blind", [False, True])
+def test_a_report_that_another_job_put_in_its_place_lets_nothing_pass(runner: Path, *, is_blind: bool) -> None:
+    """A job that runs the pull request's program can replace an artifact of its run; it cannot change an output."""
+
+    def forge(access: Path) -> None:
+        empty = {
+            "version": 1,
+            "project": "",
+            "verdict": "no change of access",
+            "exitCode": 0,
+            "notes": [],
+            "stacks": [],
+        }
+        (access / "access.json").write_text(json.dumps(empty), encoding="utf-8")
+
+    assert judged(runner, forge, is_blind=is_blind) == (3 if is_blind else 1)
 
 
 def test_the_script_of_the_action_reports_and_fails_while_approval_is_needed(runner: Path) -> None:

@@ -464,6 +464,7 @@ def test_what_neither_side_knows_is_approved_with_an_empty_spec(run: Run, reposi
     assert run(side, "--approvals", "a.yaml")[0] == ExitCode.FINDINGS
     assert run(side, "--approvals", "a.yaml", "--fail-on", "any")[0] == ExitCode.FINDINGS
     assert run(side, "--fail-on", "never")[0] == ExitCode.FINDINGS
+    assert run(side, "--fail-on", "never,broadening")[0] == ExitCode.FINDINGS
 
 
 def test_approvals_that_are_no_list_are_no_empty_list(run: Run, repository: Path) -> None:

@@ -430,6 +430,34 @@ def test_what_only_a_preview_could_not_compare_is_said_and_sets_the_label(forge:
     assert forge.labels == {LABEL}
 
 
+def test_the_label_is_set_before_anything_else_and_invented_stacks_are_few(
+    forge: Forge, write: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    access = write("access", "diff", *sides("read_gained"))
+    previews = beside(access, "previews")
+    told = json.loads((previews / "report.json").read_text(encoding="utf-8"))
+    names = [f"stack{number:02}" for number in range(100)]
+    told["stacks"] = [{**told["stacks"][0], "stack": name} for name in names]
+    told["previews"] = [{**told["previews"][0], "stack": name} for name in names]
+    (previews / "report.json").write_text(json.dumps(told), encoding="utf-8")
+    assert main([str(access.parent), str(previews)], environment(forge)) == 1
+    assert "90 stacks that only previews have are left out" in capsys.readouterr().err
+    assert forge.calls[0] == "POST /repos/o/r/issues/7/labels"
+    assert len(forge.bodies()) == 11
+
+
+@pytest.mark.parametrize(("folder", "name"), [("previews", "x.json"), ("access", "approvals.yaml")])
+def test_what_cannot_be_read_keeps_the_label(
+    forge: Forge, write: Write, tmp_path: Path, folder: str, name: str
+) -> None:
+    access = write("access", "diff", *sides("no_effective_change"))
+    (tmp_path / "previews").mkdir()
+    (tmp_path / folder / name).write_text("{}", encoding="utf-8")
+    forge.labels = {LABEL}
+    assert main([str(access.parent), str(tmp_path / "previews")], environment(forge)) == 1
+    assert forge.labels == {LABEL}
+
+
 # ---------------------------------------------------------------------------------------------- what is not of this run
 @pytest.mark.parametrize("left", [None, "no report"])
 def test_when_the_access_diff_failed_the_comment_says_so_and_the_label_stays(
