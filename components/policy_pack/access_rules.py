@@ -127,7 +127,8 @@ def _says_who(atom: Atom) -> bool:
 def _unknown_policies(stack: tuple[Resource, ...]) -> Iterator[Finding]:
     _, fleet = read_preview(Sides(stack="", project="", before=(), after=stack, is_whole=True))
     names = Names(stack)
-    urns = {names.app_of(resource): resource.urn for resource in stack if resource.type == ROLE}
+    apps = names.apps_of(stack)
+    urns = {names.app_of(resource, apps): resource.urn for resource in stack if resource.type == ROLE}
     for app in fleet.apps.values():
         unknown = [
             f"{name}: {policy.reason}"

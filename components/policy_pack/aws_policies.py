@@ -91,7 +91,8 @@ def aws_policy(name: str) -> str:
 def _policies_of_pods(stack: tuple[Resource, ...]) -> Iterator[Finding]:
     _, fleet = read_preview(Sides(stack="", project="", before=(), after=stack, is_whole=True))
     names = Names(stack)
-    urns = {names.app_of(resource): resource.urn for resource in stack if resource.type == ROLE}
+    apps = names.apps_of(stack)
+    urns = {names.app_of(resource, apps): resource.urn for resource in stack if resource.type == ROLE}
     for app in fleet.apps.values():
         if _is_pods(app, is_here=app.app in urns):
             yield from _strangers(app, urns.get(app.app, ""))

@@ -208,11 +208,17 @@ def test_a_stack_that_is_not_there_is_no_failed_preview(run: Run, copied: Path) 
 def test_a_row_has_one_identity_in_a_preview_and_in_a_diff_whatever_the_stack_is_called(run: Run, copied: Path) -> None:
     """An approval names a row and the state of its app: it must hold for both."""
     commit(copied)
-    mailer = copied / "stacks" / "apps" / "mailer.yaml"
-    text = mailer.read_text(encoding="utf-8")
-    mailer.write_text(
-        text.replace("\nparameters:", "\n  - name: ${environment}/payments/db\n    file: db.json\nparameters:", 1)
-    )
+    apps = copied / "stacks" / "apps"
+    for name, old, new in (
+        ("mailer", "\nparameters:", "\n  - name: ${environment}/payments/db\n    file: db.json\nparameters:"),
+        ("payments", "app: payments", "app: till\nrenamedFrom: [payments]"),
+    ):
+        text = (apps / f"{name}.yaml").read_text(encoding="utf-8")
+        assert old in text
+        (apps / f"{name}.yaml").write_text(text.replace(old, new, 1))
+    (apps / "reports.yaml").unlink()
+    shop = "version: 1\napp: shop\nnamespace: shop\nowner: web\nsecrets:\n  - {name: shop/db, file: db.json}\n"
+    (apps / "shop.yaml").write_text(shop, encoding="utf-8")
     assert config_of(copied, "apps")["lockstep:environment"] == "prod"
 
     _, previewed = run(copied, "apps", "--base", "HEAD", "--format", "json")
@@ -221,4 +227,9 @@ def test_a_row_has_one_identity_in_a_preview_and_in_a_diff_whatever_the_stack_is
     assert (told["stack"], told["environment"]) == (expected["stack"], expected["environment"]) == ("apps", "prod")
     rows = [(row["row"], row["spec"], row["sentence"]) for row in told["rows"]]
     assert rows == [(row["row"], row["spec"], row["sentence"]) for row in expected["rows"]]
-    assert [sentence for *_, sentence in rows] == ["app mailer gains read access to secret prod/payments/db"]
+    assert {
+        "app mailer gains read access to secret prod/payments/db",
+        "app reports is gone",
+        "app shop is new and runs as shop/shop",
+        "app till was called payments",
+    } <= {sentence for *_, sentence in rows}

@@ -298,13 +298,16 @@ def _introduced(rows: list[Row]) -> list[Row]:
     own = [row for row in rows if _is_introduction(row)]
     if not own:
         return rows
-    texts = tuple(sorted(f"{_label(row)}: {text}" for row in own for text in row.after or row.before))
+    # Where pods mount a class only specs show: said beside it, so that the row is the one of a preview too.
+    told = [(row.parts[1:] == ("path",), f"{_label(row)}: {text}") for row in own for text in row.after or row.before]
+    texts = tuple(sorted(text for is_path, text in told if not is_path))
     whole = replace(
         own[0],
         about=About.IDENTITY,
         parts=(WHOLE_APP,),
         before=texts if own[0].change is Change.LOST else (),
         after=texts if own[0].change is Change.GAINED else (),
+        details=tuple(sorted(text for is_path, text in told if is_path)),
         why=tuple(sorted({reason for row in own for reason in row.why})),
     )
     return [whole, *(row for row in rows if not _is_introduction(row))]

@@ -71,13 +71,12 @@ def read_preview(sides: Sides) -> tuple[FleetDocuments, FleetDocuments]:
         return before, after
     names = Names(sides.before, sides.after)
     created = {resource.urn for resource in sides.after} - {resource.urn for resource in sides.before}
-    new_roles = {names.app_of(item) for item in sides.after if item.type == ROLE and item.urn in created}
-    old_roles = {names.app_of(item) for item in sides.before if item.type == ROLE}
+    old_apps, new_apps = names.apps_of(sides.before), names.apps_of(sides.after)
+    new_roles = {names.app_of(item, new_apps) for item in sides.after if item.type == ROLE and item.urn in created}
+    old_roles = {names.app_of(item, old_apps) for item in sides.before if item.type == ROLE}
     new_roles -= old_roles
     blank_before = {name: _blank(app) for name, app in after.apps.items() if name not in new_roles}
-    gone = {names.app_of(item) for item in sides.before if item.type == ROLE} - {
-        names.app_of(item) for item in sides.after if item.type == ROLE
-    }
+    gone = old_roles - {names.app_of(item, new_apps) for item in sides.after if item.type == ROLE}
     blank_after = {name: _blank(app) for name, app in before.apps.items() if name not in gone}
     return _with(before, {**blank_before, **before.apps}), _with(after, {**blank_after, **after.apps})
 
@@ -104,6 +103,7 @@ class _Side:
         self._sides = sides
         self._by_urn = {resource.urn: resource for resource in self._resources}
         self._names = Names(sides.before, sides.after)
+        self._apps = self._names.apps_of(self._resources)
         self._holders: dict[str, _Holder] = {}
         self._named: dict[str, str] = {}  # name or ARN of a role → holder
         self._attached: set[str] = set()
@@ -143,7 +143,7 @@ class _Side:
 
     # ----------------------------------------------------------------------------------------------- roles and policies
     def _add_role(self, role: Resource) -> None:
-        holder = self._holder(self._names.app_of(role))
+        holder = self._holder(self._names.app_of(role, self._apps))
         holder.role, holder.role_arn = role, role.text("arn")
         name = "" if self._names.is_shared(role_name(role)) else role.text("name")
         for key in filter(None, (name, role.text("arn"), role.urn)):
@@ -159,15 +159,20 @@ class _Side:
 
     def _add_component(self, resource: Resource) -> None:
         """Take the app's role from our component: at a first preview nothing else knows its ARN."""
-        app, arn = resource.text("app"), resource.text("roleArn")
-        if app and arn:
+        app, arn = self._apps.get(resource.name, resource.name), resource.text("roleArn")
+        if resource.text("app") and arn:
             self._holder(app).role_arn = arn
             self._named[arn] = app
+
+    def _own(self, resource: Resource) -> str:
+        """Return the app of a resource that one of our components made, "" for any other."""
+        own = own_app(resource)
+        return self._apps.get(own, own)
 
     def _add_loose_policy(self, resource: Resource) -> None:
         """Show a policy that nothing in the preview attaches: what attaches it may be left out, or be elsewhere."""
         if resource.urn not in self._attached:
-            holder = self._holder(own_app(resource) or f"policy {resource.text('name') or resource.name}")
+            holder = self._holder(self._own(resource) or f"policy {resource.text('name') or resource.name}")
             _put(holder, f"policy {resource.name}", resource, _policy(resource, "policy"))
 
     def _add_inline(self, resource: Resource) -> None:
@@ -237,7 +242,7 @@ class _Side:
             holder.policies[f"inline policy of {resource.name}"] = _ELSEWHERE
 
     def _holder_name(self, resource: Resource, key: str, kind: str) -> str:
-        own = own_app(resource)
+        own = self._own(resource)
         if own:
             return own
         for urn in resource.needs.get(key, ()):
@@ -264,7 +269,7 @@ class _Side:
 
     # ----------------------------------------------------------------------------------------------- who becomes a role
     def _add_association(self, resource: Resource) -> None:
-        own = own_app(resource)
+        own = self._own(resource)
         arn = resource.text("roleArn")
         linked = [self._named[urn] for urn in resource.needs.get("roleArn", ()) if urn in self._named]
         name = own or next(iter(linked), "") or self._named.get(arn) or self._named.get(arn.rpartition("/")[2])
@@ -283,7 +288,7 @@ class _Side:
         metadata = resource.mapping("metadata")
         annotations = metadata.get("annotations")
         arn = annotations.get(_ANNOTATION, "") if isinstance(annotations, Mapping) else ""
-        own = own_app(resource)
+        own = self._own(resource)
         if not own and not arn:
             return  # an ordinary service account
         if undecided(arn) is not None:
@@ -310,7 +315,7 @@ class _Side:
             holder.classes.append({"metadata": named, "spec": spec})
 
     def _class_holder(self, resource: Resource, role_arn: str, title: str) -> _Holder:
-        own = own_app(resource)
+        own = self._own(resource)
         name = own or self._named.get(role_arn) or self._named.get(role_arn.rpartition("/")[2])
         if name:
             return self._holder(name)

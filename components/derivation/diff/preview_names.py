@@ -7,7 +7,7 @@ that what stays keeps its name while another one comes or goes.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from ..arn import Arn
 from .preview_kinds import COMPONENT, ROLE
@@ -20,12 +20,14 @@ class Names:
     def __init__(self, *sides: Sequence[Resource]) -> None:
         """Look at all sides: what is shared on one of them counts for each."""
         self._shared: set[str] = set()
+        self._shared_apps: set[str] = set()
         self._accounts: dict[str, str] = {}
         users: dict[str, set[str]] = {}
         for side in sides:
             roles = [(role_name(item), item) for item in side if item.type == ROLE and not own_app(item)]
             self._shared |= _twice(name for name, _ in roles)
             self._shared |= _twice(_plain_place(item) for item in side)
+            self._shared_apps |= _twice(item.text("app") for item in side if is_component(item))
             for name, item in roles:
                 users.setdefault(name, set()).add(item.urn)
                 arn = Arn.parse(item.text("arn"))
@@ -41,11 +43,26 @@ class Names:
         """Say whether several roles have a name, so that the name alone says nothing."""
         return role in self._shared
 
-    def app_of(self, role: Resource) -> str:
-        """Return the name of the app that a role belongs to; with its account, or path, where its name is shared."""
+    def apps_of(self, side: Iterable[Resource]) -> dict[str, str]:
+        """Return the logical names of our components on one side → the apps that they are for.
+
+        Only where the two differ and no other component is for the app, such as one on another cluster: a component
+        that keeps its resources may come to be for an app of another name.
+        """
+        told = {item.name: item.text("app") for item in side if is_component(item)}
+        return {name: app for name, app in told.items() if app and app != name and app not in self._shared_apps}
+
+    def app_of(self, role: Resource, apps: Mapping[str, str]) -> str:
+        """Return the name of the app that a role belongs to; with its account, or path, where its name is shared.
+
+        Args:
+            role: Of one side.
+            apps: See `apps_of`, of the same side.
+        """
         name = role_name(role)
         suffix = f" ({self._accounts.get(role.urn) or path_of(role)})" if name in self._shared else ""
-        return own_app(role) or f"role {name}{suffix}"
+        own = own_app(role)
+        return apps.get(own, own) or f"role {name}{suffix}"
 
     def place(self, resource: Resource) -> str:
         """Return type and name, with the types of its parents where another one has both."""
@@ -63,8 +80,13 @@ def path_of(resource: Resource) -> str:
     return "/".join((*resource.urn.split("::")[2].split("$")[:-1], resource.name))
 
 
+def is_component(resource: Resource) -> bool:
+    """Say whether a resource is the component of one app."""
+    return resource.type.startswith("lockstep:") and resource.type.endswith(COMPONENT)
+
+
 def own_app(resource: Resource) -> str:
-    """Return the app of a resource that one of our components made, "" for any other."""
+    """Return the component that made a resource, which is called after its app; "" for any other resource."""
     chain = resource.urn.split("::")[2].split("$")
     if not any(kind.startswith("lockstep:") and kind.endswith(COMPONENT) for kind in chain[:-1]):
         return ""
