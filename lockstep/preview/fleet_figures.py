@@ -6,7 +6,8 @@ assumed, and said.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from components.derivation.arn import Arn
@@ -17,6 +18,9 @@ from lockstep.cost.model import AppLoad, FleetLoad, traffic
 
 #: Assumed, where nobody says otherwise.
 PODS_PER_APP, NODES = 3, 10
+#: Opaque, and mostly about other things, such as what a node or a driver needs: rows do not ask about it either, unless
+#: it comes or goes.
+_AWS_POLICY = re.compile(r"attached policy arn:aws[a-z-]*:iam::aws:policy/")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,17 +30,29 @@ class FleetFigures:
     Attributes:
         reach: Secrets and parameters that all apps together may read.
         usd_per_month: Of AWS calls, at `PODS_PER_APP` pods per app on `NODES` nodes.
+        gap: What is not known on this side, so that both figures may be wrong; "" for nothing.
     """
 
     reach: int
     usd_per_month: float
+    gap: str = ""
 
 
 def figures_of(fleet: FleetDocuments) -> FleetFigures:
     """Read every app of a fleet once."""
     facts = {name: read_app(app).facts for name, app in fleet.apps.items()}
     reads = {subject.parts for found in facts.values() for subject in found if subject.about is About.READ}
-    return FleetFigures(reach=len(reads), usd_per_month=_usd_per_month(facts))
+    gap = next(_gaps(fleet, facts), "")
+    return FleetFigures(reach=len(reads), usd_per_month=_usd_per_month(facts), gap=gap)
+
+
+def _gaps(fleet: FleetDocuments, facts: Mapping[str, Facts]) -> Iterator[str]:
+    for name, app in sorted(fleet.apps.items()):
+        if app.reads_elsewhere:
+            yield f"{name} reads through a second role, whose permissions are not in a preview"
+        opaque = (subject.parts[0] for subject in facts[name] if subject.about is About.UNKNOWN)
+        yield from (f"access of {name} cannot be told ({place})" for place in opaque if not _AWS_POLICY.match(place))
+    yield from (f"nobody here can read {place}" for place in sorted(fleet.unread))
 
 
 def _usd_per_month(facts: Mapping[str, Facts]) -> float:

@@ -7,7 +7,7 @@ import re
 import shutil
 import stat
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -270,6 +270,7 @@ def test_the_json_of_a_preview_that_failed_says_so(run: Run, tmp_path: Path) -> 
     document = json.loads(text)
     load_schema(SCHEMA_FILE).validate(document)
     assert (code, document["exitCode"], document["verdict"]) == (1, 1, "the preview failed")
+    assert figures(document) == (None, None)
 
 
 def test_the_json_report_is_the_access_report_with_previews_beside_it(run: Run) -> None:
@@ -295,3 +296,65 @@ def test_the_cost_of_one_more_secret_is_said_with_what_was_assumed(run: Run, tmp
     assert "! node blast radius: all apps together read 2 secrets and parameters, 1 before" in text
     cost = r"^! cost of AWS calls: \+\d+\.\d\d USD a month, .*assumed: 3 pods per app on 10 nodes"
     assert re.search(cost, text, re.MULTILINE)
+
+
+# ----------------------------------------------------------------------------------------------- figures of the fleet
+def figures(document: Mapping[str, Any]) -> tuple[list[float] | None, list[float] | None]:
+    (preview,) = document["previews"]
+    return preview["reach"], preview["usdPerMonth"]
+
+
+def saved(folder: Path, *steps: str) -> str:
+    """Save a preview of finished events, with a role that may read one secret more than before."""
+    reading = step("aws:iam/rolePolicy:RolePolicy", "read", "update", read_policy("db-??????"), two_secrets())
+    role = step("aws:iam/role:Role", "billing", "same", ROLE, ROLE)
+    (folder / "events.json").write_text("\n".join([role, reading, *steps, SUMMARY]), encoding="utf-8")
+    return "events.json"
+
+
+def two_secrets() -> dict[str, Any]:
+    names = [secret("db-??????"), secret("smtp-??????")]
+    return {**read_policy(""), "policy": json.dumps(policy(allow("secretsmanager:GetSecretValue", names)))}
+
+
+@pytest.mark.parametrize("case", ["unknown", "unknown_hidden_as_secret", "unknown_on_both_sides", "unknown_type"])
+@pytest.mark.parametrize("way", ["there", "back"])
+def test_what_a_side_does_not_know_is_no_figure(run: Run, case: str, way: str) -> None:
+    path = str(CORPUS / case / f"{way}.json")
+    document = json.loads(run("--digest", path, "--format", "json")[1])
+    assert figures(document) == (None, None)
+    assert document["previews"][0]["notes"][-1].startswith("what all apps together read, and what that costs, is not")
+    text = run("--digest", path)[1]
+    assert "blast radius" not in text
+    assert "cost of AWS calls" not in text
+
+
+def test_what_a_second_role_reads_is_not_counted_as_lost(run: Run, tmp_path: Path) -> None:
+    """Its permissions stand in its own account, and no preview shows them."""
+    parameters = {
+        "roleArn": "arn:aws:iam::111122223333:role/billing",
+        "objects": "- {objectName: db, objectType: secretsmanager}",
+    }
+    chained = parameters | {"assumeRoleArn": "arn:aws:iam::444455556666:role/reader"}
+    sides = [
+        {"metadata": {"name": "db", "namespace": "billing"}, "spec": {"provider": "aws", "parameters": given}}
+        for given in (parameters, chained)
+    ]
+    kind = "kubernetes:secrets-store.csi.x-k8s.io/v1:SecretProviderClass"
+    file = saved(tmp_path, step(kind, "db", "update", *sides))
+    document = json.loads(run("--digest", file, "--format", "json")[1])
+    assert figures(document) == (None, None)
+    (note,) = document["previews"][0]["notes"]
+    assert "role billing reads through a second role" in note
+
+
+def test_a_policy_of_aws_s_own_on_both_sides_leaves_the_figures(run: Run, tmp_path: Path) -> None:
+    """Each stack with a cluster has some: of its nodes, and of its drivers."""
+    given = {"role": "node", "policyArn": "arn:aws:iam::aws:policy/AmazonEKSWorkerNodePolicy"}
+    kind = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
+    file = saved(tmp_path, step(kind, "node", "same", given, given))
+    assert figures(json.loads(run("--digest", file, "--format", "json")[1]))[0] == [1, 2]
+    file = saved(tmp_path, step(kind, "node", "create", None, given))
+    document = json.loads(run("--digest", file, "--format", "json")[1])
+    assert any(row["about"] == "unknown" for row in document["stacks"][0]["rows"])
+    assert figures(document) == (None, None)
