@@ -18,13 +18,21 @@ def render_text(report: Report) -> str:
     for stack in report.stacks:
         lines += [*_stack(report, stack), ""]
     lines += [f"note: {visible(note)}" for note in report.notes]
-    lines.append(f"{report.verdict}: {_whole(report)}")
+    lines.append(_last(report))
     return "\n".join(lines) + "\n"
 
 
-def _whole(report: Report) -> str:
+def _last(report: Report) -> str:
+    """Return what the whole report means; how many ask for an approval, which the number of all rows does not say."""
     told = totals(report.rows)
-    return told if not report.cut_short else f"{told} so far" if report.rows else "access is not known"
+    if report.cut_short:
+        return f"{report.verdict}: {f'{told} so far' if report.rows else 'access is not known'}"
+    count = sum(report.is_open(row) for row in report.rows) + len(report.open_questions)
+    if not count:
+        return f"{report.verdict}: {told}"
+    questions = sum(len(stack.difference.undecided) for stack in report.stacks)
+    parts = [*([told] if report.rows else []), *([f"{questions} not compared"] if questions else [])]
+    return f"{count} row{' needs' if count == 1 else 's need'} approval ({', '.join(parts)})"
 
 
 def _stack(report: Report, stack: StackReport) -> Iterator[str]:

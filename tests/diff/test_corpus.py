@@ -270,6 +270,16 @@ def test_every_report_follows_the_schemas_for_programs(case: str) -> None:
 
 
 @pytest.mark.parametrize("case", CASES)
+def test_the_last_line_counts_what_needs_an_approval_as_the_json_does(case: str) -> None:
+    for report in reports(case).values():
+        document = json.loads(render_json(report))
+        rows = [row["approval"] for stack in document["stacks"] for row in (*stack["rows"], *stack["undecidedRows"])]
+        count = sum(approval.startswith("needed") for approval in rows)
+        told = re.match(r"(\d+) rows? needs? approval \(\d", render_text(report).splitlines()[-1])
+        assert int(told[1] if told else 0) == count
+
+
+@pytest.mark.parametrize("case", CASES)
 def test_no_sentence_can_be_taken_out_by_a_value_that_repeats_our_words(case: str) -> None:
     """The runs of our own words in every sentence, as values: whatever is redacted then, the sentences stay."""
     for report in reports(case).values():
