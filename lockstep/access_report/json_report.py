@@ -86,6 +86,7 @@ def _row(report: Report, row: Row) -> dict[str, object]:
 def render_sarif(report: Report) -> str:
     """Return the report as SARIF 2.1.0; one rule per kind of row, one result per row and per open question.
 
+    The notes say what the comparison could not see: they are about no row, so they are the run's own notifications.
     Files are named as seen from the top of the repository, as code scanning shows them.
     """
     kinds = sorted({row.about for row in report.rows}, key=list(About).index)
@@ -101,6 +102,14 @@ def render_sarif(report: Report) -> str:
         "runs": [
             {
                 "tool": {"driver": {"name": "lockstep", "rules": rules}},
+                "invocations": [
+                    {
+                        "executionSuccessful": True,
+                        "toolExecutionNotifications": [
+                            {"level": "note", "message": {"text": visible(note)}} for note in report.notes
+                        ],
+                    }
+                ],
                 "results": [
                     *(_result(report, row) for row in report.rows),
                     *(_question_result(report, *question) for question in questions),

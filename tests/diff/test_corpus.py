@@ -187,8 +187,31 @@ SARIF_SHAPE = {
             "minItems": 1,
             "items": {
                 "type": "object",
-                "required": ["tool", "results"],
+                "required": ["tool", "results", "invocations"],
                 "properties": {
+                    "invocations": {
+                        "type": "array",
+                        "minItems": 1,
+                        "maxItems": 1,
+                        "items": {
+                            "type": "object",
+                            "required": ["executionSuccessful", "toolExecutionNotifications"],
+                            "properties": {
+                                "executionSuccessful": {"const": True},
+                                "toolExecutionNotifications": {
+                                    "type": "array",
+                                    "items": {
+                                        "type": "object",
+                                        "required": ["level", "message"],
+                                        "properties": {
+                                            "level": {"const": "note"},
+                                            "message": {"required": ["text"], "properties": {"text": {"minLength": 1}}},
+                                        },
+                                    },
+                                },
+                            },
+                        },
+                    },
                     "tool": {
                         "type": "object",
                         "required": ["driver"],
@@ -267,6 +290,9 @@ def test_every_report_follows_the_schemas_for_programs(case: str) -> None:
         assert len(run["results"]) == len(report.rows) + len(questions)
         told = " ".join(result["message"]["text"] for result in run["results"])
         assert all(question in told for question in questions)
+        (invocation,) = run["invocations"]
+        notes = tuple(item["message"]["text"] for item in invocation["toolExecutionNotifications"])
+        assert notes == report.notes
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -297,6 +323,10 @@ def test_no_sentence_can_be_taken_out_by_a_value_that_repeats_our_words(case: st
             if row.about in {About.POWER, About.IDENTITY}:
                 assert hostile.shown(row).facts.parts[0] == row.parts[0]
         read_report(render_json(hostile))
+
+
+def test_the_corpus_has_a_report_with_notes() -> None:
+    assert any(report.notes for case in CASES for report in reports(case).values())
 
 
 def test_the_corpus_has_every_kind_of_row_in_both_directions() -> None:
