@@ -361,21 +361,46 @@ def test_the_script_of_the_action_reports_and_fails_while_approval_is_needed(run
 def test_the_example_for_gitlab_compares_with_the_target_by_the_target_s_tool() -> None:
     (job,) = yaml.safe_load((ROOT / "docs" / "ci" / "gitlab-ci.yml").read_text(encoding="utf-8")).values()
     script = "\n".join(job["script"])
-    assert 'git worktree add --detach "$CI_BUILDS_DIR/base" "$CI_MERGE_REQUEST_DIFF_BASE_SHA"' in script
+    assert 'git worktree add --detach "$work/base" "$CI_MERGE_REQUEST_DIFF_BASE_SHA"' in script
     assert '--project "$CI_PROJECT_DIR"' in script
     assert job["allow_failure"] == {"exit_codes": [2]}
 
 
 def test_the_example_for_gitlab_fails_until_the_target_has_the_approval(runner: Path) -> None:
+    """Both times on one runner that keeps its folders; the first job leaves nothing that is in the second one's way."""
     (job,) = yaml.safe_load((ROOT / "docs" / "ci" / "gitlab-ci.yml").read_text(encoding="utf-8")).values()
-    data = runner / "data"
-    # It runs in a worktree of the target's; here the tool is this one, and approvals are still the target's.
-    script = re.sub(r"\S+/tool/bin/python", f"env PYTHONPATH={ROOT} {sys.executable}", job["script"][-1])
+    data, temporary, builds = (runner / name for name in ("data", "tmp", "builds"))
+    temporary.mkdir()
+    # The environment of this test takes the place of the one that the script would install.
+    (runner / "bin").mkdir()
+    python = runner / "bin" / "python"
+    python.write_text(
+        '#!/bin/sh\ncase "$2" in\nvenv) mkdir -p "$3/bin" && cp "$0" "$3/bin/python" ;;\npip) ;;\n'
+        f'*) exec {sys.executable} "$@" ;;\nesac\n',
+        encoding="utf-8",
+    )
+    python.chmod(0o755)
+    # GitLab's runner gives all lines to one shell, on the right of a pipe.
+    script = 'script=$(cat)\n: | eval "$script"\nexit 0\n'
 
     def ended() -> int:
-        base, head = git(data, "rev-parse", "HEAD^1"), git(data, "rev-parse", "HEAD")
-        given = {"CI_MERGE_REQUEST_DIFF_BASE_SHA": base, "CI_COMMIT_SHA": head, "CI_PROJECT_DIR": str(data)}
-        return run_script({"run": script}, data, given).returncode
+        given = {
+            **os.environ,
+            "CI": "true",
+            "CI_BUILDS_DIR": str(builds),
+            "CI_COMMIT_SHA": git(data, "rev-parse", "HEAD"),
+            "CI_MERGE_REQUEST_DIFF_BASE_SHA": git(data, "rev-parse", "HEAD^1"),
+            "CI_PROJECT_DIR": str(data),
+            "PATH": f"{python.parent}:{os.environ['PATH']}",
+            "PYTHONPATH": str(ROOT),
+            "TMPDIR": str(temporary),
+        }
+        command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script]
+        text = "\n".join(job["script"])
+        done = subprocess.run(command, cwd=data, env=given, input=text, capture_output=True, text=True, check=False)  # noqa: S603 - our own script
+        assert list(temporary.iterdir()) == [], done.stderr
+        assert len(git(data, "worktree", "list").splitlines()) == 1, "only the project itself"
+        return done.returncode
 
     assert ended() == 3
     report = json.loads((data / "access.json").read_text(encoding="utf-8"))
