@@ -84,7 +84,7 @@ class ResourcePlan:
 
     Attributes:
         resources: By component, then loud ones first, then by type and name.
-        totals: Operation → number, from the document's own summary.
+        totals: Operation → number of listed resources; of what is silent, or in no step, what the summary says.
         diagnostics: Errors first, else in order.
         cut_short: Whether an error ended the run: what is missing may still change.
     """
@@ -102,34 +102,53 @@ def read_plan(document: Mapping[str, object], *, failed: bool = False) -> Resour
         document: As `pulumi preview --json` writes it.
         failed: Whether the run itself said that it failed; errors among the diagnostics say so too.
     """
-    steps = document.get("steps")
-    resources = {resource for step in (steps if isinstance(steps, list) else []) for resource in _planned(step)}
+    found = document.get("steps")
+    steps = [step for step in (found if isinstance(found, list) else []) if _is_told(step)]
+    resources = [_planned(step) for step in steps if not _is_component(step)]
     diagnostics = sorted(_diagnostics(document), key=lambda item: item.severity != "error")
-    summary = document.get("changeSummary")
-    totals = {str(k): v for k, v in summary.items() if isinstance(v, int)} if isinstance(summary, Mapping) else {}
     return ResourcePlan(
         resources=tuple(sorted(resources, key=lambda item: (item.component, item.weight, item.type, item.name))),
-        totals=totals or dict(sorted(Counter(resource.operation for resource in resources).items())),
+        totals=_totals(
+            document.get("changeSummary"),
+            listed=Counter(resource.operation for resource in resources),
+            components=Counter(str(step.get("op", "")) for step in steps if _is_component(step)),
+        ),
         diagnostics=tuple(diagnostics),
         cut_short=failed or any(item.severity == "error" for item in diagnostics),
     )
 
 
-def _planned(step: object) -> Iterator[PlannedResource]:
+def _totals(summary: object, *, listed: Mapping[str, int], components: Mapping[str, int]) -> dict[str, int]:
+    """Return what is listed; the summary counts components too, and may count what no step shows."""
+    told = {str(k): v for k, v in summary.items() if isinstance(v, int)} if isinstance(summary, Mapping) else {}
+    return {
+        operation: max(listed.get(operation, 0), told.get(operation, 0) - components.get(operation, 0))
+        for operation in (*told, *sorted(listed.keys() - told.keys()))
+    }
+
+
+def _is_told(step: object) -> bool:
     if not isinstance(step, Mapping) or not isinstance(step.get("urn"), str):
-        return
-    urn, operation = str(step["urn"]), str(step.get("op", ""))
-    parts = urn.split("::", 3)
-    if operation in _SILENT or len(parts) != 4 or _STACK in parts[2]:  # noqa: PLR2004 - stack, project, type, name
-        return
+        return False
+    return str(step.get("op", "")) not in _SILENT and step["urn"].count("::") >= 3  # noqa: PLR2004 - stack, project, type, name
+
+
+def _is_component(step: Mapping[str, object]) -> bool:
+    """Say whether a step is about what has no object of its own: a component, which is its resources, or the stack."""
+    return _STACK in str(step["urn"]).split("::", 3)[2] or _state(step).get("custom") is False
+
+
+def _state(step: Mapping[str, object]) -> Mapping[str, object]:
     old, new = step.get("oldState"), step.get("newState")
-    state = new if isinstance(new, Mapping) else old if isinstance(old, Mapping) else {}
-    if state.get("custom") is False:
-        return  # a component is its resources
+    return new if isinstance(new, Mapping) else old if isinstance(old, Mapping) else {}
+
+
+def _planned(step: Mapping[str, object]) -> PlannedResource:
+    operation, parts, old = str(step.get("op", "")), str(step["urn"]).split("::", 3), step.get("oldState")
     detailed, reasons = step.get("detailedDiff"), step.get("replaceReasons")
     kept = operation == "delete" and isinstance(old, Mapping) and old.get("retainOnDelete") is True
-    yield PlannedResource(
-        component=_component(parts[2], str(state.get("parent") or "")),
+    return PlannedResource(
+        component=_component(parts[2], str(_state(step).get("parent") or "")),
         operation=operation,
         type=parts[2].rpartition("$")[2],
         name=parts[3],

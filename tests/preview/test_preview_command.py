@@ -7,6 +7,7 @@ import re
 import shutil
 import stat
 import sys
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -242,6 +243,43 @@ def test_what_a_component_says_only_at_its_end_is_not_lost(run: Run, tmp_path: P
     end = event(summaryEvent={"resourceChanges": {"create": 1}, "isPreview": True, "result": "succeeded"})
     (tmp_path / "events.json").write_text("\n".join([*COMPONENT, end]), encoding="utf-8")
     assert "role: arn:aws:iam::111122223333:role/prod-shop" in run("--digest", "events.json")[1]
+
+
+def headline(run: Run, path: str) -> tuple[dict[str, int], Counter[str]]:
+    """Return the totals without what does not change, and the operations of the resources that are listed."""
+    (preview,) = json.loads(run("--digest", path, "--format", "json")[1])["previews"]
+    totals = {word: count for word, count in preview["totals"].items() if count and word != "same"}
+    return totals, Counter(resource["operation"] for resource in preview["resources"])
+
+
+@pytest.mark.parametrize("way", ["there", "back"])
+def test_the_headline_counts_the_resources_that_are_listed(run: Run, way: str) -> None:
+    """Components are their resources, and the document's own summary counts them all the same."""
+    path = CORPUS / "engine_stack_update" / f"{way}.json"
+    document = json.loads(path.read_text(encoding="utf-8"))
+    totals, listed = headline(run, str(path))
+    assert totals == listed
+    assert sum(listed.values()) < sum(n for word, n in document["changeSummary"].items() if word != "same")
+    same = document["changeSummary"]["same"]
+    assert f" {same} same" in next(
+        line for line in run("--digest", str(path))[1].splitlines() if "resources of" in line
+    )
+
+
+def test_the_headline_keeps_an_operation_that_only_the_summary_knows(run: Run, tmp_path: Path) -> None:
+    end = event(summaryEvent={"resourceChanges": {"same": 1, "update": 1, "delete": 1}})
+    (tmp_path / "events.json").write_text("\n".join([*STREAM, end]), encoding="utf-8")
+    assert headline(run, "events.json") == ({"update": 1, "delete": 1}, {"update": 1})
+    assert "resources of prod: 1 same, 1 update, 1 delete" in run("--digest", "events.json")[1].splitlines()
+
+
+def test_two_resources_that_look_alike_are_two(run: Run, tmp_path: Path) -> None:
+    """Their URNs differ in a component between the outermost one and them, which the list does not name."""
+    kinds = ("a:b:Outer$a:b:One$aws:sns/topic:Topic", "a:b:Outer$a:b:Two$aws:sns/topic:Topic")
+    end = event(summaryEvent={"resourceChanges": {"create": 2}})
+    lines = [step(kind, "topic", "create", None, {}) for kind in kinds]
+    (tmp_path / "events.json").write_text("\n".join([*lines, end]), encoding="utf-8")
+    assert headline(run, "events.json") == ({"create": 2}, {"create": 2})
 
 
 def test_what_a_program_writes_to_its_standard_error_is_no_kind_of_its_own(run: Run, tmp_path: Path) -> None:
