@@ -58,7 +58,8 @@ def _step(metadata: Mapping[str, object]) -> list[dict[str, object]]:
     step: dict[str, object] = {"op": metadata.get("op"), "urn": metadata["urn"], "provider": metadata.get("provider")}
     for key, state in (("oldState", metadata.get("old")), ("newState", metadata.get("new"))):
         if isinstance(state, Mapping):
-            step[key] = {name: state[name] for name in _STATE_KEYS if name in state}
+            # What is false is left out of an event: a component says nothing of `custom`.
+            step[key] = {"custom": False, **{name: state[name] for name in _STATE_KEYS if name in state}}
     step["detailedDiff"] = metadata.get("detailedDiff")
     step["replaceReasons"] = metadata.get("keys")
     return [step]

@@ -6,7 +6,6 @@ assumed, and said.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -14,13 +13,11 @@ from components.derivation.arn import Arn
 from components.derivation.diff import FleetDocuments
 from components.derivation.diff.app_facts import read_app
 from components.derivation.diff.facts import About, Facts
+from components.derivation.diff.fleets import AWS_POLICY
 from lockstep.cost.model import AppLoad, FleetLoad, traffic
 
 #: Assumed, where nobody says otherwise.
 PODS_PER_APP, NODES = 3, 10
-#: Opaque, and mostly about other things, such as what a node or a driver needs: rows do not ask about it either, unless
-#: it comes or goes.
-_AWS_POLICY = re.compile(r"attached policy arn:aws[a-z-]*:iam::aws:policy/")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +48,9 @@ def _gaps(fleet: FleetDocuments, facts: Mapping[str, Facts]) -> Iterator[str]:
         if app.reads_elsewhere:
             yield f"{name} reads through a second role, whose permissions are not in a preview"
         opaque = (subject.parts[0] for subject in facts[name] if subject.about is About.UNKNOWN)
-        yield from (f"access of {name} cannot be told ({place})" for place in opaque if not _AWS_POLICY.match(place))
+        # AWS's own policies are mostly about other things, such as what a node needs: rows do not ask about them either.
+        told = (place for place in opaque if not AWS_POLICY.fullmatch(place))
+        yield from (f"access of {name} cannot be told ({place})" for place in told)
     yield from (f"nobody here can read {place}" for place in sorted(fleet.unread))
 
 

@@ -242,7 +242,9 @@ def test_what_a_component_says_only_at_its_end_is_not_lost(run: Run, tmp_path: P
     """At a first preview nothing else of the stream knows the role of an app."""
     end = event(summaryEvent={"resourceChanges": {"create": 1}, "isPreview": True, "result": "succeeded"})
     (tmp_path / "events.json").write_text("\n".join([*COMPONENT, end]), encoding="utf-8")
-    assert "role: arn:aws:iam::111122223333:role/prod-shop" in run("--digest", "events.json")[1]
+    text = run("--digest", "events.json")[1]
+    assert "role: arn:aws:iam::111122223333:role/prod-shop" in text
+    assert "AppAccess shop\n" not in text, "a component is its resources"
 
 
 def headline(run: Run, path: str) -> tuple[dict[str, int], Counter[str]]:

@@ -50,7 +50,7 @@ class Difference:
 
 
 #: A policy of AWS's own, whose text is one for all who attach it: where both sides do, nothing is open.
-_AWS_POLICY = re.compile(r"attached policy arn:aws[a-z-]*:iam::aws:policy/[\w+=,.@/-]+")
+AWS_POLICY = re.compile(r"attached policy arn:aws[a-z-]*:iam::aws:policy/[\w+=,.@/-]+")
 
 
 def diff_fleets(before: FleetDocuments, after: FleetDocuments, *, is_protected: bool = False) -> Difference:
@@ -142,7 +142,7 @@ def _may_be_undecided(app: AppDocument) -> bool:
 
 def _unknown_in(name: str, old: Facts, new: Facts) -> set[str]:
     both = [subject for subject in new if subject.about is About.UNKNOWN and subject in old]
-    open_questions = [subject for subject in both if not _AWS_POLICY.fullmatch(subject.parts[0])]
+    open_questions = [subject for subject in both if not AWS_POLICY.fullmatch(subject.parts[0])]
     return {f"{name}: {subject.parts[0]}: {new[subject].texts.get('value', '')}" for subject in open_questions}
 
 
