@@ -12,7 +12,7 @@ import posixpath
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
-from components.derivation.diff import MEANINGS, About, Row, question_identity
+from components.derivation.diff import MEANINGS, About, Row
 from lockstep.access_report.approvals import NEEDED
 from lockstep.access_report.report import Report
 from lockstep.access_report.sentences import plain, visible
@@ -41,7 +41,7 @@ def render_json(report: Report) -> str:
                 "undecided": list(report.redaction.data(stack.difference.undecided)),
                 "undecidedRows": [
                     {
-                        "row": question_identity(stack.difference.environment, question),
+                        "row": report.question_identity(stack.difference.environment, question),
                         "approval": report.question_judgement(stack.difference.environment, question),
                     }
                     for question in stack.difference.undecided
@@ -58,7 +58,7 @@ def _row(report: Report, row: Row) -> dict[str, object]:
     told = report.shown(row)
     facts = told.facts
     return {
-        "row": row.identity,
+        "row": facts.identity,
         "spec": row.spec_digest,
         "sentence": plain(told.sentence),
         "app": facts.app,
@@ -140,7 +140,7 @@ def _result(report: Report, row: Row) -> dict[str, object]:
         "level": level,
         "message": {"text": f"{row.environment}: {plain(told.sentence)}.{risks}"},
         "locations": [_location(report, file, int(line))],
-        "partialFingerprints": {"lockstepRow/v1": row.identity},
+        "partialFingerprints": {"lockstepRow/v1": told.facts.identity},
     }
 
 
@@ -152,7 +152,7 @@ def _question_result(report: Report, environment: str, question: str) -> dict[st
         "level": "error" if is_open else "note",
         "message": {"text": f"{environment}: {told}."},
         "locations": [_location(report, "", 1)],
-        "partialFingerprints": {"lockstepRow/v1": question_identity(environment, question)},
+        "partialFingerprints": {"lockstepRow/v1": report.question_identity(environment, question)},
     }
 
 

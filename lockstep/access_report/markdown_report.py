@@ -14,7 +14,7 @@ import html
 import re
 from collections.abc import Iterable, Sequence
 
-from components.derivation.diff import Row, question_identity
+from components.derivation.diff import Row
 from lockstep.access_report.approvals import APPROVED, NEEDED
 from lockstep.access_report.report import Report, StackReport
 from lockstep.access_report.sentences import Name, Sentence, symbol, visible
@@ -129,7 +129,7 @@ def _head(report: Report, stack: StackReport) -> list[str]:
 
 def _question(report: Report, environment: str, question: str) -> str:
     judgement = report.question_judgement(environment, question)
-    told = f" (`{question_identity(environment, question)}`: {words((Name(judgement),))})" if judgement else ""
+    told = f" (`{report.question_identity(environment, question)}`: {words((Name(judgement),))})" if judgement else ""
     return f"- **?** not compared, because neither side is known: {code(report.redaction.apply(question))}{told}"
 
 
@@ -169,7 +169,7 @@ def _cells(report: Report, row: Row) -> dict[str, str]:
         "why allowed": _codes(facts.why),
         "spec": code(facts.spec),
         "risk": ", ".join(risk.value for risk in row.risks),
-        "row": f"`{row.identity}`" + (f" {code(row.spec_digest)}" if report.is_open(row) and row.spec_digest else ""),
+        "row": f"`{facts.identity}`" + (f" {code(row.spec_digest)}" if report.is_open(row) and row.spec_digest else ""),
     }
 
 

@@ -56,6 +56,11 @@ class Redaction:
     def __repr__(self) -> str:
         return f"Redaction({len(self._forms)} forms)"
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to take out."""
+        return self._pattern is None
+
     def joined(self, other: Redaction) -> Redaction:
         """Return one that takes out the values of both."""
         return Redaction(self._values | other._values)

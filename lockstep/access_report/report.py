@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from components.derivation.diff import Change, Difference, Risk, Row, question_identity
 from lockstep.access_report.approvals import NEEDED, Approvals, no_approvals
 from lockstep.access_report.redaction import Redaction
-from lockstep.access_report.shown_rows import ShownRow, shown_row
+from lockstep.access_report.shown_rows import ShownRow, shown_facts, shown_row
 from lockstep.exit_codes import ExitCode
 
 #: Words of `--fail-on` besides the risk words.
@@ -103,6 +103,14 @@ class Report:
         """All rows, in order."""
         return tuple(row for stack in self.stacks for row in stack.difference.rows)
 
+    def identity(self, row: Row) -> str:
+        """Return what an approval of a row names: the identity of what is shown of it."""
+        return shown_facts(row, self.redaction).identity
+
+    def question_identity(self, environment: str, question: str) -> str:
+        """Return what an approval of a question names."""
+        return question_identity(environment, self.redaction.apply(question))
+
     def shown(self, row: Row) -> ShownRow:
         """Return what may be shown of a row."""
         return shown_row(row, self.redaction)
@@ -114,7 +122,7 @@ class Report:
 
     def judgement(self, row: Row) -> str:
         """Return "" (no approval is asked for), `approved`, `needed`, or `needed: why an approval does not count`."""
-        return self._judgement(row.identity, row.spec_digest, is_asked=self.fail_on.asks(row))
+        return self._judgement(self.identity(row), row.spec_digest, is_asked=self.fail_on.asks(row))
 
     def is_open(self, row: Row) -> bool:
         """Say whether a row needs an approval and has none."""
@@ -122,7 +130,7 @@ class Report:
 
     def question_judgement(self, environment: str, question: str) -> str:
         """Return the judgement of what neither side knows; it is approved as a row is, with an empty `spec`."""
-        identity = question_identity(environment, question)
+        identity = self.question_identity(environment, question)
         return self._judgement(identity, "", is_asked=self.fail_on.asks_for_undecided)
 
     def _judgement(self, identity: str, spec: str, *, is_asked: bool) -> str:

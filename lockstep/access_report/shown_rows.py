@@ -1,7 +1,8 @@
 """Rows as a report may show them: their facts without the values of previews, and the words around them untouched.
 
 A value is taken out of the facts, before a sentence is built around them: what somebody makes a value of ("gains read
-access to", `"exitCode": 3`) hides no part of a report. Identity, judgement and risks are those of the row as it is.
+access to", `"exitCode": 3`) hides no part of a report. Risks, and whether a row broadens access, are those of the row
+as it is; its identity is that of what is shown, so that whoever reads the report finds the same one.
 """
 
 from __future__ import annotations
@@ -33,13 +34,25 @@ class ShownRow:
 
 def shown_row(row: Row, redaction: Redaction) -> ShownRow:
     """Return what may be shown of a row."""
-    ours = {row.parts[place] for place in _OUR_PARTS.get(row.about, ()) if place < len(row.parts)}
+    ours = _ours(row)
 
     def shown(told: Sentence) -> Sentence:
         return tuple(
             Name(redaction.apply(word)) if isinstance(word, Name) and word not in ours else word for word in told
         )
 
+    return ShownRow(sentence=shown(sentence(row)), what=shown(what(row)), facts=shown_facts(row, redaction))
+
+
+def shown_facts(row: Row, redaction: Redaction) -> Row:
+    """Return a row's facts without values; its identity is the one that every report tells, and approvals name."""
+    if redaction.is_empty:
+        return row
     facts = redaction.data(row, kept=_KEPT)
+    ours = _ours(row)
     parts = tuple(old if old in ours else new for old, new in zip(row.parts, facts.parts, strict=True))
-    return ShownRow(sentence=shown(sentence(row)), what=shown(what(row)), facts=replace(facts, parts=parts))
+    return replace(facts, parts=parts)
+
+
+def _ours(row: Row) -> set[str]:
+    return {row.parts[place] for place in _OUR_PARTS.get(row.about, ()) if place < len(row.parts)}

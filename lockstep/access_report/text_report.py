@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from components.derivation.diff import Row, question_identity
+from components.derivation.diff import Row
 from lockstep.access_report.report import Report, StackReport, totals
 from lockstep.access_report.sentences import plain, symbol, visible
 
@@ -59,7 +59,12 @@ def _row(report: Report, row: Row) -> Iterator[str]:
         ("with", "; ".join(told.facts.details)),
         ("why", "; ".join(told.facts.why)),
         ("spec", told.facts.spec),
-        ("row", f"{row.identity} spec {row.spec_digest or NO_SPEC}" if report.is_open(row) else row.identity),
+        (
+            "row",
+            f"{report.identity(row)} spec {row.spec_digest or NO_SPEC}"
+            if report.is_open(row)
+            else report.identity(row),
+        ),
         ("approval", report.judgement(row)),
     ]
     for name, text in facts:
@@ -71,7 +76,7 @@ def _question(report: Report, environment: str, question: str) -> Iterator[str]:
     yield f"? not compared, because neither side is known: {visible(report.redaction.apply(question))}"
     judgement = report.question_judgement(environment, question)
     if judgement:
-        yield f"    row      {question_identity(environment, question)} spec {NO_SPEC}"
+        yield f"    row      {report.question_identity(environment, question)} spec {NO_SPEC}"
         yield f"    approval {visible(judgement)}"
 
 

@@ -48,7 +48,7 @@ def _gaps(fleet: FleetDocuments, facts: Mapping[str, Facts]) -> Iterator[str]:
         if app.reads_elsewhere:
             yield f"{name} reads through a second role, whose permissions are not in a preview"
         opaque = (subject.parts[0] for subject in facts[name] if subject.about is About.UNKNOWN)
-        # AWS's own policies are mostly about other things, such as what a node needs: rows do not ask about them either.
+        # AWS's own are mostly about other things, such as what a node needs: rows do not ask about them either.
         told = (place for place in opaque if not AWS_POLICY.fullmatch(place))
         yield from (f"access of {name} cannot be told ({place})" for place in told)
     yield from (f"nobody here can read {place}" for place in sorted(fleet.unread))

@@ -7,7 +7,7 @@ redaction of whoever prints them.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from lockstep.access_report import json_report, text_report
@@ -99,9 +99,20 @@ def _remarks(item: PlannedResource) -> str:
 
 
 # ------------------------------------------------------------------------------------------------------------ Markdown
-def render_pages(report: Report, preview: StackPreview) -> tuple[str, ...]:
-    """Return one stack's report for a pull request, as pages."""
-    first = [*_failure_section(preview), *_warning(preview.plan), *(f"- note: {code(note)}" for note in preview.notes)]
+def render_pages(report: Report, preview: StackPreview, *, urgent: Sequence[str] = ()) -> tuple[str, ...]:
+    """Return one stack's report for a pull request, as pages.
+
+    Args:
+        report: The whole, for approvals.
+        preview: One of its stacks.
+        urgent: Sentences for the very top: no diagnostic and no replaced resource may take their room.
+    """
+    first = [
+        *(f"- **!** {code(text)}" for text in urgent),
+        *_failure_section(preview),
+        *_warning(preview.plan),
+        *(f"- note: {code(note)}" for note in preview.notes),
+    ]
     plan = [*("\n" + text for text in _figures(preview)), *_plan_section(preview.plan)]
     return render_markdown(report, preview.access, plan=plan, first=[*first, ""] if first else first)
 

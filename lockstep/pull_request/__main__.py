@@ -104,25 +104,34 @@ def _pages(reports: RunReports, name: str) -> tuple[str, tuple[str, ...]]:
         cost=read.costs[name],
         notes=_notes(reports, name),
     )
-    return report.project, render_pages(report, preview)
+    return report.project, render_pages(report, preview, urgent=_urgent(reports, name))
+
+
+def _urgent(reports: RunReports, name: str) -> tuple[str, ...]:
+    """Return what a reader of a stack's preview must not miss: what needs an approval and stands in no table."""
+    if name in reports.access:
+        return tuple(
+            f"only in the preview, needs approval (row {item.identity} spec {item.spec or NO_SPEC}): {item.text}"
+            for item in reports.further(name)
+            if item.is_open
+        )
+    if reports.access_failed:
+        return ("the access diff failed: see the run. What follows is only what the preview's program found",)
+    return ()
 
 
 def _notes(reports: RunReports, name: str) -> tuple[str, ...]:
-    """Return the notes on a stack's preview: first all that needs an approval, then some of the others."""
+    """Return some of the other notes on a stack's preview."""
     read, _ = reports.previews[name]
-    first: list[str] = []
-    others: list[str] = []
+    notes: list[str] = []
     if name in reports.access:
-        for finding in reports.further(name):
-            named = f" (row {finding.identity} spec {finding.spec or NO_SPEC})" if finding.is_open else ""
-            told = f"only in the preview{', needs approval' if finding.is_open else ''}{named}: {finding.text}"
-            (first if finding.is_open else others).append(told)
-    elif reports.access_failed:
-        first.append("the access diff failed: see the run. What follows is only what the preview's program found")
-    others += read.notes.get(name, ())
-    if len(others) > _FURTHER_SHOWN:
-        others[_FURTHER_SHOWN:] = [f"and {len(others) - _FURTHER_SHOWN} more"]
-    return (*first, *others)
+        if name in reports.failed:
+            notes.append("the access below is what the specs say; the program may do more than the preview reached")
+        notes += (f"only in the preview: {item.text}" for item in reports.further(name) if not item.is_open)
+    notes += read.notes.get(name, ())
+    if len(notes) > _FURTHER_SHOWN:
+        notes[_FURTHER_SHOWN:] = [f"and {len(notes) - _FURTHER_SHOWN} more"]
+    return tuple(notes)
 
 
 if __name__ == "__main__":

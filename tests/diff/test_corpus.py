@@ -322,7 +322,9 @@ def test_no_sentence_can_be_taken_out_by_a_value_that_repeats_our_words(case: st
             assert hostile.judgement(row) == report.judgement(row)
             if row.about in {About.POWER, About.IDENTITY}:
                 assert hostile.shown(row).facts.parts[0] == row.parts[0]
-        read_report(render_json(hostile))
+        read = read_report(render_json(hostile)).report
+        assert [row.identity for row in read.rows] == [hostile.identity(row) for row in hostile.rows]
+        assert [read.judgement(row) for row in read.rows] == [hostile.judgement(row) for row in hostile.rows]
 
 
 def test_the_corpus_has_a_report_with_notes() -> None:

@@ -402,13 +402,26 @@ def test_rows_that_only_a_preview_saw_are_all_named_before_its_other_notes(forge
     previews = beside(access, "previews", rows=rows)
     told = json.loads((previews / "report.json").read_text(encoding="utf-8"))
     told["previews"][0]["notes"] = [f"remark {number:02}" for number in range(30)]
+    shape = {"component": "", "operation": "replace", "type": "t", "changes": [], "replacedFor": [], "kept": False}
+    loud = [{**shape, "name": f"{number}{'&' * 700}", "interruptsMounts": False} for number in range(30)]
+    told["previews"][0] |= {"resources": loud, "totals": {"replace": 30}}
     (previews / "report.json").write_text(json.dumps(told), encoding="utf-8")
     assert main([str(access.parent), str(previews)], environment(forge)) == 0
     (body,) = forge.bodies()
-    lines = [line for line in body.splitlines() if line.startswith("- note: ")]
+    lines = body.splitlines()[1:31]
     assert [number for number in range(30) if f"app{number:02}" not in lines[number]] == []
-    assert all("needs approval" in line for line in lines[:30])
-    assert [line for line in lines[30:] if "remark" not in line] == ["- note: `and 10 more`"]
+    assert all("needs approval" in line for line in lines)
+
+
+def test_of_a_preview_s_own_notes_a_few_are_shown(forge: Forge, write: Write) -> None:
+    access = write("access", "diff", *sides("read_gained"))
+    previews = beside(access, "previews")
+    told = json.loads((previews / "report.json").read_text(encoding="utf-8"))
+    told["previews"][0]["notes"] = [f"remark {number:02}" for number in range(30)]
+    (previews / "report.json").write_text(json.dumps(told), encoding="utf-8")
+    assert main([str(access.parent), str(previews)], environment(forge)) == 0
+    lines = [line for line in forge.bodies()[0].splitlines() if line.startswith("- note: ")]
+    assert (len(lines), lines[-1]) == (21, "- note: `and 10 more`")
 
 
 def test_what_could_not_be_compared_sets_the_label(forge: Forge, write: Write) -> None:
