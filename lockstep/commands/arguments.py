@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer.exceptions import TyperException
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -15,12 +16,36 @@ if TYPE_CHECKING:
     from components.derivation import AppSpec, Store
     from lockstep.project import ProjectStack
 
-Paths = Annotated[list[Path], typer.Argument(help="Spec files, or folders of them.", show_default=False)]
-ProjectFolder = Annotated[Path, typer.Option("--project", help="Folder of Pulumi.yaml.")]
-StackName = Annotated[
-    str | None, typer.Option("--stack", help="One stack of the project; default: all.", show_default=False)
-]
 
+def refuse_empty(parameter: typer.CallbackParam, value: str | None) -> str | None:
+    """Refuse a text that is empty: what an unset variable of a script leaves is no choice, and means no default."""
+    if value == "":
+        is_option = parameter.param_type_name == "option"
+        raise _empty(parameter.opts[0] if is_option else str(parameter.name).upper(), is_needed=parameter.required)
+    return value
+
+
+def _project_folder(text: str | Path) -> Path:
+    # Here and not in a callback: `Path("")` is the working folder.
+    if text == "":
+        raise _empty("--project", is_needed=False)
+    return Path(text)
+
+
+def _empty(name: str, *, is_needed: bool) -> TyperException:
+    # The outermost place makes wrong usage of it, as of everything that the command line itself refuses.
+    way_out = "" if is_needed else ", or leave it out"
+    return TyperException(f"{name} is empty. Fix: give it a value (is a variable unset?){way_out}")
+
+
+Paths = Annotated[list[Path], typer.Argument(help="Spec files, or folders of them.", show_default=False)]
+ProjectFolder = Annotated[
+    Path, typer.Option("--project", help="Folder of Pulumi.yaml.", parser=_project_folder, metavar="<path>")
+]
+StackName = Annotated[
+    str | None,
+    typer.Option("--stack", help="One stack of the project; default: all.", show_default=False, callback=refuse_empty),
+]
 
 EnvironmentName = Annotated[
     str | None,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lockstep.commands.arguments import ProjectFolder, StackName
+from lockstep.commands.arguments import ProjectFolder, StackName, refuse_empty
 from lockstep.exit_codes import ExitCode
 
 if TYPE_CHECKING:
@@ -70,8 +70,12 @@ def register(app: typer.Typer) -> None:
 
 
 def diff(
-    base: Annotated[str, typer.Argument(help="Revision, project folder, rendered JSON or preview.")],
-    head: Annotated[str | None, typer.Argument(help="The same; default: the project as it stands.")] = None,
+    base: Annotated[
+        str, typer.Argument(help="Revision, project folder, rendered JSON or preview.", callback=refuse_empty)
+    ],
+    head: Annotated[
+        str | None, typer.Argument(help="The same; default: the project as it stands.", callback=refuse_empty)
+    ] = None,
     project: ProjectFolder = Path(),
     stack: StackName = None,
     fail_on: FailOnWords = "broadening",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lockstep.commands.arguments import ProjectFolder, StackName
+from lockstep.commands.arguments import ProjectFolder, StackName, refuse_empty
 from lockstep.commands.diff import FailOnWords, ProtectedNames
 from lockstep.exit_codes import ExitCode
 
@@ -62,7 +62,10 @@ def preview(  # noqa: PLR0917 - the framework passes options by name
     ] = None,
     state: Annotated[Path | None, typer.Option(help="State file of the embedded engine.", show_default=False)] = None,
     base: Annotated[
-        str | None, typer.Option(help="Revision that counts as deployed (embedded engine).", show_default=False)
+        str | None,
+        typer.Option(
+            help="Revision that counts as deployed (embedded engine).", show_default=False, callback=refuse_empty
+        ),
     ] = None,
     fail_on: FailOnWords = "broadening",
     approvals: Annotated[

@@ -96,6 +96,24 @@ def test_two_revisions_show_the_sentence_for_every_stack(run: Run) -> None:
     assert "why      policy secrets, statement DecryptSecrets1; policy secrets, statement ReadSecrets" in text
 
 
+@pytest.mark.parametrize(
+    ("arguments", "name", "way_out"),
+    [
+        (("",), "BASE", ""),
+        (("HEAD", ""), "HEAD", ", or leave it out"),
+        (("HEAD", "--stack", ""), "--stack", ", or leave it out"),
+        (("HEAD", "--project", ""), "--project", ", or leave it out"),
+    ],
+)
+def test_an_empty_argument_is_wrong_usage_and_not_the_working_folder(
+    run: Run, arguments: tuple[str, ...], name: str, way_out: str
+) -> None:
+    """An unset variable of a script must not make a comparison pass."""
+    code, text = run(*arguments)
+    assert code == ExitCode.WRONG_USAGE
+    assert text.splitlines()[0] == (f"lockstep: {name} is empty. Fix: give it a value (is a variable unset?){way_out}")
+
+
 def test_equal_revisions_are_fine(run: Run) -> None:
     assert run("HEAD", "HEAD~0")[0] == ExitCode.FINE
 

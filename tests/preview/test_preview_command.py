@@ -176,6 +176,13 @@ def test_without_a_cli_the_engine_must_be_named_or_embedded(
     assert "--engine embedded" in text
 
 
+@pytest.mark.parametrize("option", ["--stack", "--project", "--base"])
+def test_an_empty_option_is_wrong_usage_and_no_default(run: Run, option: str) -> None:
+    code, text = run("--digest", str(ENGINE_CASE), option, "")
+    assert code == ExitCode.WRONG_USAGE
+    assert text.startswith(f"lockstep: {option} is empty. Fix: give it a value")
+
+
 # ------------------------------------------------------------------------------------------------------------- saved
 def test_a_saved_preview_says_replacements_and_deletions_loudly(run: Run) -> None:
     code, text = run("--digest", str(ENGINE_CASE))
