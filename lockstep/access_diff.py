@@ -22,6 +22,8 @@ from lockstep.git_tree import GitTree, GitTreeError, folder_in_repository
 from lockstep.shared_derivation import SharedDerivation
 
 _PROTECTED = re.compile(r"(?:.*-)?prod(?:uction)?(?:-.*)?")
+#: Sides that are one environment each, and not a project.
+_DOCUMENTS = frozenset({Kind.RENDERED, Kind.PREVIEW})
 
 
 class RequestError(Exception):
@@ -79,6 +81,7 @@ def _diff_sides(request: DiffRequest) -> Report:
     base = read_side(request.base, project_folder=request.project, stack=request.stack, shared=shared)
     approvals = _approvals(request, base)
     if request.head is None and base.preview is not None:
+        refuse_other_stack(request.stack, base.preview.stack, base.preview.project, where=base.argument)
         before, after = read_preview(base.preview)
         pairs = [(base.stacks[0].name, before, after)]
         head = base
@@ -97,7 +100,7 @@ def _diff_sides(request: DiffRequest) -> Report:
         stacks=stacks,
         fail_on=request.fail_on,
         approvals=approvals,
-        notes=(*_notes(request, head), *_not_compared(pairs)),
+        notes=(*_notes(request, head), *_of_another(base, head, pairs), *_not_compared(pairs)),
         folder=folder_in_repository(Path(head.argument) if head.kind is Kind.FOLDER else request.project),
         redaction=base.redaction.joined(head.redaction),
     )
@@ -105,7 +108,32 @@ def _diff_sides(request: DiffRequest) -> Report:
 
 def is_protected(stack: str, names: tuple[str, ...] | None) -> bool:
     """Say whether a stack is protected: it is named, or (without names) it is called prod or production."""
+    stack = stack.rpartition("/")[2]
     return stack in names if names is not None else _PROTECTED.fullmatch(stack) is not None
+
+
+def refuse_other_stack(named: str | None, stack: str, project: str, *, where: str) -> None:
+    """Refuse a preview that is not of the stack that was named: its report would be told as that stack's.
+
+    Args:
+        named: As the user wrote it: `dev`, or as Pulumi names it in full, `organization/project/dev`; None for any.
+        stack: Of the preview; "" where it does not say.
+        project: Likewise.
+        where: Its file.
+
+    Raises:
+        RequestError: It is of another one.
+    """
+    if named is None or not stack:
+        return
+    *before, name = named.split("/")
+    is_other_project = len(before) > 1 and project and before[-1] != project
+    if name != stack or is_other_project:
+        found = f"{stack!r} of project {project!r}" if is_other_project else f"{stack!r}"
+        raise RequestError(
+            f"{where}: it is a preview of stack {found}, and --stack names {named!r}. A preview is of one stack. "
+            f"Fix: write --stack {stack}, or name another preview. [DIFF005]"
+        )
 
 
 def _refuse_partial(side: Side) -> None:
@@ -123,6 +151,24 @@ def _notes(request: DiffRequest, head: Side) -> tuple[str, ...]:
     return ()
 
 
+def _of_another(base: Side, head: Side, pairs: Sequence[tuple[str, FleetDocuments, FleetDocuments]]) -> Iterator[str]:
+    """Say which documents were compared as a stack that they are not of: every row of it may come from that alone."""
+    for side, other in ((base, head), (head, base)):
+        if side is other or side.kind not in _DOCUMENTS:
+            continue
+        (name, old, new) = pairs[0]
+        own, theirs = side.stacks[0], new if side is base else old
+        if side.kind is Kind.PREVIEW:
+            if own.name and own.name != name:
+                yield f"{side.argument} is a preview of stack {own.name}: it was compared as stack {name}"
+            continue
+        # Beside another document the stack is only a name; beside a project it has an environment of its own.
+        environment = name if other.kind in _DOCUMENTS else theirs.environment
+        if own.name and own.name != environment:
+            what = f"stack {name}" if name == environment else f"stack {name} of environment {environment}"
+            yield f"{side.argument} is of environment {own.name}: it was compared as {what}"
+
+
 def _not_compared(pairs: Sequence[tuple[str, FleetDocuments, FleetDocuments]]) -> tuple[str, ...]:
     """Say what only one of two sides shows, where there is something to show."""
     shown = [(old.other_accounts, new.other_accounts) for _, old, new in pairs]
@@ -138,12 +184,11 @@ def pair_stacks(base: Side, head: Side, stack: str | None) -> list[tuple[str, Fl
     Returns:
         Name, before, after; sorted by name. A stack that one side lacks has nothing there.
     """
-    documents = {Kind.RENDERED, Kind.PREVIEW}
-    if base.kind in documents and head.kind in documents:
+    if base.kind in _DOCUMENTS and head.kind in _DOCUMENTS:
         name = stack or head.stacks[0].name or base.stacks[0].name
         return [(name, base.stacks[0].documents, head.stacks[0].documents)]
-    if base.kind in documents or head.kind in documents:
-        single, whole = (base, head) if base.kind in documents else (head, base)
+    if base.kind in _DOCUMENTS or head.kind in _DOCUMENTS:
+        single, whole = (base, head) if base.kind in _DOCUMENTS else (head, base)
         name, found = _stack_of(single.stacks[0], whole, stack)
         sides = (single.stacks[0].documents, found)
         return [(name, *(sides if single is base else (sides[1], sides[0])))]

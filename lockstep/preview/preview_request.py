@@ -9,7 +9,7 @@ from pathlib import Path
 
 from components.derivation.diff import NotAPreviewError
 from components.stack_config import SettingsErrors, project_name
-from lockstep.access_diff import RequestError, is_protected, read_approvals
+from lockstep.access_diff import RequestError, is_protected, read_approvals, refuse_other_stack
 from lockstep.access_report.redaction import redaction_of
 from lockstep.access_report.report import FailOn, Report
 from lockstep.diff_sides import SideError, load_document
@@ -80,7 +80,9 @@ def _runs(request: PreviewRequest) -> Mapping[str, PreviewRun]:
         if not isinstance(document, Mapping) or "steps" not in document:
             rule = "It is what `pulumi preview --json` wrote"
             raise SideError(f"{request.digest}: it is no preview. {rule}. Fix: name such a file. [DIFF002]")
-        return {request.stack or _stack_of(document): PreviewRun(document=document)}
+        stack, project = _names_of(document)
+        refuse_other_stack(request.stack, stack, project, where=str(request.digest))
+        return {stack or request.stack or "unknown": PreviewRun(document=document)}
     names = (request.stack,) if request.stack else load_project(request.project).stack_names
     return {name: _run(request, name) for name in names}
 
@@ -108,13 +110,15 @@ def _run(request: PreviewRequest, stack: str) -> PreviewRun:
         return failed_run(*map(str, errors.problems))
 
 
-def _stack_of(document: Mapping[str, object]) -> str:
+def _names_of(document: Mapping[str, object]) -> tuple[str, str]:
+    """Return stack and project of a preview; "" for what its steps do not say."""
     steps = document.get("steps")
     for step in steps if isinstance(steps, list) else []:
         urn = str(step.get("urn", "")) if isinstance(step, Mapping) else ""
         if urn.startswith("urn:pulumi:"):
-            return urn.removeprefix("urn:pulumi:").partition("::")[0]
-    return "unknown"
+            stack, _, rest = urn.removeprefix("urn:pulumi:").partition("::")
+            return stack, rest.partition("::")[0]
+    return "", ""
 
 
 def _project_name(request: PreviewRequest) -> str:

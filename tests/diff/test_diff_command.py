@@ -136,6 +136,34 @@ def test_revisions_folders_and_documents_mix(run: Run, repository: Path, tmp_pat
     assert run(str(rendered), ".")[0] == ExitCode.FINE
 
 
+def test_a_preview_alone_is_of_the_stack_that_is_named(run: Run) -> None:
+    preview = str(CORPUS / "engine_stack_update" / "there.json")
+    assert run(preview, "--stack", "acme/lockstep/prod") == run(preview)
+    code, text = run(preview, "--stack", "dev")
+    assert code == ExitCode.INVALID_INPUT
+    assert "it is a preview of stack 'prod', and --stack names 'dev'" in text
+    assert "Fix: write --stack prod" in text
+
+
+def test_a_document_of_another_environment_is_compared_and_said_to_be(
+    run: Run, repository: Path, tmp_path: Path
+) -> None:
+    stack = load_project(repository).stack("prod")
+    rendered = tmp_path / "rendered.json"
+    rendered.write_text(render_json(derive_fleet(stack.specs(), stack.environment).apps, "prod"), encoding="utf-8")
+    note = f"note: {rendered} is of environment prod: it was compared as stack dev"
+    for sides in (("HEAD", str(rendered)), (str(rendered), "HEAD")):
+        assert note in run(*sides, "--stack", "dev")[1].splitlines()
+        assert "is of environment" not in run(*sides, "--stack", "prod")[1]
+    both = run(str(rendered), str(rendered), "--stack", "dev")[1]
+    assert f"note: {rendered} is of environment prod: it was compared as stack dev" in both.splitlines()
+    assert "is of environment" not in run(str(rendered), str(rendered))[1]
+    preview = str(CORPUS / "unknown_type" / "there.json")
+    assert f"note: {preview} is a preview of stack prod: it was compared as stack dev" in (
+        run(str(rendered), preview, "--stack", "dev")[1].splitlines()
+    )
+
+
 def test_a_document_may_come_through_a_pipe(run: Run, tmp_path: Path) -> None:
     """As `lockstep diff HEAD <(pulumi preview --json)` gives it."""
     pipe = tmp_path / "pipe"

@@ -210,6 +210,27 @@ def test_a_saved_preview_is_not_made_again(run: Run) -> None:
     assert (code, "[DIFF002]" in text) == (ExitCode.INVALID_INPUT, True)
 
 
+@pytest.mark.parametrize("named", ["dev", "acme/lockstep/dev", "acme/other/prod"])
+def test_a_saved_preview_is_told_as_no_other_stack_s(run: Run, named: str) -> None:
+    code, text = run("--digest", str(ENGINE_CASE), "--stack", named)
+    found = "'prod' of project 'lockstep'" if named.endswith("other/prod") else "'prod'"
+    assert code == ExitCode.INVALID_INPUT
+    assert text == (
+        f"{ENGINE_CASE}: it is a preview of stack {found}, and --stack names {named!r}. A preview is of one stack. "
+        "Fix: write --stack prod, or name another preview. [DIFF005]\n"
+    )
+
+
+@pytest.mark.parametrize("named", ["prod", "acme/prod", "acme/lockstep/prod"])
+def test_a_saved_preview_may_be_asked_for_by_its_full_name(run: Run, named: str) -> None:
+    assert run("--digest", str(ENGINE_CASE), "--stack", named) == run("--digest", str(ENGINE_CASE))
+
+
+def test_a_stack_by_its_full_name_is_as_protected_as_by_its_own(run: Run, pulumi: Callable[..., Path]) -> None:
+    pulumi([*STREAM, SUMMARY])
+    assert "[wildcard, protected]" in run("--stack", "acme/billing/prod")[1]
+
+
 #: As `pulumi` 3.274 streams a component and, later, what the component registers as its outputs.
 COMPONENT = [
     event(
