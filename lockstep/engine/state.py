@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import NewType, cast
 
 from lockstep.engine.values import Json, Properties
+from lockstep.input_errors import InputError
 
 Urn = NewType("Urn", str)
 
@@ -25,7 +26,7 @@ STACK_TYPE = "pulumi:pulumi:Stack"
 _FORMAT_VERSION = 1
 
 
-class StateFileError(Exception):
+class StateFileError(InputError):
     """A state file that cannot be used; the text says which, why and what to do."""
 
 
@@ -149,7 +150,7 @@ class EngineState:
                     "Fix: use the release that wrote the file"
                 )
             return cls(resources=tuple(_parse_record(record) for record in document["resources"]))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise StateFileError(
                 f"{path}: this is not a state file ({type(error).__name__}: {error}). "
                 "Fix: restore it from a copy, or remove it together with what it describes"

@@ -49,7 +49,8 @@ def preview_stacks(request: PreviewRequest) -> tuple[Report, tuple[StackPreview,
     """Preview the stacks.
 
     Raises:
-        RequestError, SideError, PreviewError, GitTreeError, SettingsErrors, ApprovalsError: It cannot be done as asked.
+        RequestError, SideError, PreviewError, GitTreeError, SettingsErrors, StateFileError, ApprovalsError: It cannot
+            be done as asked.
     """
     runs = _runs(request)
     # One for all: a value of one stack is none of another one's report either.
@@ -83,8 +84,22 @@ def _runs(request: PreviewRequest) -> Mapping[str, PreviewRun]:
         stack, project = _names_of(document)
         refuse_other_stack(request.stack, stack, project, where=str(request.digest))
         return {stack or request.stack or "unknown": PreviewRun(document=document)}
+    _refuse_state(request)
     names = (request.stack,) if request.stack else load_project(request.project).stack_names
     return {name: _run(request, name) for name in names}
+
+
+def _refuse_state(request: PreviewRequest) -> None:
+    """Refuse a state that says nothing: everything would count as new, or the revision would be ignored."""
+    if request.state is None:
+        return
+    if request.base is not None:
+        raise RequestError("--state and --base both say what is deployed. Fix: leave one of them out. [DIFF006]")
+    if not request.state.exists():
+        raise RequestError(
+            f"{request.state}: there is no such file. --state names what is deployed. "
+            "Fix: correct the path, or leave out --state where nothing is deployed. [DIFF006]"
+        )
 
 
 def _run(request: PreviewRequest, stack: str) -> PreviewRun:

@@ -144,13 +144,14 @@ def preview_embedded(project: Path, stack: str, *, state: Path | None, base: str
     Args:
         project: Folder of Pulumi.yaml.
         stack: Such as `prod`.
-        state: State file of the embedded engine; None for none.
-        base: Git revision whose specs and settings count as deployed; None for none.
+        state: State file of the embedded engine, which exists; None for none.
+        base: Git revision whose specs and settings count as deployed; None for none, and where there is a state.
 
     Raises:
         GitTreeError: The revision cannot be read.
         SettingsErrors: The configuration is wrong, here or in the revision.
         PreviewError: What the revision says cannot be deployed.
+        StateFileError: The state file cannot be used.
     """
     # What is wrong here is told first: the revision is deployed by the program of today, and would be blamed for it.
     settings = load_settings(project, stack)

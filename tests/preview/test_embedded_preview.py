@@ -198,6 +198,33 @@ def test_a_mistake_of_the_revision_names_it(run: Run, copied: Path) -> None:
     assert "error: HEAD:stacks/Pulumi.prod.yaml lockstep:refreshInterval" in text
 
 
+def test_a_state_file_that_is_not_there_is_no_empty_state(run: Run, copied: Path) -> None:
+    code, text = run(copied, "prod", "--state", "state.jsn")
+    assert code == ExitCode.INVALID_INPUT
+    assert text == (
+        "state.jsn: there is no such file. --state names what is deployed. Fix: correct the path, or leave out --state "
+        "where nothing is deployed. [DIFF006]\n"
+    )
+
+
+def test_a_state_file_and_a_revision_are_not_both_what_is_deployed(run: Run, copied: Path, tmp_path: Path) -> None:
+    (tmp_path / "state.json").write_text('{"version": 1, "resources": []}', encoding="utf-8")
+    code, text = run(copied, "prod", "--state", str(tmp_path / "state.json"), "--base", "HEAD")
+    assert code == ExitCode.INVALID_INPUT
+    assert text == "--state and --base both say what is deployed. Fix: leave one of them out. [DIFF006]\n"
+
+
+@pytest.mark.parametrize("content", [b"{}", b"no JSON", b"\xff", b"[" * 100_000, b'{"version": 2, "resources": []}'])
+def test_a_file_that_is_no_state_file_is_bad_input(run: Run, copied: Path, tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "state.json"
+    path.write_bytes(content)
+    code, text = run(copied, "prod", "--state", str(path))
+    assert code == ExitCode.INVALID_INPUT
+    assert len(text.splitlines()) == 1
+    assert text.startswith(f"{path}: ")
+    assert "Fix: " in text
+
+
 def test_a_stack_that_is_not_there_is_no_failed_preview(run: Run, copied: Path) -> None:
     code, text = run(copied, "prd")
     assert code == ExitCode.INVALID_INPUT
