@@ -17,7 +17,7 @@ from pathlib import Path
 from components.derivation.diff import FleetDocuments, diff_fleets, read_preview
 from lockstep.access_report.approvals import Approvals, no_approvals, parse_approvals
 from lockstep.access_report.report import FailOn, Report, StackReport
-from lockstep.diff_sides import Kind, Side, SideError, SideStack, read_side
+from lockstep.diff_sides import Kind, Side, SideError, SideStack, read_side, read_text_file
 from lockstep.git_tree import GitTree, GitTreeError, folder_in_repository
 from lockstep.shared_derivation import SharedDerivation
 
@@ -264,4 +264,4 @@ def read_approvals(name: str | None, *, project: Path, today: dt.date, in_ci: bo
             f"{name}: BASE is a document and holds no approvals, and in CI they are read from a revision only, so that "
             "nobody approves his own change. Fix: write --approvals REVISION:FILE. [DIFF003]"
         )
-    return parse_approvals(Path(name).read_text(encoding="utf-8"), where=name, today=today)
+    return parse_approvals(read_text_file(Path(name)), where=name, today=today)

@@ -123,14 +123,22 @@ def load_document(path: Path) -> object:
     except UnicodeDecodeError:
         raise SideError(f"{path}: it is not UTF-8 text. Fix: name a JSON file. [DIFF002]") from None
     try:
-        return json.loads(text)
+        return _parsed(text, path)
     except ValueError:
         pass
     try:
-        return document_of_events(json.loads(line) for line in text.splitlines() if line.strip())
+        return document_of_events(_parsed(line, path) for line in text.splitlines() if line.strip())
     except ValueError:
         rule = "A side is a revision, a folder, or JSON of `lockstep render` or `pulumi preview`"
         raise SideError(f"{path}: it is not JSON. {rule}. Fix: name one of them. [DIFF002]") from None
+
+
+def _parsed(text: str, path: Path) -> object:
+    try:
+        return json.loads(text)
+    except RecursionError:
+        rule = "What `lockstep render` and `pulumi preview` write nests a few levels"
+        raise SideError(f"{path}: it nests too deeply. {rule}. Fix: name such a file. [DIFF002]") from None
 
 
 def side_of_document(document: object, argument: str) -> Side:
@@ -175,13 +183,24 @@ def _refuse_failed(preview: Mapping[str, object], argument: str) -> None:
         )
 
 
+def read_text_file(path: Path) -> str:
+    """Read a file of approvals.
+
+    Raises:
+        SideError: There is none, or it is no text.
+    """
+    if not path.exists() or path.is_dir():
+        raise SideError(f"{path}: there is no such file. Fix: correct the path. [DIFF003]")
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise SideError(f"{path}: it is not UTF-8 text. Fix: correct it. [DIFF003]") from None
+
+
 # ---------------------------------------------------------------------------------------------- folders and revisions
 def _read_folder(folder: Path, argument: str, stack: str | None, shared: SharedDerivation) -> Side:
     def read_text(name: str) -> str:
-        path = folder / name
-        if not path.is_file():
-            raise SideError(f"{path}: there is no such file. Fix: correct the path. [DIFF003]")
-        return path.read_text(encoding="utf-8")
+        return read_text_file(folder / name)
 
     project = load_project(folder)
     try:

@@ -87,6 +87,9 @@ def parse_approvals(text: str, *, where: str, today: dt.date) -> Approvals:
         document = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError):  # a day such as 2020-13-41 is a ValueError
         raise ApprovalsError(f"{where}: it is not readable YAML. Fix: correct it. [DIFF004]") from None
+    except RecursionError:
+        rule = "A file of approvals nests a few levels"
+        raise ApprovalsError(f"{where}: it nests too deeply. {rule}. Fix: check the brackets. [DIFF004]") from None
     if not isinstance(document, Mapping) or set(document) != {"version", "approvals"} or document["version"] != 1:
         rule = "It has the keys version (1) and approvals (a list)"
         raise ApprovalsError(f"{where}: it is not a file of approvals. {rule}. Fix: correct it. [DIFF004]")

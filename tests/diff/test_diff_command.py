@@ -226,6 +226,17 @@ def test_a_file_that_is_no_side_is_refused_with_the_kinds_that_are(run: Run, tmp
     assert "[DIFF002]" in run("HEAD", str(tmp_path / "x.json"))[1]
 
 
+def test_a_document_that_nests_without_end_is_refused(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    path.write_text("[" * 100_000, encoding="utf-8")
+    code, text = run("HEAD", str(path))
+    assert code == ExitCode.INVALID_INPUT
+    assert text == (
+        f"{path}: it nests too deeply. What `lockstep render` and `pulumi preview` write nests a few levels. "
+        "Fix: name such a file. [DIFF002]\n"
+    )
+
+
 def test_a_revision_that_does_not_exist_is_named(run: Run) -> None:
     code, text = run("no-such-branch", "HEAD")
     assert code == ExitCode.INVALID_INPUT
@@ -517,6 +528,28 @@ def test_approvals_that_are_no_list_are_no_empty_list(run: Run, repository: Path
     on_base(repository, "version: 1\napprovals: {row: x}\n")
     code, out = run("HEAD~1", "HEAD", "--approvals", "approvals.yaml")
     assert (code, out.partition(":")[0]) == (ExitCode.INVALID_INPUT, "approvals.yaml approvals")
+
+
+def test_approvals_that_nest_without_end_are_refused(run: Run, repository: Path) -> None:
+    on_base(repository, "version: 1\napprovals: " + "[" * 3000)
+    code, out = run("HEAD~1", "HEAD", "--approvals", "approvals.yaml")
+    assert code == ExitCode.INVALID_INPUT
+    assert out == (
+        "approvals.yaml: it nests too deeply. A file of approvals nests a few levels. Fix: check the brackets. "
+        "[DIFF004]\n"
+    )
+
+
+def test_approvals_that_are_no_text_are_named_by_their_file(run: Run, repository: Path, tmp_path: Path) -> None:
+    """In a folder that is BASE, and beside documents."""
+    base = tmp_path / "base"
+    shutil.copytree(repository, base, ignore=shutil.ignore_patterns(".git"))
+    for folder in (base, repository):
+        (folder / "approvals.yaml").write_bytes(b"version: 1\xff")
+    preview = str(CORPUS / "unknown_type" / "there.json")
+    for side, path in ((str(base), base / "approvals.yaml"), (preview, "approvals.yaml")):
+        code, out = run(side, "--stack", "prod", "--approvals", "approvals.yaml")
+        assert (code, out) == (ExitCode.INVALID_INPUT, f"{path}: it is not UTF-8 text. Fix: correct it. [DIFF003]\n")
 
 
 def test_every_mistake_in_a_file_of_approvals_is_shown(run: Run, repository: Path) -> None:

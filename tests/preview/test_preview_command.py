@@ -210,6 +210,13 @@ def test_a_saved_preview_is_not_made_again(run: Run) -> None:
     assert (code, "[DIFF002]" in text) == (ExitCode.INVALID_INPUT, True)
 
 
+def test_a_saved_preview_that_nests_without_end_is_refused(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_text("[" * 100_000, encoding="utf-8")
+    code, text = run("--digest", "x.json")
+    assert code == ExitCode.INVALID_INPUT
+    assert text.startswith("x.json: it nests too deeply. ")
+
+
 @pytest.mark.parametrize("named", ["dev", "acme/lockstep/dev", "acme/other/prod"])
 def test_a_saved_preview_is_told_as_no_other_stack_s(run: Run, named: str) -> None:
     code, text = run("--digest", str(ENGINE_CASE), "--stack", named)
