@@ -530,6 +530,29 @@ def test_approvals_that_are_no_list_are_no_empty_list(run: Run, repository: Path
     assert (code, out.partition(":")[0]) == (ExitCode.INVALID_INPUT, "approvals.yaml approvals")
 
 
+def test_approvals_with_nothing_behind_them_are_no_empty_list(run: Run, repository: Path) -> None:
+    on_base(repository, "version: 1\napprovals:\n")
+    code, out = run("HEAD~1", "HEAD", "--approvals", "approvals.yaml")
+    assert code == ExitCode.INVALID_INPUT
+    assert out == (
+        "approvals.yaml approvals: it is empty. It is a list. Fix: write [] where nothing is approved. [DIFF004]\n"
+    )
+
+
+def test_a_key_of_approvals_stands_once(run: Run, repository: Path) -> None:
+    """The last one would win, and a reviewer may have read the first."""
+    good = 'row: "0123456789abcdef", spec: "", expires: 2026-12-31, reason: x'
+    on_base(repository, f"version: 1\napprovals: []\napprovals:\n  - {{{good}, expires: 2999-12-31}}\n")
+    code, out = run("HEAD~1", "HEAD", "--approvals", "approvals.yaml")
+    assert code == ExitCode.INVALID_INPUT
+    assert out == (
+        "approvals.yaml:3:1: the key 'approvals' stands here and in line 2. A key stands once. "
+        "Fix: keep one of them. [DIFF004]\n"
+        "approvals.yaml:4:73: the key 'expires' stands here and in line 4. A key stands once. "
+        "Fix: keep one of them. [DIFF004]\n"
+    )
+
+
 def test_approvals_that_nest_without_end_are_refused(run: Run, repository: Path) -> None:
     on_base(repository, "version: 1\napprovals: " + "[" * 3000)
     code, out = run("HEAD~1", "HEAD", "--approvals", "approvals.yaml")
@@ -554,21 +577,28 @@ def test_approvals_that_are_no_text_are_named_by_their_file(run: Run, repository
 
 def test_every_mistake_in_a_file_of_approvals_is_shown(run: Run, repository: Path) -> None:
     text = (
-        "version: 1\napprovals:\n"
-        '- {row: "abc", spec: "0123456789abcdef", expires: 2026-12-31, reason: x}\n'
-        '- {row: "0123456789abcdef", spec: "0123456789abcdef", expires: soon, reason: x}\n'
-        '- {row: "0123456789abcdef", spec: "0123456789abcdef", expires: 2026-12-31, reason: " "}\n'
-        '- {row: "0123456789abcdef"}\n'
+        "version: 2\nowner: me\napprovals:\n"
+        '- {row: "abc", spec: 1, expires: 2026-12-31, reason: x}\n'
+        '- {row: "0123456789abcdef", spec: "0123456789abcdef", expires: 2020-13-41, reason: " "}\n'
+        '- {row: "0123456789abcdef", reason: 1, note: x}\n'
+        "- x\n"
     )
     on_base(repository, text)
     code, out = run("HEAD~1", "HEAD", "--approvals", "approvals.yaml")
     assert code == ExitCode.INVALID_INPUT
-    assert [line.split(":")[0] for line in out.splitlines()] == [
-        "approvals.yaml approvals[0].row",
-        "approvals.yaml approvals[1].expires",
-        "approvals.yaml approvals[2].reason",
-        "approvals.yaml approvals[3]",
+    assert [line.partition(". ")[0] for line in out.splitlines()] == [
+        "approvals.yaml: it is not a file of approvals: it has 'owner'",
+        "approvals.yaml version: it is not 1",
+        "approvals.yaml approvals[0].row: it is not 16 hex digits, in quotes",
+        "approvals.yaml approvals[0].spec: it is not 16 hex digits, in quotes",
+        "approvals.yaml approvals[1].expires: it is not a day like 2026-12-31",
+        "approvals.yaml approvals[1].reason: it is empty",
+        "approvals.yaml approvals[2]: it has no spec, expires",
+        "approvals.yaml approvals[2]: it has 'note'",
+        "approvals.yaml approvals[2].reason: it is empty",
+        "approvals.yaml approvals[3]: it is not a mapping",
     ]
+    assert all("Fix: " in line and line.endswith(" [DIFF004]") for line in out.splitlines())
 
 
 # ----------------------------------------------------------------------------------------------- a hostile revision
