@@ -173,6 +173,9 @@ def _config_of(document: Mapping[str, ConfigValue], file: str) -> dict[str, Conf
 def _load_mapping(path: Path, shown: str) -> dict[str, ConfigValue]:
     try:
         document = yaml.load(path.read_text(encoding="utf-8"), Loader=_OnceLoader)  # noqa: S506 - a SafeLoader
+    except FileNotFoundError as error:
+        rule, fix = "A project is a folder with a Pulumi.yaml", "name its folder with --project"
+        raise SettingsErrors((_problem(str(path), "", "there is no such file", rule, fix, "CFG001"),)) from error
     except (OSError, UnicodeError, yaml.YAMLError) as error:
         what = f"the file cannot be read ({' '.join(str(error).split())})"
         problem = _problem(shown, "", what, "It is YAML in UTF-8 with each key once", "mend it at that place", "CFG002")

@@ -27,7 +27,7 @@ from components.derivation.diff import (
 from components.derivation.spec_files import DiskFiles, SpecFiles
 from components.stack_config import SettingsErrors, SettingsProblem, project_name, stack_file
 from lockstep.access_report.redaction import Redaction, redaction_of
-from lockstep.git_tree import GitTree, GitTreeError
+from lockstep.git_tree import GitTree, GitTreeError, folder_in_repository
 from lockstep.preview.engine_events import document_of_events
 from lockstep.project import Project, load_project
 from lockstep.shared_derivation import SharedDerivation
@@ -246,8 +246,19 @@ def _of_revision(problem: SettingsProblem, revision: str) -> SettingsProblem:
 
 
 def lay_out_settings(tree: GitTree, folder: Path) -> None:
-    """Write the project's configuration of a revision into a folder: Pulumi.yaml and the files of its stacks."""
+    """Write the project's configuration of a revision into a folder: Pulumi.yaml and the files of its stacks.
+
+    Raises:
+        GitTreeError: The revision has no project in its folder, or see `GitTree.write`.
+        SettingsErrors: Its Pulumi.yaml is wrong.
+    """
     tree.write(folder, ["Pulumi.yaml"])
+    if not (folder / "Pulumi.yaml").is_file():
+        place = PurePosixPath(folder_in_repository(tree.repository)) / "Pulumi.yaml"
+        raise GitTreeError(
+            f"{tree.revision}:{place}: there is no such file. A project is a folder with a Pulumi.yaml. "
+            "Fix: name its folder with --project, or name another revision"
+        )
     pattern = PurePosixPath(stack_file(folder, "*"))
     names = tree.names_in(pattern.parent) or ()
     tree.write(folder, [str(pattern.parent / name) for name in names if fnmatchcase(name, pattern.name)])

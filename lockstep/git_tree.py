@@ -73,10 +73,14 @@ class GitTree:
         arguments = ["rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"]
         prefix = _git(folder, ["rev-parse", "--show-prefix"], problem=f"{folder}: it is in no git repository")
         commit = _git(folder, arguments, problem=f"{revision}: it is no file, no folder and no git revision")
-        where = f"{commit.strip().decode()}:{prefix.decode().rstrip(chr(10))}"
-        listed = _git(
-            folder, ["ls-tree", "-r", "-z", "--full-tree", where], problem=f"{revision}: its files are unknown"
-        )
+        inside = prefix.decode("utf-8", "surrogateescape").rstrip("\n")
+        where = f"{commit.strip().decode()}:{inside}"
+        listing = ["ls-tree", "-r", "-z", "--full-tree", where]
+        if inside:
+            fix = "name the project's folder with --project, or another revision"
+            listed = _git(folder, listing, problem=f"{revision}: it has no folder {inside}", fix=fix)
+        else:
+            listed = _git(folder, listing, problem=f"{revision}: its files are unknown")
         entries: dict[str, _Entry] = {}
         folders: dict[str, list[str]] = {}
         for line in filter(None, listed.split(b"\0")):
@@ -227,7 +231,14 @@ class GitTree:
         return size
 
 
-def _git(folder: Path, arguments: Sequence[str], *, problem: str, given: bytes = b"") -> bytes:
+def _git(
+    folder: Path,
+    arguments: Sequence[str],
+    *,
+    problem: str,
+    given: bytes = b"",
+    fix: str = "correct the argument, or fetch the revision",
+) -> bytes:
     """Run git without the user's configuration having a say in what objects mean."""
     command = ["git", "--no-replace-objects", "-c", "core.quotePath=false", *arguments]
     environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "GIT_NO_LAZY_FETCH": "1", "LC_ALL": "C"}
@@ -242,5 +253,5 @@ def _git(folder: Path, arguments: Sequence[str], *, problem: str, given: bytes =
     if ended.returncode != 0:
         # `safe.directory`, for one, is a refusal that only git's own words explain.
         said = ended.stderr.decode("utf-8", "replace").strip().partition("\n")[0].removeprefix("fatal: ")
-        raise GitTreeError(f"{problem}{f' ({said})' if said else ''}. Fix: correct the argument, or fetch the revision")
+        raise GitTreeError(f"{problem}{f' ({said})' if said else ''}. Fix: {fix}")
     return ended.stdout

@@ -25,7 +25,7 @@ from lockstep.preview.preview_runs import (
 )
 from lockstep.project import load_project
 
-#: Code of what is wrong with the request and not with a stack: there is no such stack.
+#: Code of what is wrong with the request and not with a stack: there is no such stack, or no project.
 _NO_STACK = "CFG001"
 
 

@@ -155,6 +155,11 @@ def preview_embedded(project: Path, stack: str, *, state: Path | None, base: str
     """
     # What is wrong here is told first: the revision is deployed by the program of today, and would be blamed for it.
     settings = load_settings(project, stack)
+    if not (project / "__main__.py").is_file():
+        raise PreviewError(
+            f"{project}: it has no __main__.py. The embedded engine runs the project's Python program. "
+            "Fix: name the project's folder with --project, or use --engine pulumi"
+        )
     notes: tuple[str, ...] = ()
     before = EngineState()
     if state is not None:
@@ -173,10 +178,10 @@ def _state_of_revision(project: Path, stack: str, revision: str, *, later_issuer
     tree = GitTree.open(revision, project)
     with tempfile.TemporaryDirectory(prefix="lockstep-preview-") as temporary:
         folder = Path(temporary)
-        lay_out_settings(tree, folder)
-        if stack not in load_project(folder).stack_names:
-            return EngineState()  # the stack is new
         try:
+            lay_out_settings(tree, folder)
+            if stack not in load_project(folder).stack_names:
+                return EngineState()  # the stack is new
             settings = load_settings(folder, stack)
         except SettingsErrors as errors:
             raise settings_of_revision(errors, revision) from None
@@ -188,12 +193,20 @@ def _state_of_revision(project: Path, stack: str, revision: str, *, later_issuer
         lookups = offline_lookups(settings, file, later_issuer=later_issuer)
         result = _run(project, stack, "up", EngineState(), lookups, overrides)
     if not result.ok:
-        problems = "; ".join(item.message for item in result.errors)
-        fix = "Fix: mend the program if that is what fails, or name another --base"
-        raise PreviewError(
-            f"{revision}: the program as it stands cannot deploy its specs and settings ({problems}). {fix}"
-        )
+        raise PreviewError(_refusal(result, revision, folder))
     return result.state
+
+
+def _refusal(result: EngineResult, revision: str, folder: Path) -> str:
+    """Say why a revision could not be deployed, with its files named as git does: nobody can open the folder."""
+    problems = "; ".join(item.message for item in result.errors)
+    named = problems.replace(f"{folder}/", f"{revision}:")
+    if named == problems:
+        fix = "Fix: mend the program if that is what fails, or name another --base"
+        return f"{revision}: the program as it stands cannot deploy its specs and settings ({problems}). {fix}"
+    wrong = [line for line in named.splitlines() if line.startswith(f"{revision}:")]
+    fix = "Fix: mend them and commit that, or name another --base"
+    return "\n".join([f"{revision}: its specs are wrong, so what is deployed is not known. {fix}", *wrong])
 
 
 def _run(

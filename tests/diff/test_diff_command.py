@@ -668,6 +668,24 @@ def test_a_project_folder_that_does_not_exist_is_named(run: Run) -> None:
     assert text == "nowhere: there is no such folder. Fix: correct --project [DIFF001]\n"
 
 
+@pytest.mark.parametrize("revision", ["HEAD~1", "HEAD"])
+def test_a_folder_that_is_no_project_in_a_revision_is_named(run: Run, repository: Path, revision: str) -> None:
+    (repository / "docs").mkdir()
+    (repository / "docs" / "x").write_text("x", encoding="utf-8")
+    commit(repository, "docs")
+    git(repository, "commit", "-q", "--allow-empty", "-m", "x")
+    code, text = run(revision, "HEAD", "--project", "docs")
+    assert code == ExitCode.INVALID_INPUT
+    assert text == (
+        f"{revision}:docs/Pulumi.yaml: there is no such file. A project is a folder with a Pulumi.yaml. "
+        "Fix: name its folder with --project, or name another revision [DIFF001]\n"
+    )
+    assert "HEAD~3: it has no folder docs/ (" in run("HEAD~3", "HEAD", "--project", "docs")[1]
+    code, text = run("docs", "HEAD")
+    assert code == ExitCode.INVALID_INPUT
+    assert text.startswith("docs/Pulumi.yaml: there is no such file. ")
+
+
 def test_a_problem_that_names_two_files_names_them_as_the_revision_does(run: Run, repository: Path) -> None:
     twin = (repository / "stacks" / "apps" / "mailer.yaml").read_text(encoding="utf-8")
     (repository / "stacks" / "apps" / "twin.yaml").write_text(twin, encoding="utf-8")

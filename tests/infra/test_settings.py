@@ -397,8 +397,12 @@ def test_a_missing_stack_lists_those_that_there_are(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_a_project_says_so(tmp_path: Path) -> None:
-    with pytest.raises(SettingsErrors, match=r"Pulumi\.yaml: the file cannot be read"):
+    with pytest.raises(SettingsErrors) as caught:
         load_stack_config(tmp_path, "dev")
+    assert str(caught.value) == (
+        f"{tmp_path}/Pulumi.yaml: there is no such file. A project is a folder with a Pulumi.yaml. "
+        "Fix: name its folder with --project. [CFG001]"
+    )
 
 
 def test_a_stacks_value_wins_over_the_default_and_an_override_over_both(tmp_path: Path) -> None:

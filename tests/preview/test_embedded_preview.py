@@ -198,6 +198,51 @@ def test_a_mistake_of_the_revision_names_it(run: Run, copied: Path) -> None:
     assert "error: HEAD:stacks/Pulumi.prod.yaml lockstep:refreshInterval" in text
 
 
+def test_a_wrong_spec_of_the_revision_is_shown_at_its_place_in_the_revision(run: Run, copied: Path) -> None:
+    mailer = copied / "stacks" / "apps" / "mailer.yaml"
+    right = mailer.read_text(encoding="utf-8")
+    twin = copied / "stacks" / "apps" / "twin.yaml"
+    twin.write_text(right, encoding="utf-8")
+    mailer.write_text(f"{right}unheard: 1\n", encoding="utf-8")
+    commit(copied)
+    mailer.write_text(right, encoding="utf-8")
+    twin.unlink()
+    code, text = run(copied, "prod", "--base", "HEAD")
+    lines = text.splitlines()
+    assert (code, lines[0]) == (ExitCode.INVALID_INPUT, "prod: THE PREVIEW FAILED")
+    assert lines[1] == (
+        "  error: HEAD: its specs are wrong, so what is deployed is not known. "
+        "Fix: mend them and commit that, or name another --base"
+    )
+    last = 1 + right.count("\n")
+    assert lines[2].startswith(f"  HEAD:stacks/apps/mailer.yaml:{last}:1: the key 'unheard' is unknown. ")
+    assert "the app 'mailer' stands here and in HEAD:stacks/apps/mailer.yaml:" in lines[3]
+    assert "lockstep-preview-" not in text
+
+
+def test_a_revision_without_the_project_is_named(run: Run, copied: Path) -> None:
+    commit(copied)
+    subprocess.run(["git", "rm", "-q", "--cached", "Pulumi.yaml"], cwd=copied, check=True)  # noqa: S607 - a test's own repository
+    identity = ("-c", "user.name=t", "-c", "user.email=t@example.invalid", "-c", "commit.gpgsign=false")
+    subprocess.run(["git", *identity, "commit", "-q", "-m", "none"], cwd=copied, check=True)  # noqa: S603, S607 - a test's own repository
+    code, text = run(copied, "prod", "--base", "HEAD")
+    assert code == ExitCode.INVALID_INPUT
+    assert text.startswith("HEAD:Pulumi.yaml: there is no such file. A project is a folder with a Pulumi.yaml. ")
+
+
+def test_a_project_without_a_program_is_one_sentence(run: Run, copied: Path) -> None:
+    (copied / "__main__.py").unlink()
+    code, text = run(copied, "prod")
+    first, second, third, *_ = text.splitlines()
+    assert (code, first, third) == (ExitCode.INVALID_INPUT, "prod: THE PREVIEW FAILED", "")
+    assert second == (
+        f"  error: {copied}: it has no __main__.py. The embedded engine runs the project's Python program. "
+        "Fix: name the project's folder with --project, or use --engine pulumi"
+    )
+    (copied / "Pulumi.yaml").unlink()
+    assert run(copied, "prod")[1].startswith(f"{copied}/Pulumi.yaml: there is no such file. ")
+
+
 def test_a_state_file_that_is_not_there_is_no_empty_state(run: Run, copied: Path) -> None:
     code, text = run(copied, "prod", "--state", "state.jsn")
     assert code == ExitCode.INVALID_INPUT
