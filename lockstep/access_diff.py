@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import difflib
 import gc
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from components.derivation.diff import FleetDocuments, diff_fleets, read_preview
+from components.stack_config import SettingsErrors
 from lockstep.access_report.approvals import Approvals, no_approvals, parse_approvals
 from lockstep.access_report.report import FailOn, Report, StackReport
 from lockstep.diff_sides import Kind, Side, SideError, SideStack, read_side, read_text_file
 from lockstep.git_tree import GitTree, GitTreeError, folder_in_repository
+from lockstep.project import load_project
 from lockstep.shared_derivation import SharedDerivation
 
 _PROTECTED = re.compile(r"(?:.*-)?prod(?:uction)?(?:-.*)?")
@@ -37,7 +40,7 @@ class DiffRequest:
     Attributes:
         head: None means the project as it stands, or the other side of a preview.
         approvals: File in BASE, or `revision:file`.
-        protected: Names of protected stacks; None means those called prod or production.
+        protected: Names of protected stacks; None means those that `is_protected` takes by themselves.
         today: Decides about the expiry of approvals.
         in_ci: Whether nobody may bring his own approvals along; None asks the environment.
     """
@@ -91,6 +94,9 @@ def _diff_sides(request: DiffRequest) -> Report:
         for side in (base, head):
             _refuse_partial(side)
         pairs = pair_stacks(base, head, request.stack)
+    known = {*(name for name, _, _ in pairs), *base.stack_names, *head.stack_names}
+    has_names = bool(base.stack_names or head.stack_names)
+    doubts = check_protected(request.protected, known, None if has_names else request.project)
     stacks = tuple(
         StackReport(stack=name, difference=diff_fleets(old, new, is_protected=is_protected(name, request.protected)))
         for name, old, new in pairs
@@ -100,16 +106,56 @@ def _diff_sides(request: DiffRequest) -> Report:
         stacks=stacks,
         fail_on=request.fail_on,
         approvals=approvals,
-        notes=(*_notes(request, head), *_of_another(base, head, pairs), *_not_compared(pairs)),
+        notes=(*_notes(request, head), *doubts, *_of_another(base, head, pairs), *_not_compared(pairs)),
         folder=folder_in_repository(Path(head.argument) if head.kind is Kind.FOLDER else request.project),
         redaction=base.redaction.joined(head.redaction),
     )
 
 
 def is_protected(stack: str, names: tuple[str, ...] | None) -> bool:
-    """Say whether a stack is protected: it is named, or (without names) it is called prod or production."""
-    stack = stack.rpartition("/")[2]
-    return stack in names if names is not None else _PROTECTED.fullmatch(stack) is not None
+    """Say whether a stack is protected.
+
+    It is named, or (without names) one of the parts of its name between hyphens is prod or production. Names that
+    Pulumi writes in full, `organization/project/stack`, are taken by their end.
+    """
+    stack = _short(stack)
+    return stack in map(_short, names) if names is not None else _PROTECTED.fullmatch(stack) is not None
+
+
+def _short(stack: str) -> str:
+    return stack.rpartition("/")[2]
+
+
+def check_protected(names: Sequence[str] | None, stacks: Iterable[str], project: Path | None) -> tuple[str, ...]:
+    """Refuse a name of a protected stack that no stack has: it would take the protection off, and nobody would see it.
+
+    Args:
+        names: As the user wrote them; None for none.
+        stacks: Names that are known.
+        project: Its folder, where `stacks` may not be all; None where they are.
+
+    Returns:
+        Notes about names that nobody here can judge, because there is no project.
+
+    Raises:
+        RequestError: There is no such stack.
+    """
+    known = set(map(_short, stacks))
+    is_whole = project is None
+    if project is not None:
+        with contextlib.suppress(SettingsErrors):  # a document needs no project beside it
+            known |= set(load_project(project).stack_names)
+            is_whole = True
+    unknown = [name for name in dict.fromkeys(names or ()) if _short(name) not in known]
+    if not is_whole:
+        doubt = "there is no project here that could say whether it exists"
+        return tuple(f"--protected {name}: {doubt}" for name in unknown)
+    if not unknown:
+        return ()
+    told, there = ", ".join(map(repr, unknown)), ", ".join(sorted(known)) or "none"
+    near = [found for name in unknown for found in difflib.get_close_matches(_short(name), sorted(known), n=1)]
+    fix = f"did you mean {near[0]!r}?" if near and len(unknown) == 1 else "correct --protected."
+    raise RequestError(f"--protected: there is no stack {told}. The stacks are: {there}. Fix: {fix} [DIFF005]")
 
 
 def refuse_other_stack(named: str | None, stack: str, project: str, *, where: str) -> None:

@@ -65,6 +65,7 @@ class Side:
     Attributes:
         argument: As the user wrote it.
         project: Name of the project, "" unknown.
+        stack_names: Of every stack of the project, also of those that were not read; empty for a document.
         preview: The steps, for a preview.
         read_text: Reads another file of a revision or folder (for approvals); None where there are no files.
         redaction: Takes the values of a preview out of a text.
@@ -74,6 +75,7 @@ class Side:
     kind: Kind
     project: str
     stacks: tuple[SideStack, ...]
+    stack_names: tuple[str, ...] = ()
     preview: Sides | None = None
     read_text: Callable[[str], str] | None = None
     redaction: Redaction = field(default_factory=Redaction)
@@ -208,7 +210,14 @@ def _read_folder(folder: Path, argument: str, stack: str | None, shared: SharedD
     except SpecErrors as errors:
         raise _renamed(errors, lambda source: str(folder / source)) from None
     name = project_name(folder)
-    return Side(argument=argument, kind=Kind.FOLDER, project=name, stacks=stacks, read_text=read_text)
+    return Side(
+        argument=argument,
+        kind=Kind.FOLDER,
+        project=name,
+        stacks=stacks,
+        stack_names=project.stack_names,
+        read_text=read_text,
+    )
 
 
 def _read_revision(argument: str, project_folder: Path, stack: str | None, shared: SharedDerivation) -> Side:
@@ -231,7 +240,14 @@ def _read_revision(argument: str, project_folder: Path, stack: str | None, share
             raise _renamed(errors, lambda source: f"{argument}:{source}") from None
         except SettingsErrors as errors:
             raise settings_of_revision(errors, argument) from None
-    return Side(argument=argument, kind=Kind.REVISION, project=name, stacks=stacks, read_text=read_text)
+    return Side(
+        argument=argument,
+        kind=Kind.REVISION,
+        project=name,
+        stacks=stacks,
+        stack_names=project.stack_names,
+        read_text=read_text,
+    )
 
 
 def settings_of_revision(errors: SettingsErrors, revision: str) -> SettingsErrors:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from components.derivation.diff import NotAPreviewError
 from components.stack_config import SettingsErrors, project_name
-from lockstep.access_diff import RequestError, is_protected, read_approvals, refuse_other_stack
+from lockstep.access_diff import RequestError, check_protected, is_protected, read_approvals, refuse_other_stack
 from lockstep.access_report.redaction import redaction_of
 from lockstep.access_report.report import FailOn, Report
 from lockstep.diff_sides import SideError, load_document
@@ -52,7 +52,7 @@ def preview_stacks(request: PreviewRequest) -> tuple[Report, tuple[StackPreview,
         RequestError, SideError, PreviewError, GitTreeError, SettingsErrors, StateFileError, ApprovalsError: It cannot
             be done as asked.
     """
-    runs = _runs(request)
+    runs, doubts = _runs(request)
     # One for all: a value of one stack is none of another one's report either.
     redaction = redaction_of(run.document for run in runs.values())
     previews: list[StackPreview] = []
@@ -67,13 +67,15 @@ def preview_stacks(request: PreviewRequest) -> tuple[Report, tuple[StackPreview,
         project=_project_name(request),
         stacks=tuple(preview.access for preview in previews),
         fail_on=request.fail_on,
+        notes=doubts,
         approvals=read_approvals(request.approvals, project=request.project, today=request.today),
         redaction=redaction,
     )
     return report, tuple(previews)
 
 
-def _runs(request: PreviewRequest) -> Mapping[str, PreviewRun]:
+def _runs(request: PreviewRequest) -> tuple[Mapping[str, PreviewRun], tuple[str, ...]]:
+    """Return the runs by stack, and notes about what was asked for."""
     if request.digest is not None:
         if request.state or request.base:
             raise RequestError("--digest is a finished preview. Fix: leave out --state and --base. [DIFF006]")
@@ -83,10 +85,13 @@ def _runs(request: PreviewRequest) -> Mapping[str, PreviewRun]:
             raise SideError(f"{request.digest}: it is no preview. {rule}. Fix: name such a file. [DIFF002]")
         stack, project = _names_of(document)
         refuse_other_stack(request.stack, stack, project, where=str(request.digest))
-        return {stack or request.stack or "unknown": PreviewRun(document=document)}
+        name = stack or request.stack or "unknown"
+        doubts = check_protected(request.protected, [name], request.project)
+        return {name: PreviewRun(document=document)}, doubts
     _refuse_state(request)
     names = (request.stack,) if request.stack else load_project(request.project).stack_names
-    return {name: _run(request, name) for name in names}
+    doubts = check_protected(request.protected, names, request.project)  # before a run of minutes
+    return {name: _run(request, name) for name in names}, doubts
 
 
 def _refuse_state(request: PreviewRequest) -> None:

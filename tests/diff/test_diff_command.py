@@ -17,6 +17,7 @@ import yaml
 from components.derivation import render_json
 from components.derivation.fleet import derive_fleet
 from lockstep.__main__ import main
+from lockstep.access_diff import is_protected
 from lockstep.access_report.json_report import SCHEMA_FILE
 from lockstep.exit_codes import ExitCode
 from lockstep.project import load_project
@@ -387,6 +388,45 @@ def test_protected_names_the_stacks_that_are(run: Run) -> None:
     assert "[protected]" in run("HEAD~1", "HEAD", "--stack", "prod")[1]
     assert "[protected]" not in run("HEAD~1", "HEAD", "--stack", "dev")[1]
     assert "[protected]" in run("HEAD~1", "HEAD", "--stack", "dev", "--protected", "dev")[1]
+    assert "[protected]" in run("HEAD~1", "HEAD", "--stack", "dev", "--protected", "acme/lockstep/dev")[1]
+
+
+@pytest.mark.parametrize("stack", ["prod", "production", "prod-eu", "eu-prod", "eu-production-2", "acme/shop/prod"])
+def test_without_names_those_are_protected_that_the_help_says(stack: str) -> None:
+    assert is_protected(stack, None)
+
+
+@pytest.mark.parametrize("stack", ["dev", "product", "nonprod", "prod2", "Prod"])
+def test_without_names_no_other_stack_is_protected(stack: str) -> None:
+    assert not is_protected(stack, None)
+
+
+def test_a_protected_stack_that_is_none_is_refused_with_those_that_are(run: Run, repository: Path) -> None:
+    stacks = ", ".join(load_project(repository).stack_names)
+    for sides in (("HEAD~1", "HEAD"), (str(CORPUS / "unknown_type" / "there.json"),)):
+        code, text = run(*sides, "--stack", "prod", "--protected", "prd")
+        assert code == ExitCode.INVALID_INPUT
+        assert text == (
+            f"--protected: there is no stack 'prd'. The stacks are: {stacks}. Fix: did you mean 'prod'? [DIFF005]\n"
+        )
+        assert run(*sides, "--stack", "prod", "--protected", "dev", "--protected", "prod") == run(
+            *sides, "--stack", "prod"
+        )
+    assert "no stack 'x', 'y'." in run("HEAD~1", "HEAD", "--protected", "x", "--protected", "y")[1]
+
+
+def test_a_stack_that_only_one_side_has_may_be_protected(run: Run, repository: Path) -> None:
+    (repository / "stacks" / "Pulumi.dev.yaml").unlink()
+    assert "--protected" not in run("HEAD", "--protected", "dev", "--protected", "prod")[1]
+
+
+def test_documents_without_a_project_say_that_a_protected_stack_may_be_none(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, text = run(str(CORPUS / "unknown_type" / "there.json"), "--protected", "other")
+    assert code == ExitCode.NEEDS_APPROVAL
+    assert "note: --protected other: there is no project here that could say whether it exists" in text.splitlines()
 
 
 # ---------------------------------------------------------------------------------------------------------- approvals

@@ -233,6 +233,18 @@ def test_a_saved_preview_may_be_asked_for_by_its_full_name(run: Run, named: str)
     assert run("--digest", str(ENGINE_CASE), "--stack", named) == run("--digest", str(ENGINE_CASE))
 
 
+def test_a_protected_stack_that_is_none_is_refused_and_another_one_of_the_project_is_not(
+    run: Run, pulumi: Callable[..., Path]
+) -> None:
+    called = pulumi([*STREAM, SUMMARY])
+    for arguments in (("--digest", str(ENGINE_CASE)), ("--stack", "prod")):
+        code, text = run(*arguments, "--protected", "prd")
+        assert (code, "--protected: there is no stack 'prd'." in text) == (ExitCode.INVALID_INPUT, True)
+        assert "Fix: did you mean 'prod'? [DIFF005]" in text
+    assert not called.exists(), "refused before anything runs"
+    assert "protected" not in run("--digest", str(ENGINE_CASE), "--protected", "dev")[1]
+
+
 def test_a_stack_by_its_full_name_is_as_protected_as_by_its_own(run: Run, pulumi: Callable[..., Path]) -> None:
     pulumi([*STREAM, SUMMARY])
     assert "[wildcard, protected]" in run("--stack", "acme/billing/prod")[1]
