@@ -32,6 +32,9 @@ from lockstep.preview.engine_events import document_of_events
 from lockstep.project import Project, load_project
 from lockstep.shared_derivation import SharedDerivation
 
+#: What reads a document recurses, and Python's parser takes more levels than Python itself does.
+_MOST_LEVELS = 200
+
 
 class SideError(Exception):
     """A side that cannot be read: where, what, rule, fix and code, one line per problem."""
@@ -136,11 +139,29 @@ def load_document(path: Path) -> object:
 
 
 def _parsed(text: str, path: Path) -> object:
+    rule = "What `lockstep render` and `pulumi preview` write nests a few levels"
+    refusal = SideError(f"{path}: it nests too deeply. {rule}. Fix: name such a file. [DIFF002]")
     try:
-        return json.loads(text)
+        document: object = json.loads(text)
     except RecursionError:
-        rule = "What `lockstep render` and `pulumi preview` write nests a few levels"
-        raise SideError(f"{path}: it nests too deeply. {rule}. Fix: name such a file. [DIFF002]") from None
+        raise refusal from None
+    if _nests_deeper(document, _MOST_LEVELS):
+        raise refusal
+    return document
+
+
+def _nests_deeper(document: object, levels: int) -> bool:
+    inside = [document]
+    for _ in range(levels + 1):
+        inside = [
+            child
+            for item in inside
+            if isinstance(item, (dict, list))
+            for child in (item.values() if isinstance(item, dict) else item)
+        ]
+        if not inside:
+            return False
+    return True
 
 
 def side_of_document(document: object, argument: str) -> Side:

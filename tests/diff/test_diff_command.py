@@ -227,12 +227,13 @@ def test_a_file_that_is_no_side_is_refused_with_the_kinds_that_are(run: Run, tmp
     assert "[DIFF002]" in run("HEAD", str(tmp_path / "x.json"))[1]
 
 
-def test_a_document_that_nests_without_end_is_refused(run: Run, tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", ["[" * 100_000, f'{{"steps": {"[" * 300}{"]" * 300}}}'])
+def test_a_document_that_nests_without_end_is_refused(run: Run, tmp_path: Path, text: str) -> None:
     path = tmp_path / "x.json"
-    path.write_text("[" * 100_000, encoding="utf-8")
-    code, text = run("HEAD", str(path))
+    path.write_text(text, encoding="utf-8")
+    code, out = run("HEAD", str(path))
     assert code == ExitCode.INVALID_INPUT
-    assert text == (
+    assert out == (
         f"{path}: it nests too deeply. What `lockstep render` and `pulumi preview` write nests a few levels. "
         "Fix: name such a file. [DIFF002]\n"
     )
