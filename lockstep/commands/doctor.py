@@ -17,6 +17,7 @@ from lockstep.commands.arguments import (
     ReportFormat,
     chosen_stack,
     print_json,
+    refuse_empty,
 )
 from lockstep.exit_codes import ExitCode
 
@@ -62,7 +63,9 @@ def register(app: typer.Typer) -> None:
 
 def doctor(  # noqa: PLR0917 - the framework passes options by name
     project: ProjectFolder = Path(),
-    stack: Annotated[str | None, typer.Option(help="One stack of the project.", show_default=False)] = None,
+    stack: Annotated[
+        str | None, typer.Option(help="One stack of the project.", show_default=False, callback=refuse_empty)
+    ] = None,
     kubeconfig: Kubeconfig = None,
     context: Context = None,
     offline: Annotated[

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lockstep.commands.arguments import ProjectFolder, chosen_stack
+from lockstep.commands.arguments import ProjectFolder, chosen_stack, refuse_empty
 from lockstep.exit_codes import ExitCode
 
 if TYPE_CHECKING:
@@ -69,7 +69,11 @@ def render(  # noqa: PLR0917 - one option per value of the environment; the fram
     project: ProjectFolder = Path(),
     stack: Annotated[
         str | None,
-        typer.Option(help="Take specs and environment of a stack instead of all the above.", show_default=False),
+        typer.Option(
+            help="Take specs and environment of a stack instead of all the above.",
+            show_default=False,
+            callback=refuse_empty,
+        ),
     ] = None,
     platform: Annotated[  # noqa: FBT002 - the framework passes options by name
         bool, typer.Option("--platform", help="Of a stack: driver chart and values, provider, admission policies.")

@@ -54,6 +54,14 @@ def test_a_broken_spec_exits_with_invalid_input_and_names_every_problem(tmp_path
     assert last == "3 problems"
 
 
+@pytest.mark.parametrize("verb", ["doctor", "render", "map"])
+@pytest.mark.parametrize("option", ["--stack", "--project"])
+def test_an_empty_stack_or_project_is_wrong_usage_and_no_default(project: Path, verb: str, option: str) -> None:
+    result = lockstep(verb, option, "", cwd=project)
+    assert result.returncode == ExitCode.WRONG_USAGE
+    assert result.stderr.startswith(f"lockstep: {option} is empty. Fix: give it a value")
+
+
 def test_a_wrong_flag_exits_with_wrong_usage(project: Path) -> None:
     result = process("check", "--frobnicate", cwd=project)
     assert result.returncode == ExitCode.WRONG_USAGE
