@@ -106,7 +106,13 @@ def _diff_sides(request: DiffRequest) -> Report:
         stacks=stacks,
         fail_on=request.fail_on,
         approvals=approvals,
-        notes=(*_notes(request, head), *doubts, *_of_another(base, head, pairs), *_not_compared(pairs)),
+        notes=(
+            *_notes(request, head),
+            *doubts,
+            *_of_another(base, head, pairs),
+            *_without_stack(base, head, pairs),
+            *_not_compared(pairs),
+        ),
         folder=folder_in_repository(Path(head.argument) if head.kind is Kind.FOLDER else request.project),
         redaction=base.redaction.joined(head.redaction),
     )
@@ -213,6 +219,17 @@ def _of_another(base: Side, head: Side, pairs: Sequence[tuple[str, FleetDocument
         if own.name and own.name != environment:
             what = f"stack {name}" if name == environment else f"stack {name} of environment {environment}"
             yield f"{side.argument} is of environment {own.name}: it was compared as {what}"
+
+
+def _without_stack(
+    base: Side, head: Side, pairs: Sequence[tuple[str, FleetDocuments, FleetDocuments]]
+) -> Iterator[str]:
+    """Say which stacks the head has no more: whoever runs no such stack any more removes nothing that it deployed."""
+    if base.kind in _DOCUMENTS or head.kind in _DOCUMENTS:
+        return
+    for name, _, _ in pairs:
+        if name in base.stack_names and name not in head.stack_names:
+            yield f"{head.argument} has no stack {name}: what it has deployed stays until the stack is destroyed"
 
 
 def _not_compared(pairs: Sequence[tuple[str, FleetDocuments, FleetDocuments]]) -> tuple[str, ...]:

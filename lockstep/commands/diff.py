@@ -57,8 +57,8 @@ ProtectedNames = Annotated[
     typer.Option(
         "--protected",
         metavar="STACK",
-        help="Stacks whose rows carry the word protected; default: those named prod or production, alone or between "
-        "hyphens (prod-eu, eu-prod).",
+        help="Stacks whose rows carry the word protected where they broaden access; default: those named prod or "
+        "production, alone or between hyphens (prod-eu, eu-prod).",
         show_default=False,
     ),
 ]

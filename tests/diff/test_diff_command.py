@@ -194,6 +194,15 @@ def test_a_spec_that_moves_out_of_every_stack_is_gone_and_one_that_moves_in_is_n
     assert "+ app mailer is new" in text
 
 
+def test_a_stack_that_is_taken_away_is_said_to_leave_what_it_deployed(run: Run, repository: Path) -> None:
+    (repository / "stacks" / "Pulumi.prod.yaml").unlink()
+    code, text = run("HEAD")
+    assert code == ExitCode.FINDINGS
+    assert "- app mailer is gone" in text
+    assert f"note: {Path()} has no stack prod: what it has deployed stays until the stack is destroyed" in text
+    assert "has no stack" not in run("HEAD", "--stack", "dev")[1]
+
+
 def test_an_environment_that_takes_a_grant_over_keeps_it(run: Run, repository: Path) -> None:
     """A secret that moves from the app into one environment's overlay goes from all others, and stays there."""
     mailer = repository / "stacks" / "apps" / "mailer.yaml"
