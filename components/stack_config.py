@@ -18,6 +18,8 @@ from typing import NewType, TypeAlias, cast
 
 import yaml
 
+from components.derivation.yaml_depth import nests_too_deeply
+
 ConfigKey = NewType("ConfigKey", str)
 ConfigValue: TypeAlias = "bool | int | float | str | list[ConfigValue] | dict[str, ConfigValue] | None"
 
@@ -170,9 +172,13 @@ def _config_of(document: Mapping[str, ConfigValue], file: str) -> dict[str, Conf
     return config
 
 
+_TOO_DEEP = object()
+
+
 def _load_mapping(path: Path, shown: str) -> dict[str, ConfigValue]:
     try:
-        document = yaml.load(path.read_text(encoding="utf-8"), Loader=_OnceLoader)  # noqa: S506 - a SafeLoader
+        text = path.read_text(encoding="utf-8")
+        document = yaml.load(text, Loader=_OnceLoader) if not nests_too_deeply(text) else _TOO_DEEP  # noqa: S506 - a SafeLoader
     except FileNotFoundError as error:
         rule, fix = "A project is a folder with a Pulumi.yaml", "name its folder with --project"
         raise SettingsErrors((_problem(str(path), "", "there is no such file", rule, fix, "CFG001"),)) from error
@@ -180,6 +186,9 @@ def _load_mapping(path: Path, shown: str) -> dict[str, ConfigValue]:
         what = f"the file cannot be read ({' '.join(str(error).split())})"
         problem = _problem(shown, "", what, "It is YAML in UTF-8 with each key once", "mend it at that place", "CFG002")
         raise SettingsErrors((problem,)) from error
+    if document is _TOO_DEEP:
+        what, rule = "the nesting is too deep", "Settings nest a few levels"
+        raise SettingsErrors((_problem(shown, "", what, rule, "check the brackets", "CFG002"),))
     if not isinstance(document, dict):
         problem = _problem(shown, "", "the file is empty or no mapping", "It is a YAML mapping", "fill it", "CFG002")
         raise SettingsErrors((problem,))

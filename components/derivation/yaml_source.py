@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, Protocol
 import yaml
 
 from .errors import ProblemList, Spot
+from .yaml_depth import nests_too_deeply
 
 #: A spec is a page of text. The limit keeps a wrong file (a log, a dump) from costing minutes.
 LIMIT_BYTES = 1024 * 1024
@@ -102,6 +103,9 @@ def parse_yaml(text: str, source: str, problems: ProblemList) -> tuple[Node, ...
     if len(text.encode("utf-8", "surrogatepass")) > LIMIT_BYTES:
         problems.add(top, "SPEC001", "the file is larger than 1 MiB", "A spec file holds app specs only", "split it")
         return ()
+    if nests_too_deeply(text):
+        problems.add(top, "SPEC001", "the nesting is too deep", "A spec nests a few levels", "check the brackets")
+        return ()
     loader = _Loader(text)
     try:
         return tuple(_documents(loader, source, problems))
@@ -110,8 +114,6 @@ def parse_yaml(text: str, source: str, problems: ProblemList) -> tuple[Node, ...
     except (yaml.YAMLError, UnicodeError) as error:
         what = f"the text cannot be read as YAML ({' '.join(str(error).split())})"
         problems.add(top, "SPEC001", what, "A spec is YAML in UTF-8", "save it as plain UTF-8 text")
-    except RecursionError:
-        problems.add(top, "SPEC001", "the nesting is too deep", "A spec nests a few levels", "check the brackets")
     finally:
         loader.dispose()
     return ()

@@ -18,6 +18,7 @@ from typing import Final
 import yaml
 
 from ..errors import Spot
+from ..yaml_depth import nests_too_deeply
 
 #: A `kubectl get -A -o json` of a big cluster is some megabytes.
 LIMIT_BYTES: Final = 32 * 1024 * 1024
@@ -275,6 +276,8 @@ def _compose(source: Source) -> tuple[Part, ...]:
     top = source.spot(0, 0, "")
     if len(source.text.encode("utf-8", "surrogatepass")) > LIMIT_BYTES:
         raise UnreadableError(top, f"the text is larger than {LIMIT_BYTES // 1024 // 1024} MiB")
+    if nests_too_deeply(source.text):
+        raise UnreadableError(top, "the nesting is too deep")
     try:
         roots = list(yaml.compose_all(source.text, Loader=yaml.CSafeLoader))
         if sum(_size(root, {}) for root in roots) > NODE_LIMIT:
