@@ -78,6 +78,7 @@ def test_an_interrupted_run_ends_what_it_started(how: signal.Signals, project: P
     try:
         deadline = time.monotonic() + BOUND_SECONDS
         while time.monotonic() < deadline and not (started := descendants(process.pid)):
+            assert process.poll() is None, process.communicate()[1]
             time.sleep(0.05)
         time.sleep(1.0)
         started |= descendants(process.pid)
