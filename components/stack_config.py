@@ -18,7 +18,7 @@ from typing import NewType, TypeAlias, cast
 
 import yaml
 
-from components.derivation.yaml_depth import nests_too_deeply
+from .derivation.yaml_depth import nests_too_deeply
 
 ConfigKey = NewType("ConfigKey", str)
 ConfigValue: TypeAlias = "bool | int | float | str | list[ConfigValue] | dict[str, ConfigValue] | None"

@@ -86,17 +86,24 @@ def parse_approvals(text: str, *, where: str, today: dt.date) -> Approvals:
     Raises:
         ApprovalsError: Every problem of it.
     """
-    loader = _Loader(text)
     try:
-        document = loader.get_single_data()
-    except (yaml.YAMLError, ValueError) as error:
+        loader = _Loader(text)
+        try:
+            document = loader.get_single_data()
+        finally:
+            loader.dispose()
+    except (
+        yaml.YAMLError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        LookupError,
+    ) as error:  # a tag of PyYAML's, such as !!bool x
         place = f" at {place_of(error)}" if isinstance(error, yaml.YAMLError) else ""
         raise ApprovalsError(f"{where}: it is not readable YAML{place}. Fix: correct it. [DIFF004]") from None
     except RecursionError:
         rule = "A file of approvals nests a few levels"
         raise ApprovalsError(f"{where}: it nests too deeply. {rule}. Fix: check the brackets. [DIFF004]") from None
-    finally:
-        loader.dispose()
     items: list[Approval] = []
     problems = [f":{place}: {what}" for place, what in loader.repeated]
     problems += _parse(document, items)

@@ -53,7 +53,7 @@ def _unsaid(reports: RunReports, planned: str) -> Iterator[str]:
         stacks = json.loads(planned)
     except ValueError:
         stacks = None
-    if not isinstance(stacks, list):
+    if not isinstance(stacks, list) or not all(isinstance(stack, str) for stack in stacks):
         yield 'PLANNED_STACKS is no JSON list. Fix: write it like ["dev", "prod"]'
         return
     for stack in stacks:

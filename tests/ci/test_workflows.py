@@ -315,6 +315,15 @@ def outputs(runner: Path) -> dict[str, str]:
     return {"code": code, "sums": sums}
 
 
+@pytest.mark.parametrize("name", [".evil.json", "below/evil.json"])
+def test_a_report_that_another_job_laid_beside_it_is_found(runner: Path, name: str) -> None:
+    def forge(access: Path) -> None:
+        (access / name).parent.mkdir(exist_ok=True)
+        (access / name).write_text((access / "access.json").read_text(encoding="utf-8"), encoding="utf-8")
+
+    assert judged(runner, forge) == 1
+
+
 @pytest.mark.parametrize("is_blind", [False, True])
 def test_a_report_that_another_job_put_in_its_place_lets_nothing_pass(runner: Path, *, is_blind: bool) -> None:
     """A job that runs the pull request's program can replace an artifact of its run; it cannot change an output."""

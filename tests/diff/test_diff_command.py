@@ -574,6 +574,13 @@ def test_what_neither_side_knows_is_approved_with_an_empty_spec(run: Run, reposi
     assert run(side, "--fail-on", "never,broadening")[0] == ExitCode.FINDINGS
 
 
+@pytest.mark.parametrize("text", ["# \x0c\n", "\x00", "a: !!bool maybe", "a: !!timestamp abc", "a: !!int x"])
+def test_approvals_that_yaml_cannot_take_are_bad_input(run: Run, repository: Path, text: str) -> None:
+    on_base(repository, text)
+    code, out = run("HEAD~1", "HEAD", "--approvals", "approvals.yaml")
+    assert (code, out.partition(":")[0]) == (ExitCode.INVALID_INPUT, "approvals.yaml")
+
+
 def test_approvals_that_are_no_list_are_no_empty_list(run: Run, repository: Path) -> None:
     on_base(repository, "version: 1\napprovals: {row: x}\n")
     code, out = run("HEAD~1", "HEAD", "--approvals", "approvals.yaml")

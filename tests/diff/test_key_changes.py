@@ -153,3 +153,66 @@ def test_one_region_of_all_is_compared_like_any_other() -> None:
     rows = difference(reading(everywhere), reading(secret("db-??????"), key(1)))
     assert (About.KEY, Change.GAINED, True) in rows
     assert difference(reading(everywhere), reading(secret("db-??????"))) == [(About.REGION, Change.NARROWED, False)]
+
+
+def test_a_key_of_all_regions_is_one_of_each() -> None:
+    everywhere = "arn:aws:secretsmanager:*:111122223333:secret:db-??????"
+    decrypt = bound(key())
+    decrypt["Condition"] = {
+        "StringLike": {
+            "kms:ViaService": "secretsmanager.*.amazonaws.com",
+            "kms:EncryptionContext:SecretARN": everywhere,
+        }
+    }
+    before = [*reading(everywhere), decrypt]
+    narrowed = difference(before, reading(secret("db-??????"), key()))
+    assert narrowed == [(About.REGION, Change.NARROWED, False)]
+    assert (About.KEY, Change.LOST, False) in difference(before, reading(secret("db-??????")))
+    assert (About.KEY, Change.CHANGED, True) in difference(before, reading(secret("db-??????"), key(2)))
+
+
+def test_a_variable_of_a_policy_may_be_any_key() -> None:
+    variable = f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/${{aws:PrincipalTag/k}}"
+    assert [(change, broadens) for change, broadens, _ in key_changes([all_but(key(1))], [bound(variable)])] == [
+        (Change.CHANGED, True)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("operator", "via", "name"),
+    [
+        ("StringEquals", VIA, secret("db-??????")),
+        ("StringLike", "secretsmanager.*.example.com", secret("db-??????")),
+        ("StringLike", "secretsmanager.eu-west-1.example.com", secret("db-??????")),
+    ],
+)
+def test_what_binds_a_decrypt_to_nothing_is_no_binding(operator: str, via: str, name: str) -> None:
+    """Under StringEquals a star is a star, which no ARN has; and AWS's services ask from endpoints of AWS's."""
+    nowhere = bound(key())
+    nowhere["Condition"] = {
+        "StringEquals" if operator == "StringEquals" else "StringLike": {"kms:ViaService": via},
+    }
+    nowhere["Condition"].setdefault(operator, {})["kms:EncryptionContext:SecretARN"] = name
+    rows = difference([READ, nowhere], [READ, bound(key())])
+    assert [broadens for about, _, broadens in rows if about is About.KEY] == [True]
+
+
+# ------------------------------------------------------------------------------------------- what a narrower read has
+@pytest.mark.parametrize(
+    ("wide", "narrow"),
+    [
+        (allow("secretsmanager:GetSecretValue", secret("d*")), secret("db-??????", region="us-east-1")),
+        (
+            allow(
+                "secretsmanager:GetSecretValue", secret("d*"), condition={"StringEquals": {"aws:SourceVpc": "vpc-1"}}
+            ),
+            secret("db-??????"),
+        ),
+    ],
+)
+def test_a_read_that_is_named_more_narrowly_is_no_narrower_where_it_holds_elsewhere_or_under_less(
+    wide: dict[str, Any], narrow: str
+) -> None:
+    rows = difference([wide], [allow("secretsmanager:GetSecretValue", narrow)])
+    assert (About.READ, Change.GAINED, True) in rows
+    assert (About.READ, Change.LOST, False) in rows

@@ -128,6 +128,43 @@ def test_replicas_of_a_key_share_its_id_and_not_its_policy() -> None:
     assert {row.parts[0] for row in difference(*keys, opened).rows} == {"mrk-1"}, "of neither for certain"
 
 
+def test_a_policy_of_a_replica_s_id_keeps_its_name_when_the_replica_goes() -> None:
+    far = KEY_ARN.replace("eu-west-1", "us-east-1")
+    keys = [
+        step(KEY, "a", {}, {}, arn=KEY_ARN, keyId="mrk-1"),
+        step(KEY, "b", {}, None, arn=far, keyId="mrk-1"),
+    ]
+    kept = {"keyId": "mrk-1", "policy": ONE}
+    assert difference(*keys, step(KEY_POLICY, "p", kept, kept)).rows == ()
+
+
+APP = "lockstep:apps:AppAccess"
+
+
+def app_steps(component: str, app: str, name: str, *reads: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Return the steps of one app's component: what it reads changes from the first to the second."""
+    arn = f"arn:aws:iam::{ACCOUNT}:role/{name}"
+    role = {"name": name, "assumeRolePolicy": PODS}
+    told = {"app": app, "roleArn": arn}
+    owner = step(APP, component, told, told)
+    made = step(f"{APP}${ROLE_KIND}", component, role, role, arn=arn)
+    policies = [{"role": name, "name": "p", "policy": text(*(allow(READ, item) for item in side))} for side in reads]
+    inline = step(f"{APP}${INLINE}", f"{component}-p", policies[0], policies[1])
+    for item in (made, inline):
+        for state in ("oldState", "newState"):
+            item[state]["parent"] = owner["urn"]
+    return [owner, made, inline]
+
+
+def test_two_apps_never_share_a_holder_whatever_their_components_are_called() -> None:
+    """Component x is for app y, while a component is called y: what that one comes to read is told."""
+    a, b, c = (secret(f"{name}-AbCdEf") for name in "abc")
+    steps = [*app_steps("x", "y", "role-x", (a, c), (a, c)), *app_steps("y", "w", "role-y", (b,), (b, c))]
+    steps += app_steps("v", "w", "role-v", (b,), (b,))
+    gained = [row for row in difference(*steps).rows if row.about is About.READ and row.change is Change.GAINED]
+    assert [row.broadens for row in gained] == [True]
+
+
 def test_a_key_and_a_secret_of_one_name_are_two() -> None:
     made = [step(kind, "db", None, {"policy": ONE}) for kind in (KEY, SECRET)]
     assert {row.parts[0] for row in difference(*made).rows} == {"of Key db", "of Secret db"}

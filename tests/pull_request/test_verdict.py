@@ -119,7 +119,8 @@ def test_a_preview_that_failed_or_left_no_report_lets_nothing_pass(
     assert main(folders, {"PLANNED_STACKS": '["prod"]'}) == ExitCode.FINE
     assert main(folders, {"PLANNED_STACKS": '["prod", "dev"]'}) == ExitCode.INVALID_INPUT
     assert "the preview of dev has left no report" in capsys.readouterr().err
-    assert main(folders, {"PLANNED_STACKS": "prod"}) == ExitCode.INVALID_INPUT
+    for spoilt in ("prod", '[["prod"]]', "{}"):
+        assert main(folders, {"PLANNED_STACKS": spoilt}) == ExitCode.INVALID_INPUT
     told = json.loads((previews / "report.json").read_text(encoding="utf-8"))
     told["previews"][0]["failed"] = True
     (previews / "report.json").write_text(json.dumps(told), encoding="utf-8")

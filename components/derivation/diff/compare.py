@@ -13,6 +13,7 @@ from .conditions import changed_values, is_weaker_or_equal, tests_text
 from .facts import HIDDEN, About, Facts, Subject, Terms, Way
 from .key_changes import bound_anew, key_rows, keys_among, keys_in
 from .patterns import contains
+from .reads import WHILE_ABSENT
 from .rows import Change, Row
 from .trust import ANY, ASSOCIATION, OWN, PATTERN, SESSION_POLICY
 
@@ -42,7 +43,7 @@ def compare(before: Side, after: Side, *, environment: str, app: str) -> list[Ro
         rows += _rows(blank, old, new)
     if max(associations_in(side.facts) for side in (before, after)) <= 1:
         rows = [row for row in rows if row.about is not About.IDENTITY or row.parts[0] != ASSOCIATION]
-    rows = _merged(_folded(_session_folded(_trust_folded(rows, before, after)), before, after))
+    rows = _merged(_folded(_session_folded(_trust_folded(rows, before, after)), before, after), before, after)
     rows = list(bound_anew(rows, before.facts, after.facts))
     if any(_is_hidden(About.READ, side.facts) for side in (before, after)):
         rows = [row for row in rows if row.about not in _MATCHED]
@@ -325,15 +326,21 @@ def _label(row: Row) -> str:
 
 
 # ------------------------------------------------------------------------------------------------- widened patterns
-def _merged(rows: list[Row]) -> list[Row]:
+def _merged(rows: list[Row], before: Side, after: Side) -> list[Row]:
     """Make one row of a read that is replaced by a wider (or by narrower) ones.
 
-    Whatever reaches furthest goes first, gained or lost, so that the way back makes the same rows.
+    Wider is what also holds in every region, by every action and under every condition of the other. Whatever reaches
+    furthest goes first, gained or lost, so that the way back makes the same rows.
     """
+    ways = {id(row): _ways_of(row, after if row.change is Change.GAINED else before) for row in rows}
     gained = [row for row in rows if row.about is About.READ and row.change is Change.GAINED]
     lost = [row for row in rows if row.about is About.READ and row.change is Change.LOST]
     inside_of = {
-        id(wide): [row for row in others if contains(wide.parts[0], row.parts[0])]
+        id(wide): [
+            row
+            for row in others
+            if contains(wide.parts[0], row.parts[0]) and _lets_through(ways[id(wide)], ways[id(row)])
+        ]
         for wides, others in ((gained, lost), (lost, gained))
         for wide in wides
     }
@@ -347,6 +354,12 @@ def _merged(rows: list[Row]) -> list[Row]:
         merged += _merge(Change.WIDENED if wide.change is Change.GAINED else Change.NARROWED, wide, inside)
     named = {text for row in merged for text in (*row.before, *row.after)}
     return [row for row in rows if id(row) not in gone and not _is_told(row, named)] + merged
+
+
+def _ways_of(row: Row, side: Side) -> frozenset[Way]:
+    """Return the ways of a read that reads something."""
+    terms = side.facts.get(Subject(about=row.about, parts=row.parts), _NOTHING)
+    return frozenset(way for way in terms.ways if way.action != WHILE_ABSENT)
 
 
 def _is_told(row: Row, named: set[str]) -> bool:

@@ -18,7 +18,8 @@ from .rows import Change, Row
 #: The action that reads a value under a key, as statements have it (in lower case).
 DECRYPT = "kms:decrypt"
 _PREFIX, _IF, _EXCEPT = "key ", " if ", " except "
-_DOMAINS = ("amazonaws.com", "amazonaws.com.cn")
+#: Of the endpoints of AWS's services.
+DOMAINS = ("amazonaws.com", "amazonaws.com.cn")
 _IF_EXISTS = "IfExists"
 
 
@@ -28,8 +29,14 @@ def key_text(region: str, resource: Pattern, others: Tests) -> str:
 
 
 def keys_in(terms: Terms, regions: set[str]) -> tuple[str, ...]:
-    """Return the keys of some regions, sorted."""
-    return tuple(sorted(name for name in terms.texts if name.startswith(_PREFIX) and _Key.of(name).region in regions))
+    """Return the keys of some regions, sorted; a key of all regions is one of each, unless `*` itself is asked for."""
+    found: set[str] = set()
+    for name in terms.texts:
+        if name.startswith(_PREFIX):
+            region, _, rest = name.removeprefix(_PREFIX).partition(": ")
+            places = regions if region == "*" and "*" not in regions else {region} & regions
+            found |= {f"{_PREFIX}{place}: {rest}" for place in places}
+    return tuple(sorted(found))
 
 
 def keys_among(texts: Iterable[str]) -> tuple[str, ...]:
@@ -92,7 +99,8 @@ def pattern_of(text: str) -> Pattern:
 
 
 def _contains(wide: Pattern, narrow: Pattern) -> bool:
-    return wide.matches(narrow.text) if narrow.is_exact else wide.contains(narrow)
+    is_exact = narrow.is_exact and "${" not in narrow.text  # a variable of a policy may be anything
+    return wide.matches(narrow.text) if is_exact else wide.contains(narrow)
 
 
 # ------------------------------------------------------------------------------------------ bound now, or bound before
@@ -131,7 +139,7 @@ def _lets_through(test: Test, service: str, region: str) -> bool:
     base = test.operator.removesuffix(_IF_EXISTS)
     if test.key != "kms:ViaService" or base not in {"StringEquals", "StringLike"}:
         return False
-    endpoints = [f"{service}.{region}.{domain}" for domain in _DOMAINS]
+    endpoints = [f"{service}.{region}.{domain}" for domain in DOMAINS]
     if base == "StringEquals":
-        return any(endpoint in test.values for endpoint in endpoints)
+        return region != "*" and any(endpoint in test.values for endpoint in endpoints)
     return any(contains(value, endpoint) for value in test.values for endpoint in endpoints)

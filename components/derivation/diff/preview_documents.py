@@ -130,7 +130,7 @@ class _Side:
         return FleetDocuments(
             environment=self._sides.environment,
             apps={name: self._finished(holder) for name, holder in sorted(self._holders.items())},
-            resource_policies=resource_policies(self._resources),
+            resource_policies=resource_policies(self._resources, (*self._sides.before, *self._sides.after)),
             unread={self._names.place(item): _unread(item) for item in self._resources if is_unread(item.type)},
             origin="preview",
         )

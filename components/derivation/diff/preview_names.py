@@ -21,6 +21,7 @@ class Names:
         """Look at all sides: what is shared on one of them counts for each."""
         self._shared: set[str] = set()
         self._shared_apps: set[str] = set()
+        self._components: set[str] = set()
         self._accounts: dict[str, str] = {}
         users: dict[str, set[str]] = {}
         for side in sides:
@@ -28,6 +29,7 @@ class Names:
             self._shared |= _twice(name for name, _ in roles)
             self._shared |= _twice(_plain_place(item) for item in side)
             self._shared_apps |= _twice(item.text("app") for item in side if is_component(item))
+            self._components |= {item.name for item in side if is_component(item)}
             for name, item in roles:
                 users.setdefault(name, set()).add(item.urn)
                 arn = Arn.parse(item.text("arn"))
@@ -46,11 +48,12 @@ class Names:
     def apps_of(self, side: Iterable[Resource]) -> dict[str, str]:
         """Return the logical names of our components on one side → the apps that they are for.
 
-        Only where the two differ and no other component is for the app, such as one on another cluster: a component
-        that keeps its resources may come to be for an app of another name.
+        Only where the two differ and no other component is for the app, such as one on another cluster, or is called
+        like it: a component that keeps its resources may come to be for an app of another name.
         """
         told = {item.name: item.text("app") for item in side if is_component(item)}
-        return {name: app for name, app in told.items() if app and app != name and app not in self._shared_apps}
+        taken = self._shared_apps | self._components
+        return {name: app for name, app in told.items() if app and app not in taken}
 
     def app_of(self, role: Resource, apps: Mapping[str, str]) -> str:
         """Return the name of the app that a role belongs to; with its account, or path, where its name is shared.

@@ -16,10 +16,17 @@ from .preview_names import path_of
 from .preview_resources import Resource, undecided
 
 
-def resource_policies(resources: Iterable[Resource]) -> dict[str, ResourcePolicyDocument]:
-    """Return the policies by what they hang on; the resources' order decides nothing but the order of texts."""
+def resource_policies(
+    resources: Iterable[Resource], both_sides: Iterable[Resource]
+) -> dict[str, ResourcePolicyDocument]:
+    """Return the policies by what they hang on; the resources' order decides nothing but the order of texts.
+
+    Args:
+        resources: Of one side.
+        both_sides: What a policy is called after is decided by all of them, so that it is the same on both.
+    """
     carriers = [resource for resource in resources if resource.type in RESOURCE_POLICIES]
-    by_name = _named(carriers)
+    by_name = _named(resource for resource in both_sides if resource.type in RESOURCE_POLICIES)
     found: dict[str, ResourcePolicyDocument] = {}
     for resource in carriers:
         target, key = RESOURCE_POLICIES[resource.type]

@@ -109,6 +109,8 @@ def read_sides(document: object) -> Sides:
     for index, step in enumerate(steps):
         if not isinstance(step, Mapping) or not isinstance(step.get("urn"), str):
             raise NotAPreviewError(f"steps[{index}] has no urn")
+        if step["urn"].count("::") < 3:  # noqa: PLR2004 - urn:pulumi:<stack>::<project>::<type>::<name>
+            raise NotAPreviewError(f"the urn of steps[{index}] is none of Pulumi's")
         same += step.get("op") == "same"
         old, new = _two(step)
         if old is not None:

@@ -13,7 +13,7 @@ from ..arn import UNKNOWN_SUFFIX, Arn, has_random_suffix
 from .actions import BY_PATH, Power, power_of, reads_of, spelled
 from .conditions import Test, Tests
 from .facts import About, FactList, Subject, Way
-from .key_changes import DECRYPT, key_text
+from .key_changes import DECRYPT, DOMAINS, key_text
 from .patterns import Pattern, has_wildcard
 from .statements import Atom, Effect, without_superfluous
 
@@ -126,7 +126,9 @@ def _add_keys(facts: FactList, atom: Atom, readable: dict[str, str]) -> bool:
         return False
     (context, service), (place,) = bound[0], via
     name, _, rest = place.values[0].partition(".")
-    region = rest.partition(".")[0]
+    region, _, domain = rest.partition(".")
+    if domain not in DOMAINS:
+        return False
     others = frozenset(atom.tests - {context, place})
     fits = [value for value in context.values if name == service and value in readable and _region(value) == region]
     for value in fits:
@@ -139,7 +141,9 @@ def _add_keys(facts: FactList, atom: Atom, readable: dict[str, str]) -> bool:
 
 
 def _is_any_of(test: Test) -> bool:
-    return test.operator in {"StringEquals", "StringLike", "ArnLike"}
+    """Say whether a test passes for any of its values; under StringEquals `*` is a star, which no ARN has."""
+    is_literal = test.operator == "StringEquals" and any(map(has_wildcard, test.values))
+    return test.operator in {"StringEquals", "StringLike", "ArnLike"} and not is_literal
 
 
 def _region(resource: str) -> str:
