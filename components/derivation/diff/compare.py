@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from .conditions import changed_values, is_weaker_or_equal, tests_text
+from .conditions import changed_values, tests_text
 from .facts import HIDDEN, About, Facts, Subject, Terms, Way
-from .key_changes import bound_anew, key_rows, keys_among, keys_in
+from .key_changes import bound_anew, key_rows, keys_in
+from .merged_reads import merged_reads
 from .patterns import contains
-from .reads import WHILE_ABSENT
 from .rows import Change, Row
 from .trust import ANY, ASSOCIATION, OWN, PATTERN, SESSION_POLICY
+from .ways import lets_through, ways_change
 
 _NOTHING = Terms()
 _NOT_SHOWN = "(not shown)"
@@ -43,8 +44,8 @@ def compare(before: Side, after: Side, *, environment: str, app: str) -> list[Ro
         rows += _rows(blank, old, new)
     if max(associations_in(side.facts) for side in (before, after)) <= 1:
         rows = [row for row in rows if row.about is not About.IDENTITY or row.parts[0] != ASSOCIATION]
-    rows = _merged(_folded(_session_folded(_trust_folded(rows, before, after)), before, after), before, after)
-    rows = list(bound_anew(rows, before.facts, after.facts))
+    rows = _folded(_session_folded(_trust_folded(rows, before, after)), before, after)
+    rows = list(bound_anew(merged_reads(rows, before.facts, after.facts), before.facts, after.facts))
     if any(_is_hidden(About.READ, side.facts) for side in (before, after)):
         rows = [row for row in rows if row.about not in _MATCHED]
     rows = [_doubted(row, before, after) for row in rows]
@@ -71,7 +72,7 @@ def _rows(blank: Row, old: Terms | None, new: Terms | None) -> Iterator[Row]:
     elif blank.about is About.FILE:
         yield from _file_rows(blank, old, new)
     else:
-        change = _ways_change(old.ways, new.ways)
+        change = ways_change(old.ways, new.ways)
         yield _between(blank, old, new, change=change)
 
 
@@ -98,23 +99,6 @@ def _hidden_changes(old: Terms, new: Terms) -> tuple[str, ...]:
     return tuple(
         f"another {name.removeprefix(HIDDEN)} {_NOT_SHOWN}" for name in names if old.texts[name] != new.texts[name]
     )
-
-
-def _ways_change(old: frozenset[Way], new: frozenset[Way]) -> Change:
-    """Say in which direction the ways go; what is neither wider nor narrower is a change."""
-    wider, narrower = _lets_through(new, old), _lets_through(old, new)
-    if wider and not narrower:
-        return Change.WIDENED
-    return Change.NARROWED if narrower and not wider else Change.CHANGED
-
-
-def _lets_through(wide: frozenset[Way], narrow: frozenset[Way]) -> bool:
-    return all(any(_covers(way, other) for way in wide) for other in narrow)
-
-
-def _covers(wide: Way, narrow: Way) -> bool:
-    same = wide.action == narrow.action and wide.region in {narrow.region, "*"}
-    return same and is_weaker_or_equal(wide.tests, narrow.tests)
 
 
 # ------------------------------------------------------------------------------------------------------------ unknowns
@@ -162,7 +146,7 @@ def _read_rows(blank: Row, old: Terms, new: Terms) -> Iterator[Row]:
         )
     old_ways, new_ways = _in_regions(old, stay), _in_regions(new, stay)
     if old_ways != new_ways:
-        change = _ways_change(old_ways, new_ways)
+        change = ways_change(old_ways, new_ways)
         yield _between(
             blank, replace(old, ways=old_ways, texts={}), replace(new, ways=new_ways, texts={}), change=change
         )
@@ -229,7 +213,7 @@ def _trust_folded(rows: list[Row], before: Side, after: Side) -> list[Row]:
         for row in trusts:
             if row.change is not wide.change.mirror or not _is_among(row.parts[0], wide.parts[0], other.accounts):
                 continue
-            if _lets_through(ways, other.facts[Subject(about=About.TRUST, parts=row.parts)].ways):
+            if lets_through(ways, other.facts[Subject(about=About.TRUST, parts=row.parts)].ways):
                 told.append(row)
     return [row for row in rows if row not in told]
 
@@ -323,67 +307,6 @@ def _label(row: Row) -> str:
     if row.parts[0] == ASSOCIATION:
         return " ".join(row.parts)
     return f"class {' '.join(row.parts)}" if row.about is About.MOUNT else row.parts[0]
-
-
-# ------------------------------------------------------------------------------------------------- widened patterns
-def _merged(rows: list[Row], before: Side, after: Side) -> list[Row]:
-    """Make one row of a read that is replaced by a wider (or by narrower) ones.
-
-    Wider is what also holds in every region, by every action and under every condition of the other. Whatever reaches
-    furthest goes first, gained or lost, so that the way back makes the same rows.
-    """
-    ways = {id(row): _ways_of(row, after if row.change is Change.GAINED else before) for row in rows}
-    gained = [row for row in rows if row.about is About.READ and row.change is Change.GAINED]
-    lost = [row for row in rows if row.about is About.READ and row.change is Change.LOST]
-    inside_of = {
-        id(wide): [
-            row
-            for row in others
-            if contains(wide.parts[0], row.parts[0]) and _lets_through(ways[id(wide)], ways[id(row)])
-        ]
-        for wides, others in ((gained, lost), (lost, gained))
-        for wide in wides
-    }
-    gone: set[int] = set()
-    merged: list[Row] = []
-    for wide in sorted((*gained, *lost), key=lambda row: (-len(inside_of[id(row)]), row.parts)):
-        inside = [row for row in inside_of[id(wide)] if id(row) not in gone]
-        if id(wide) in gone or not inside:
-            continue
-        gone |= {id(wide), *map(id, inside)}
-        merged += _merge(Change.WIDENED if wide.change is Change.GAINED else Change.NARROWED, wide, inside)
-    named = {text for row in merged for text in (*row.before, *row.after)}
-    return [row for row in rows if id(row) not in gone and not _is_told(row, named)] + merged
-
-
-def _ways_of(row: Row, side: Side) -> frozenset[Way]:
-    """Return the ways of a read that reads something."""
-    terms = side.facts.get(Subject(about=row.about, parts=row.parts), _NOTHING)
-    return frozenset(way for way in terms.ways if way.action != WHILE_ABSENT)
-
-
-def _is_told(row: Row, named: set[str]) -> bool:
-    """Say whether a merged row tells the same: that the wider grant is as unused as the one it replaces."""
-    return row.about is About.GRANT_WITHOUT_MOUNT and row.parts[0] in named
-
-
-def _merge(change: Change, wide: Row, inside: list[Row]) -> Iterator[Row]:
-    """Yield the one row, and that of the keys: what is read may shrink while a key comes to it."""
-    narrow = tuple(sorted(text for row in inside for text in (row.parts[0], *row.before, *row.after)))
-    broad = (wide.parts[0], *wide.before, *wide.after)
-    widened = change is Change.WIDENED
-    newer = [wide] if widened else inside
-    row = replace(
-        wide,
-        change=change,
-        before=narrow if widened else broad,
-        after=broad if widened else narrow,
-        regions=tuple(sorted({region for row in newer for region in row.regions})),
-        details=tuple(sorted({line for row in newer for line in row.details})),
-        why=tuple(sorted({reason for row in newer for reason in row.why})),
-    )
-    yield row
-    yield from key_rows(row, keys_among(row.before), keys_among(row.after))
 
 
 # -------------------------------------------------------------------------------------------------------------- texts

@@ -1,6 +1,6 @@
 """One row of an access diff, the words that it may carry, and the order of rows.
 
-Not done here: how rows are found (compare.py, risks.py) and how they read (lockstep/access_report).
+Not done here: how rows are found (compare.py, merged_reads.py, risks.py) and how they read (lockstep/access_report).
 """
 
 from __future__ import annotations
