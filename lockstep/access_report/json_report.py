@@ -15,7 +15,8 @@ from urllib.parse import quote
 from components.derivation.diff import MEANINGS, About, Row
 from lockstep.access_report.approvals import NEEDED
 from lockstep.access_report.report import Report
-from lockstep.access_report.sentences import plain, visible
+from lockstep.access_report.sentences import plain
+from lockstep.access_report.visible_text import visible
 
 SCHEMA_FILE = Path(__file__).with_name("access-diff.schema.json")
 _SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"

@@ -17,7 +17,8 @@ from collections.abc import Iterable, Sequence
 from components.derivation.diff import Row
 from lockstep.access_report.approvals import APPROVED, NEEDED
 from lockstep.access_report.report import Report, StackReport
-from lockstep.access_report.sentences import Name, Sentence, symbol, visible
+from lockstep.access_report.sentences import Name, Sentence, symbol
+from lockstep.access_report.visible_text import visible
 
 #: Characters of one page; the forges' limits leave room above.
 PAGE_LIMIT = 60_000

@@ -5,7 +5,6 @@ A sentence is a tuple of words; a `Name` among them came from an input and is se
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable
 
 from components.derivation.arn import UNKNOWN_SUFFIX, Arn
@@ -14,6 +13,7 @@ from components.derivation.diff.actions import BY_PATH
 from components.derivation.diff.compare import WHOLE_APP
 from components.derivation.diff.reads import WHILE_ABSENT
 from components.derivation.diff.trust import ASSOCIATION, SESSION_POLICY
+from lockstep.access_report.visible_text import visible
 
 
 class Name(str):
@@ -23,19 +23,6 @@ class Name(str):
 
 
 Sentence = tuple[str, ...]
-
-#: Scripts with letters that look like Latin ones, and Latin letters of other kinds.
-_LOOKALIKES = (
-    "CYRILLIC",
-    "GREEK",
-    "ARMENIAN",
-    "CHEROKEE",
-    "COPTIC",
-    "LISU",
-    "FULLWIDTH",
-    "MATHEMATICAL",
-    "SMALL CAPITAL",
-)
 
 _SYMBOLS = {Change.GAINED: "+", Change.LOST: "-", Change.WIDENED: "~", Change.NARROWED: "~", Change.CHANGED: "~"}
 
@@ -52,27 +39,6 @@ def symbol(row: Row) -> str:
 def plain(sentence: Sentence) -> str:
     """Return a sentence as one line without markup; control characters are made visible."""
     return visible(" ".join(sentence).replace(" ,", ",").replace(" :", ":"))
-
-
-def visible(text: str) -> str:
-    """Make visible what deceives: control and direction characters, and letters that pass for Latin ones beside such.
-
-    They could hide or rewrite a line on a terminal, or let one name look like another.
-    """
-    if text.isascii() and text.isprintable():
-        return text
-    is_latin = any(char.isascii() and char.isalpha() for char in text)
-    return "".join(
-        _shown(char) if not char.isprintable() or (is_latin and _passes_for_latin(char)) else char for char in text
-    )
-
-
-def _shown(char: str) -> str:
-    return f"\\u{ord(char):04x}"
-
-
-def _passes_for_latin(char: str) -> bool:
-    return not char.isascii() and unicodedata.name(char, "").startswith(_LOOKALIKES)
 
 
 def what(row: Row) -> Sentence:

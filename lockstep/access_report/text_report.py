@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from components.derivation.diff import Row
 from lockstep.access_report.report import Report, StackReport, totals
-from lockstep.access_report.sentences import plain, symbol, visible
+from lockstep.access_report.sentences import plain, symbol
+from lockstep.access_report.visible_text import visible
 
 #: What an approval names as the state of what has none: an app that is gone, or what nobody knows.
 NO_SPEC = '""'
@@ -59,12 +60,7 @@ def _row(report: Report, row: Row) -> Iterator[str]:
         ("with", "; ".join(told.facts.details)),
         ("why", "; ".join(told.facts.why)),
         ("spec", told.facts.spec),
-        (
-            "row",
-            f"{report.identity(row)} spec {row.spec_digest or NO_SPEC}"
-            if report.is_open(row)
-            else report.identity(row),
-        ),
+        ("row", told.facts.identity + (f" spec {row.spec_digest or NO_SPEC}" if report.is_open(row) else "")),
         ("approval", report.judgement(row)),
     ]
     for name, text in facts:

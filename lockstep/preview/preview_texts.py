@@ -13,7 +13,7 @@ from itertools import groupby
 from lockstep.access_report import json_report, text_report
 from lockstep.access_report.markdown_report import code, render_markdown
 from lockstep.access_report.report import Report
-from lockstep.access_report.sentences import visible
+from lockstep.access_report.visible_text import visible
 from lockstep.preview.fleet_figures import NODES, PODS_PER_APP
 from lockstep.preview.preview_report import StackPreview, exit_code
 from lockstep.preview.resource_plan import OPERATIONS, Diagnostic, PlannedResource, ResourcePlan, Weight

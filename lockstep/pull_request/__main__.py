@@ -10,18 +10,17 @@ COMMENT_AUTHOR (`github-actions[bot]` by default).
 
 from __future__ import annotations
 
-import datetime as dt
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from lockstep.access_report.markdown_report import MARKER_START, marker, marker_prefix, render_markdown
 from lockstep.access_report.text_report import NO_SPEC
+from lockstep.exit_codes import ExitCode
 from lockstep.preview.preview_report import StackPreview
 from lockstep.preview.preview_texts import render_pages
 from lockstep.pull_request.github_api import GitHub, GitHubError
-from lockstep.pull_request.reports import RunReports
+from lockstep.pull_request.reports import RunReports, log_line
 from lockstep.pull_request.sticky_comments import FAILED, GONE, mark_outdated, post_pages
 
 LABEL = "needs-approval"
@@ -32,11 +31,9 @@ _ONLY_PREVIEWED_SHOWN, _ONLY_PREVIEWED_PAGES = 10, 3
 
 def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     """Post; return 0, or 1 when a report could not be read or posted. Problems go to standard error."""
-    if not 1 <= len(arguments) <= 2:  # noqa: PLR2004 - one folder, or two
-        print("usage: python -m lockstep.pull_request ACCESS [PREVIEWS]", file=sys.stderr)
-        return 64
-    previews = Path(arguments[1]) if arguments[1:] else None
-    reports = RunReports.read(Path(arguments[0]), previews, today=dt.datetime.now(tz=dt.UTC).date())
+    reports = RunReports.of_arguments(arguments, program="lockstep.pull_request")
+    if reports is None:
+        return int(ExitCode.WRONG_USAGE)
     try:
         _post(reports, environment)
     except KeyError as error:
@@ -44,7 +41,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     except GitHubError as error:
         reports.problems.append(f"{error}. Fix: give the job pull-requests: write, or run it again")
     for problem in reports.problems:
-        print(problem, file=sys.stderr)
+        print(log_line(problem), file=sys.stderr)
     return 1 if reports.problems else 0
 
 

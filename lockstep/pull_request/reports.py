@@ -9,7 +9,8 @@ here, with the base's approvals, because it reads none.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from lockstep.access_report.approvals import NEEDED, Approvals, ApprovalsError, 
 from lockstep.access_report.report import FailOn, Report, StackReport
 from lockstep.access_report.report_reader import ReadReport, ReportError, read_report
 from lockstep.access_report.sentences import plain, sentence
+from lockstep.access_report.visible_text import visible
 from lockstep.exit_codes import ExitCode
 
 APPROVALS_FILE = "approvals.yaml"
@@ -67,6 +69,15 @@ class RunReports:
     _approvals: Approvals = field(default_factory=no_approvals)
     _has_unread_access: bool = False
     _access_is_open: bool = False
+
+    @classmethod
+    def of_arguments(cls, arguments: Sequence[str], *, program: str) -> RunReports | None:
+        """Read the folders that a command line names, `ACCESS [PREVIEWS]`; for another one print the usage."""
+        if len(arguments) not in {1, 2}:
+            print(f"usage: python -m {program} ACCESS [PREVIEWS]", file=sys.stderr)
+            return None
+        access, *previews = map(Path, arguments)
+        return cls.read(access, previews[0] if previews else None, today=dt.datetime.now(tz=dt.UTC).date())
 
     @classmethod
     def read(cls, access: Path, previews: Path | None, *, today: dt.date) -> RunReports:
@@ -158,6 +169,11 @@ class RunReports:
                 identity = question_identity(difference.environment, question)
                 told = self._approvals.judgement(identity, "")
                 yield _of_question(name, question, identity, told, only_in_preview=True)
+
+
+def log_line(text: str) -> str:
+    """Return a line for the log of a run that begins with no text of a report: a runner takes some for commands."""
+    return visible(f"- {text}")
 
 
 def _of_row(stack: str, row: Row, judgement: str, *, only_in_preview: bool = False) -> Finding:

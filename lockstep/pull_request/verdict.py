@@ -8,32 +8,27 @@ report cannot be read, a preview failed, or a stack of PLANNED_STACKS (a JSON li
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 
-from lockstep.access_report.sentences import visible
 from lockstep.access_report.text_report import NO_SPEC
 from lockstep.exit_codes import ExitCode
-from lockstep.pull_request.reports import APPROVALS_FILE, Finding, RunReports
+from lockstep.pull_request.reports import APPROVALS_FILE, Finding, RunReports, log_line
 
 
 def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     """Print the verdict; return the exit code. Problems go to standard error."""
-    if not 1 <= len(arguments) <= 2:  # noqa: PLR2004 - one folder, or two
-        print("usage: python -m lockstep.pull_request.verdict ACCESS [PREVIEWS]", file=sys.stderr)
-        return 64
-    previews = Path(arguments[1]) if arguments[1:] else None
-    reports = RunReports.read(Path(arguments[0]), previews, today=dt.datetime.now(tz=dt.UTC).date())
+    reports = RunReports.of_arguments(arguments, program="lockstep.pull_request.verdict")
+    if reports is None:
+        return int(ExitCode.WRONG_USAGE)
     unsaid = [*reports.problems, *_unsaid(reports, environment.get("PLANNED_STACKS") or "[]")]
     for problem in unsaid:
-        print(_line(problem), file=sys.stderr)
+        print(log_line(problem), file=sys.stderr)
     for finding in reports.findings():
         if finding.is_open:
-            print(_line(_told(finding)))
+            print(log_line(_told(finding)))
     if unsaid:
         return int(ExitCode.INVALID_INPUT)
     if not reports.needs_approval:
@@ -65,11 +60,6 @@ def _told(finding: Finding) -> str:
     seen = " (only in the preview)" if finding.only_in_preview else ""
     named = f"row {finding.identity} spec {finding.spec or NO_SPEC}"
     return f"{finding.stack}: {finding.text}{seen}: approval {finding.judgement}, {named}"
-
-
-def _line(text: str) -> str:
-    """Return a line that begins with no text of a report: a runner takes some beginnings for commands."""
-    return visible(f"- {text}")
 
 
 if __name__ == "__main__":

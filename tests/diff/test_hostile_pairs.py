@@ -12,7 +12,8 @@ from components.derivation.diff import About, Change, Risk, Row, diff_fleets, re
 from components.derivation.diff.documents import AppDocument
 from lockstep.access_report.markdown_report import render_markdown
 from lockstep.access_report.report import Report, StackReport
-from lockstep.access_report.sentences import plain, sentence, visible
+from lockstep.access_report.sentences import plain, sentence
+from lockstep.access_report.visible_text import visible
 from tests.diff.documents import ACCOUNT, ISSUER, ROLE, allow, app, fleet, policy, secret, trust
 
 READ = "secretsmanager:GetSecretValue"
@@ -123,7 +124,9 @@ def test_a_policy_that_readers_differ_about_is_unknown_and_never_nothing(text: s
         {"Resource": "*", "Condition": {"StringNotEquals": {"aws:ResourceTag/team": "${aws:PrincipalTag/team}"}}},
     ],
 )
-def test_variables_are_plain_text_before_2012_so_a_denial_may_die(version: Any, denial: dict[str, Any]) -> None:  # noqa: ANN401
+def test_variables_are_plain_text_before_2012_so_a_denial_may_die(
+    version: dict[str, Any], denial: dict[str, Any]
+) -> None:
     whole = policy(allow(READ, "*"), {"Effect": "Deny", "Action": READ, **denial})
     older = {"Statement": whole["Statement"], **version}
     before, after = (app(is_whole=False, policies={"p": text}) for text in (whole, older))

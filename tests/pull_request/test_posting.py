@@ -14,6 +14,7 @@ from lockstep.access_report.json_report import render_json
 from lockstep.access_report.markdown_report import marker, render_markdown
 from lockstep.access_report.report import Report, StackReport
 from lockstep.access_report.report_reader import ReportError, read_report
+from lockstep.exit_codes import ExitCode
 from lockstep.preview.preview_report import StackPreview
 from lockstep.preview.preview_texts import render_pages
 from lockstep.preview.resource_plan import PlannedResource, ResourcePlan
@@ -21,6 +22,7 @@ from lockstep.pull_request import github_api
 from lockstep.pull_request.__main__ import LABEL, main
 from lockstep.pull_request.github_api import GitHub, GitHubError
 from lockstep.pull_request.sticky_comments import FAILED, GONE, post_pages
+from lockstep.pull_request.verdict import main as verdict
 from tests.pull_request.forge import BOT, TOKEN, Forge, serve_forge
 from tests.pull_request.reports import CORPUS, Write, approve, beside, sides, undecided
 
@@ -469,6 +471,27 @@ def test_what_cannot_be_read_keeps_the_label(
     forge.labels = {LABEL}
     assert main([str(access.parent), str(tmp_path / "previews")], environment(forge)) == 1
     assert forge.labels == {LABEL}
+
+
+def test_no_line_of_its_log_begins_with_a_file_s_name(
+    forge: Forge, write: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A runner takes some beginnings for commands, and the names of files come from another job."""
+    access = write("access", "diff", *sides("no_effective_change"))
+    (access.parent / "::stop-commands::x.json").write_text("{}", encoding="utf-8")
+    assert main([str(access.parent)], environment(forge)) == 1
+    captured = capsys.readouterr()
+    assert "::stop-commands::x.json" in captured.err
+    assert not any(line.startswith("::") for line in (captured.out + captured.err).splitlines())
+
+
+@pytest.mark.parametrize("folders", [[], ["a", "b", "c"]])
+def test_other_arguments_are_wrong_usage(folders: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(folders, {}) == verdict(folders, {}) == ExitCode.WRONG_USAGE
+    assert capsys.readouterr().err.splitlines() == [
+        "usage: python -m lockstep.pull_request ACCESS [PREVIEWS]",
+        "usage: python -m lockstep.pull_request.verdict ACCESS [PREVIEWS]",
+    ]
 
 
 # ---------------------------------------------------------------------------------------------- what is not of this run
