@@ -17,7 +17,7 @@ from .rows import Change, Row
 
 #: The action that reads a value under a key, as statements have it (in lower case).
 DECRYPT = "kms:decrypt"
-_PREFIX, _IF, _EXCEPT = "key ", " if ", " except "
+_PREFIX, _IF = "key ", " if "
 #: Of the endpoints of AWS's services.
 DOMAINS = ("amazonaws.com", "amazonaws.com.cn")
 _IF_EXISTS = "IfExists"
@@ -84,23 +84,12 @@ class _Key:
     def of(cls, text: str) -> _Key:
         told, _, condition = text.removeprefix(_PREFIX).partition(_IF)
         region, _, resource = told.partition(": ")
-        return cls(region=region, resource=pattern_of(resource), condition=condition)
+        return cls(region=region, resource=Pattern.told(resource), condition=condition)
 
     def covers(self, other: _Key) -> bool:
         """Say whether the other one is this one or a part of it, for certain."""
         same = self.region == other.region and self.condition in {"", other.condition}
-        return same and _contains(self.resource, other.resource)
-
-
-def pattern_of(text: str) -> Pattern:
-    """Return the pattern that `str(pattern)` told."""
-    base, _, but = text.partition(_EXCEPT)
-    return Pattern(text=base, but=tuple(but.split(", ")) if but else ())
-
-
-def _contains(wide: Pattern, narrow: Pattern) -> bool:
-    is_exact = narrow.is_exact and "${" not in narrow.text  # a variable of a policy may be anything
-    return wide.matches(narrow.text) if is_exact else wide.contains(narrow)
+        return same and self.resource.contains(other.resource)
 
 
 # ------------------------------------------------------------------------------------------ bound now, or bound before
@@ -120,14 +109,14 @@ def _is_unbound(row: Row, keys: tuple[str, ...], facts: Facts) -> bool:
     arn = Arn.parse(row.parts[0])
     service = arn.service if arn else ""
     powers = [
-        (pattern_of(subject.parts[2]), way.tests)
+        (Pattern.told(subject.parts[2]), way.tests)
         for subject, terms in facts.items()
-        if subject.about is About.POWER and pattern_of(subject.parts[1].lower()).matches(DECRYPT)
+        if subject.about is About.POWER and Pattern.told(subject.parts[1].lower()).matches(DECRYPT)
         for way in terms.ways
     ]
     return all(
         any(
-            _contains(resource, key.resource) and all(_lets_through(test, service, key.region) for test in tests)
+            resource.contains(key.resource) and all(_lets_through(test, service, key.region) for test in tests)
             for resource, tests in powers
         )
         for key in map(_Key.of, keys)

@@ -74,6 +74,9 @@ def _find(part: str, text: str, start: int, end: int) -> int:
     return next((at for at in range(start, end - len(part) + 1) if _fits(part, text, at)), -1)
 
 
+_EXCEPT = " except "
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Pattern:
     """A pattern and what it leaves out: `NotAction` and `NotResource` are everything but some patterns."""
@@ -91,18 +94,30 @@ class Pattern:
         """Build the pattern of everything that none of the texts matches."""
         return cls(text="*", but=tuple(sorted({normalise(text) for text in texts})))
 
+    @classmethod
+    def told(cls, text: str) -> Pattern:
+        """Return the pattern that `str(pattern)` told.
+
+        >>> Pattern.told("* except a, b") == Pattern(text="*", but=("a", "b"))
+        True
+        """
+        base, has_but, but = text.partition(_EXCEPT)
+        return cls(text=base, but=tuple(but.split(", ")) if has_but else ())
+
     def matches(self, text: str) -> bool:
         """Say whether a text without wildcards is matched."""
         return contains(self.text, text) and not any(contains(but, text) for but in self.but)
 
     def contains(self, other: Pattern) -> bool:
         """Say whether everything that the other matches is matched by this one; see `contains`."""
+        if other.is_exact:
+            return self.matches(other.text)
         return contains(self.text, other.text) and set(self.but) <= set(other.but)
 
     @property
     def is_exact(self) -> bool:
-        """Whether it matches one text only."""
-        return not self.but and not has_wildcard(self.text)
+        """Whether it matches one text only, and which one is known: a variable of a policy may be any."""
+        return not self.but and not has_wildcard(self.text) and "${" not in self.text
 
     def __str__(self) -> str:
-        return f"{self.text} except {', '.join(self.but)}" if self.but else self.text
+        return f"{self.text}{_EXCEPT}{', '.join(self.but)}" if self.but else self.text
