@@ -21,12 +21,15 @@ from dataclasses import dataclass
 
 import yaml
 
+from components.derivation.yaml_depth import nests_too_deeply
 from lockstep.input_errors import place_of
 
 #: Judgements of a row.
 APPROVED, NEEDED = "approved", "needed"
 _DIGEST = re.compile(r"[0-9a-f]{16}")
 _KEYS = ("row", "spec", "expires", "reason")
+#: What PyYAML raises of a text; the last four where a tag such as `!!bool x` names a type that the text is not of.
+_UNREADABLE = (yaml.YAMLError, ValueError, TypeError, AttributeError, LookupError)
 _RULE = "It has the keys version (1) and approvals (a list)"
 
 
@@ -86,24 +89,18 @@ def parse_approvals(text: str, *, where: str, today: dt.date) -> Approvals:
     Raises:
         ApprovalsError: Every problem of it.
     """
+    if nests_too_deeply(text):
+        rule = "A file of approvals nests a few levels"
+        raise ApprovalsError(f"{where}: it nests too deeply. {rule}. Fix: check the brackets. [DIFF004]")
     try:
         loader = _Loader(text)
         try:
             document = loader.get_single_data()
         finally:
             loader.dispose()
-    except (
-        yaml.YAMLError,
-        ValueError,
-        TypeError,
-        AttributeError,
-        LookupError,
-    ) as error:  # a tag of PyYAML's, such as !!bool x
+    except _UNREADABLE as error:
         place = f" at {place_of(error)}" if isinstance(error, yaml.YAMLError) else ""
         raise ApprovalsError(f"{where}: it is not readable YAML{place}. Fix: correct it. [DIFF004]") from None
-    except RecursionError:
-        rule = "A file of approvals nests a few levels"
-        raise ApprovalsError(f"{where}: it nests too deeply. {rule}. Fix: check the brackets. [DIFF004]") from None
     items: list[Approval] = []
     problems = [f":{place}: {what}" for place, what in loader.repeated]
     problems += _parse(document, items)
