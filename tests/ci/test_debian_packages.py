@@ -88,6 +88,17 @@ def test_what_cannot_be_had_is_said_in_the_words_of_apt_and_nothing_is_half_ther
     assert not debian_packages.root(toolbox.FOLDER).exists()
 
 
+def test_a_mirror_that_hangs_is_given_up(
+    debian: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(debian_packages, "_TIMEOUT_SECONDS", 0.5)
+    apt = debian / "path" / "apt-get"
+    apt.write_text("#!/bin/sh\nexec /bin/sleep 60\n", encoding="utf-8")
+    assert not toolbox._bring_packages()
+    assert "`apt-get ... update` did not end in" in capsys.readouterr().err
+    assert not debian_packages.root(toolbox.FOLDER).exists()
+
+
 def test_without_debian_s_tools_nothing_is_brought_and_the_reason_names_the_packages(
     debian: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

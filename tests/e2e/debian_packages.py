@@ -33,7 +33,7 @@ OUTER_PROGRAMS: Final = {
     "unshare": "util-linux",
 }
 _APT: Final = ("apt-get", "dpkg-deb")
-_TIMEOUT_SECONDS: Final = 600.0
+_TIMEOUT_SECONDS = 600.0
 
 
 class PackagesUnavailableError(Exception):
@@ -109,9 +109,14 @@ def _merge_usr(tree: Path) -> None:
 
 
 def _run(*words: str) -> None:
-    done = subprocess.run(  # noqa: S603 - argument lists of ours
-        words, capture_output=True, text=True, check=False, timeout=_TIMEOUT_SECONDS, stdin=subprocess.DEVNULL
-    )
+    try:
+        done = subprocess.run(  # noqa: S603 - argument lists of ours
+            words, capture_output=True, text=True, check=False, timeout=_TIMEOUT_SECONDS, stdin=subprocess.DEVNULL
+        )
+    except subprocess.TimeoutExpired:
+        raise PackagesUnavailableError(
+            f"`{words[0]} ... {words[-1]}` did not end in {_TIMEOUT_SECONDS:.0f} s"
+        ) from None
     if done.returncode:
         said = (done.stderr or done.stdout).strip()[-1000:]
         raise PackagesUnavailableError(f"`{words[0]} ... {words[-1]}` failed: {said}")
