@@ -6,8 +6,9 @@ import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
-from components.derivation.diff import NotAPreviewError
+from components.derivation.diff import NotAPreviewError, read_sides
 from components.stack_config import SettingsErrors, project_name
 from lockstep.access_diff import RequestError, check_protected, is_protected, read_approvals, refuse_other_stack
 from lockstep.access_report.redaction import redaction_of
@@ -57,11 +58,12 @@ def preview_stacks(request: PreviewRequest) -> tuple[Report, tuple[StackPreview,
     redaction = redaction_of(run.document for run in runs.values())
     previews: list[StackPreview] = []
     for stack, run in runs.items():
+        is_marked = is_protected(stack, request.protected)
         try:
-            found = read_run(stack, run, redaction, is_protected=is_protected(stack, request.protected))
+            found = read_run(stack, run, redaction, is_protected=is_marked)
         except NotAPreviewError as error:
-            rule = "It is what `pulumi preview --json` wrote"
-            raise SideError(f"{request.digest}: {error}. {rule}. Fix: name such a file. [DIFF002]") from None
+            unread = failed_run(f"what pulumi wrote is no preview: {error}. Fix: update the Pulumi CLI")
+            found = read_run(stack, unread, redaction, is_protected=is_marked)
         previews.append(found)
     report = Report(
         project=_project_name(request),
@@ -79,19 +81,24 @@ def _runs(request: PreviewRequest) -> tuple[Mapping[str, PreviewRun], tuple[str,
     if request.digest is not None:
         if request.state or request.base:
             raise RequestError("--digest is a finished preview. Fix: leave out --state and --base. [DIFF006]")
-        document = load_document(request.digest)
-        if not isinstance(document, Mapping) or "steps" not in document:
-            rule = "It is what `pulumi preview --json` wrote"
-            raise SideError(f"{request.digest}: it is no preview. {rule}. Fix: name such a file. [DIFF002]")
-        stack, project = _names_of(document)
-        refuse_other_stack(request.stack, stack, project, where=str(request.digest))
-        name = stack or request.stack or "unknown"
-        doubts = check_protected(request.protected, [name], request.project)
-        return {name: PreviewRun(document=document)}, doubts
+        return _saved(request, request.digest)
     _refuse_state(request)
     names = (request.stack,) if request.stack else load_project(request.project).stack_names
     doubts = check_protected(request.protected, names, request.project)  # before a run of minutes
     return {name: _run(request, name) for name in names}, doubts
+
+
+def _saved(request: PreviewRequest, file: Path) -> tuple[Mapping[str, PreviewRun], tuple[str, ...]]:
+    document = load_document(file)
+    try:
+        sides = read_sides(document)
+    except NotAPreviewError as error:
+        rule = "A preview is what `pulumi preview --json` wrote"
+        raise SideError(f"{file}: it is no preview: {error}. {rule}. Fix: name such a file. [DIFF002]") from None
+    refuse_other_stack(request.stack, sides.stack, sides.project, where=str(file))
+    name = sides.stack or request.stack or "unknown"
+    run = PreviewRun(document=cast("Mapping[str, object]", document))
+    return {name: run}, check_protected(request.protected, [name], request.project)
 
 
 def _refuse_state(request: PreviewRequest) -> None:
@@ -128,17 +135,6 @@ def _run(request: PreviewRequest, stack: str) -> PreviewRun:
         if any(problem.code == _NO_STACK for problem in errors.problems):
             raise
         return failed_run(*map(str, errors.problems))
-
-
-def _names_of(document: Mapping[str, object]) -> tuple[str, str]:
-    """Return stack and project of a preview; "" for what its steps do not say."""
-    steps = document.get("steps")
-    for step in steps if isinstance(steps, list) else []:
-        urn = str(step.get("urn", "")) if isinstance(step, Mapping) else ""
-        if urn.startswith("urn:pulumi:"):
-            stack, _, rest = urn.removeprefix("urn:pulumi:").partition("::")
-            return stack, rest.partition("::")[0]
-    return "", ""
 
 
 def _project_name(request: PreviewRequest) -> str:

@@ -160,6 +160,20 @@ def test_a_cli_that_says_nothing_useful_is_an_error_with_its_words(run: Run, pul
     assert "Fix: update the Pulumi CLI" in run("--stack", "prod")[1]
 
 
+@pytest.mark.parametrize("steps", [[{"op": "same"}], [{"op": "same", "urn": "x"}], {}])
+def test_steps_that_are_none_are_a_failed_preview_or_no_preview(
+    run: Run, pulumi: Callable[..., Path], tmp_path: Path, steps: object
+) -> None:
+    pulumi([json.dumps({"steps": steps})])
+    code, text = run("--stack", "prod")
+    assert (code, text.splitlines()[0]) == (ExitCode.INVALID_INPUT, "prod: THE PREVIEW FAILED")
+    assert "what pulumi wrote is no preview: " in text
+    (tmp_path / "p.json").write_text(json.dumps({"steps": steps}), encoding="utf-8")
+    code, text = run("--digest", "p.json")
+    assert code == ExitCode.INVALID_INPUT
+    assert text.startswith("p.json: it is no preview: ")
+
+
 def test_an_old_cli_that_prints_one_document_is_read_too(run: Run, pulumi: Callable[..., Path]) -> None:
     pulumi([ENGINE_CASE.read_text(encoding="utf-8")])
     code, text = run("--stack", "prod")
