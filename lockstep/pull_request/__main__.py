@@ -4,8 +4,8 @@ ACCESS and PREVIEWS are folders, see reports.py. ACCESS has every stack of its p
 stacks are marked as outdated. Without a report in ACCESS the access diff failed: the comments say so, and the label
 stays. Whether the pull request may be merged is said by verdict.py.
 
-Read from the environment: GITHUB_API_URL, GITHUB_REPOSITORY, GITHUB_TOKEN, PULL_REQUEST (its number), and
-COMMENT_AUTHOR (`github-actions[bot]` by default).
+Read from the environment: GITHUB_API_URL, GITHUB_REPOSITORY, GITHUB_TOKEN, PULL_REQUEST (its number), ACCESS_SUMS (see
+reports.py) and COMMENT_AUTHOR (`github-actions[bot]` by default).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _ONLY_PREVIEWED_SHOWN, _ONLY_PREVIEWED_PAGES = 10, 3
 
 def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     """Post; return 0, or 1 when a report could not be read or posted. Problems go to standard error."""
-    reports = RunReports.of_arguments(arguments, program="lockstep.pull_request")
+    reports = RunReports.of_arguments(arguments, environment, program="lockstep.pull_request")
     if reports is None:
         return int(ExitCode.WRONG_USAGE)
     try:

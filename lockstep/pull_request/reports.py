@@ -9,8 +9,9 @@ here, with the base's approvals, because it reads none.
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -71,20 +72,30 @@ class RunReports:
     _access_is_open: bool = False
 
     @classmethod
-    def of_arguments(cls, arguments: Sequence[str], *, program: str) -> RunReports | None:
-        """Read the folders that a command line names, `ACCESS [PREVIEWS]`; for another one print the usage."""
+    def of_arguments(
+        cls, arguments: Sequence[str], environment: Mapping[str, str], *, program: str
+    ) -> RunReports | None:
+        """Read the folders that a command line names, `ACCESS [PREVIEWS]`; for another one print the usage.
+
+        ACCESS counts only as ACCESS_SUMS tells it, where the environment has that: lines of `sha256sum`, an output of
+        the job that wrote the reports. A job that runs the pull request's program can replace an artifact of its run.
+        """
         if len(arguments) not in {1, 2}:
             print(f"usage: python -m {program} ACCESS [PREVIEWS]", file=sys.stderr)
             return None
         access, *previews = map(Path, arguments)
-        return cls.read(access, previews[0] if previews else None, today=dt.datetime.now(tz=dt.UTC).date())
+        today = dt.datetime.now(tz=dt.UTC).date()
+        return cls.read(access, previews[0] if previews else None, today=today, sums=environment.get("ACCESS_SUMS"))
 
     @classmethod
-    def read(cls, access: Path, previews: Path | None, *, today: dt.date) -> RunReports:
-        """Read both folders; one that is not there has no report."""
+    def read(cls, access: Path, previews: Path | None, *, today: dt.date, sums: str | None = None) -> RunReports:
+        """Read both folders; one that is not there has no report, and one that is not as `sums` tell it none either."""
         found = cls(today=today)
-        found._read_folder(access, is_preview=False)
-        found._read_approvals(access / APPROVALS_FILE)
+        if sums is None or _sums_of(access) == set(sums.splitlines()):
+            found._read_folder(access, is_preview=False)
+            found._read_approvals(access / APPROVALS_FILE)
+        elif access.is_dir():
+            found.problems.append("the access report is not the one that its job wrote. Fix: run the workflow again")
         if previews is not None:
             found._read_folder(previews, is_preview=True)
         return found
@@ -169,6 +180,14 @@ class RunReports:
                 identity = question_identity(difference.environment, question)
                 told = self._approvals.judgement(identity, "")
                 yield _of_question(name, question, identity, told, only_in_preview=True)
+
+
+def _sums_of(folder: Path) -> set[str]:
+    """Return what `sha256sum` says of every file below a folder, hidden ones too."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return {
+        f"{hashlib.sha256(path.read_bytes()).hexdigest()}  ./{path.relative_to(folder).as_posix()}" for path in files
+    }
 
 
 def log_line(text: str) -> str:

@@ -20,7 +20,7 @@ from lockstep.pull_request.reports import APPROVALS_FILE, Finding, RunReports, l
 
 def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     """Print the verdict; return the exit code. Problems go to standard error."""
-    reports = RunReports.of_arguments(arguments, program="lockstep.pull_request.verdict")
+    reports = RunReports.of_arguments(arguments, environment, program="lockstep.pull_request.verdict")
     if reports is None:
         return int(ExitCode.WRONG_USAGE)
     unsaid = [*reports.problems, *_unsaid(reports, environment.get("PLANNED_STACKS") or "[]")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +127,23 @@ def test_a_preview_that_failed_or_left_no_report_lets_nothing_pass(
     (previews / "report.json").write_text(json.dumps(told), encoding="utf-8")
     assert main(folders, {}) == ExitCode.INVALID_INPUT
     assert "the preview of prod failed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["report.json", "approvals.yaml", "more.json", ".hidden.json", "below/more.json"])
+def test_an_access_report_that_is_not_the_one_its_job_wrote_counts_for_nothing(
+    write: Write, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    """Another job of the run can replace its artifact, and no output of its job."""
+    access = write("access", "diff", *sides("no_effective_change"))
+    told = {"ACCESS_SUMS": f"{sha256(access.read_bytes()).hexdigest()}  ./report.json"}
+    assert main([str(access.parent)], told) == ExitCode.FINE
+    place = access.parent / name
+    place.parent.mkdir(exist_ok=True)
+    place.write_text(access.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+    assert main([str(access.parent)], told) == ExitCode.INVALID_INPUT
+    assert "the access report is not the one that its job wrote" in capsys.readouterr().err
+    access.unlink()
+    assert main([str(access.parent)], told) == ExitCode.INVALID_INPUT
 
 
 def test_of_two_reports_of_one_stack_none_hides_the_other(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
