@@ -70,7 +70,7 @@ class Redaction:
         return self._pattern.sub(REDACTED, text) if self._pattern else text
 
     def data(self, value: _T, *, kept: Container[str] = ()) -> _T:
-        """Return a value of dataclasses, tuples, mappings and texts without any of the values.
+        """Return a value of dataclasses, collections and texts without any of the values.
 
         Args:
             value: Members of enumerations in it stay, and keys of mappings.
@@ -83,8 +83,8 @@ class Redaction:
             return value
         if isinstance(value, str):
             return self.apply(value)
-        if isinstance(value, tuple):
-            return tuple(self._data(item, kept) for item in value)
+        if isinstance(value, (tuple, list, set, frozenset)):
+            return type(value)(self._data(item, kept) for item in value)
         if isinstance(value, Mapping):
             return {key: self._data(item, kept) for key, item in value.items()}
         if is_dataclass(value) and not isinstance(value, type):

@@ -92,6 +92,13 @@ def test_the_redaction_does_not_repeat_what_it_hides() -> None:
     assert CANARY not in repr(Redaction([CANARY]))
 
 
+def test_a_value_is_taken_out_of_data_of_every_shape() -> None:
+    """What a report is made of tomorrow may be a list or a set: nothing passes because of its shape."""
+    shapes = ("x " + CANARY, [CANARY], {CANARY}, frozenset({CANARY}), {"k": (CANARY,)})
+    shown = Redaction([CANARY]).data(shapes)
+    assert shown == (f"x {REDACTED}", [REDACTED], {REDACTED}, frozenset({REDACTED}), {"k": (REDACTED,)})
+
+
 VALUES = st.text(min_size=8, max_size=40).filter(lambda text: text.strip() == text and len(text.splitlines()) == 1)
 
 
